@@ -1,0 +1,92 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target is Swift 6 language mode with warnings as errors.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+]
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+
+let package = Package(
+    name: "spillway",
+    products: [
+        .library(name: "SpillwayClient", targets: ["SpillwayClient"]),
+        .library(name: "FrameCodec", targets: ["FrameCodec"]),
+        .library(name: "FrameRing", targets: ["FrameRing"]),
+        .library(name: "Listeners", targets: ["Listeners"]),
+        .library(name: "TimescaleStore", targets: ["TimescaleStore"]),
+        .library(name: "Collector", targets: ["Collector"]),
+        .library(name: "JSONLines", targets: ["JSONLines"]),
+        .executable(name: "spillway", targets: ["spillway"]),
+        .executable(name: "kinds-generator", targets: ["KindsGenerator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    ],
+    targets: [
+        // The way of a frame, in its order.
+        .target(name: "MetricKinds", swiftSettings: strict),
+        .target(name: "CChecksum"),
+        .target(name: "FrameCodec", dependencies: ["MetricKinds", "CChecksum"], swiftSettings: strict),
+        .target(name: "FrameRing", swiftSettings: strict),
+        .target(name: "CLinux"),
+        .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(
+            name: "Listeners",
+            dependencies: ["FrameCodec", "FrameRing", "LinuxSystem", log, nioCore, nioPosix],
+            swiftSettings: strict),
+        .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(
+            name: "TimescaleStore",
+            dependencies: ["MetricKinds", "FrameCodec", "LinuxSystem", "CPostgreSQL", log],
+            swiftSettings: strict),
+        .target(
+            name: "Collector",
+            dependencies: ["Listeners", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix, nioHTTP1],
+            swiftSettings: strict),
+
+        // What programs use to send, and the text form of records.
+        .target(name: "SpillwayClient", dependencies: ["FrameCodec", "LinuxSystem"], swiftSettings: strict),
+        .target(name: "JSONLines", dependencies: ["FrameCodec"], swiftSettings: strict),
+
+        // Programs.
+        .executableTarget(
+            name: "spillway",
+            dependencies: [
+                "Collector", "JSONLines", "SpillwayClient",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(name: "KindsGenerator", swiftSettings: strict),
+
+        // Tests, at mirrored paths.
+        .testTarget(name: "MetricKindsTests", dependencies: ["MetricKinds"], swiftSettings: strict),
+        .testTarget(name: "FrameCodecTests", dependencies: ["FrameCodec", "MetricKinds"], swiftSettings: strict),
+        .testTarget(name: "FrameRingTests", dependencies: ["FrameRing"], swiftSettings: strict),
+        .testTarget(name: "JSONLinesTests", dependencies: ["JSONLines", "FrameCodec"], swiftSettings: strict),
+        .testTarget(
+            name: "ListenersTests", dependencies: ["Listeners", "FrameCodec", "FrameRing", "LinuxSystem"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TimescaleStoreTests", dependencies: ["TimescaleStore", "FrameCodec", "LinuxSystem"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CollectorTests", dependencies: ["Collector", "SpillwayClient", "TimescaleStore"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["TimescaleStore", "LinuxSystem", "JSONLines", "FrameCodec"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "RingTorture", dependencies: ["FrameRing"], path: "Tests/RingTorture", swiftSettings: strict),
+        .executableTarget(
+            name: "FrameFuzzer", dependencies: ["FrameCodec"], path: "Tests/FrameFuzzer",
+            exclude: ["Corpus"], swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,237 @@
+// Makes frames out of records: protocol/frame.md. Records go into one block for each kind, texts into one dictionary;
+// `finish` puts them behind a header. The memory is kept from frame to frame, so a record allocates nothing.
+//
+// Limits: the frame never grows over `frameBytesMax`; a record that does not fit is refused and leaves no trace.
+
+import Glibc
+import MetricKinds
+
+/// Makes record frames. Not shared between threads.
+public struct FrameEncoder: ~Copyable {
+    /// A frame is full when the next record would make it larger, in bytes. A record that is larger alone still gets a
+    /// frame of its own, up to `frameBytesMax`.
+    public let frameBytesTarget: Int
+    /// No frame is larger, in bytes.
+    public let frameBytesMax: Int
+    /// A frame is full when it has so many records.
+    public let recordsMax: Int
+    /// Records in the frame that is being made.
+    public private(set) var recordCount = 0
+
+    @usableFromInline var writer: RecordWriter
+    /// One state for each kind, at the position of its id less one.
+    @usableFromInline let blocks: UnsafeMutablePointer<BlockState>
+    private var output: ByteBuffer
+    @usableFromInline var baseTime: Int64 = 0
+    /// Bytes of all blocks but the one in work, heads included.
+    private var blocksBytes = 0
+    private let blockBytes: UnsafeMutablePointer<Int>
+
+    /// The kinds' ids are 1 to this, which the generator of kinds proves.
+    private static let kindsMax = MetricKind.allCases.map { Int($0.rawValue) }.max() ?? 0
+
+    /// - Parameters:
+    ///   - frameBytesTarget: how large frames should become, in bytes.
+    ///   - frameBytesMax: for records larger than the target; `FrameLimits.datagramBytesMax` for UDP.
+    ///   - recordsMax: 1 to `FrameLimits.recordsPerFrameMax`.
+    public init(
+        frameBytesTarget: Int = FrameLimits.datagramBytesDefault, frameBytesMax: Int = FrameLimits.frameBytesMax,
+        recordsMax: Int = FrameLimits.recordsPerFrameMax
+    ) {
+        precondition((1...FrameLimits.recordsPerFrameMax).contains(recordsMax))
+        self.frameBytesMax = min(max(frameBytesMax, 256), FrameLimits.frameBytesMax)
+        self.frameBytesTarget = min(frameBytesTarget, self.frameBytesMax)
+        self.recordsMax = recordsMax
+        blocks = .allocate(capacity: Self.kindsMax)
+        blockBytes = .allocate(capacity: Self.kindsMax)
+        for index in 0..<Self.kindsMax { (blocks + index).initialize(to: BlockState()) }
+        blockBytes.initialize(repeating: 0, count: Self.kindsMax)
+        writer = RecordWriter(block: blocks)
+        output = ByteBuffer(capacity: max(self.frameBytesTarget, 2_048))
+    }
+
+    deinit {
+        for index in 0..<Self.kindsMax { blocks[index].deallocate() }
+        blocks.deallocate()
+        blockBytes.deallocate()
+        output.deallocate()
+    }
+
+    /// Appends a typed record.
+    ///
+    /// - Returns: false when the frame is full: finish it and append the record again.
+    /// - Throws: a record that no frame can carry. The frame stays as it was.
+    /// - Complexity: O(bytes of the record), without allocation once the memory has grown to a frame's size.
+    @inlinable
+    public mutating func append<Record: MetricRecord>(_ record: borrowing Record) throws(RecordError) -> Bool {
+        let mark = try begin(Record.kind, time: record.time, tags: record.tags, metadata: record.metadata)
+        do throws(RecordError) {
+            try record.write(to: &writer)
+        } catch {
+            rollBack(to: mark)
+            throw error
+        }
+        return try end(Record.kind, time: record.time, mark)
+    }
+
+    /// Appends a record whose fields `fields` writes, in the kind's order. Otherwise like the typed form.
+    @inlinable
+    public mutating func append(
+        _ kind: MetricKind, time: Int64, tags: Tags? = nil, metadata: Metadata? = nil,
+        fields: (inout RecordWriter) throws(RecordError) -> Void
+    ) throws(RecordError) -> Bool {
+        let mark = try begin(kind, time: time, tags: tags, metadata: metadata)
+        do throws(RecordError) {
+            try fields(&writer)
+        } catch {
+            rollBack(to: mark)
+            throw error
+        }
+        return try end(kind, time: time, mark)
+    }
+
+    /// Puts the header before the records and hands the frame out; then the encoder is empty again.
+    ///
+    /// - Returns: what `body` returned, or nil without a call when there is no record.
+    /// - Complexity: O(bytes of the frame).
+    public mutating func finish<Result, Failure: Error>(
+        _ identity: FrameIdentity, _ body: (RawSpan) throws(Failure) -> Result
+    ) throws(Failure) -> Result? {
+        guard recordCount > 0 else { return nil }
+        assemble(identity)
+        defer { removeAll() }
+        return try body(UnsafeRawBufferPointer(start: output.base, count: output.count).bytes)
+    }
+
+    /// Drops the records of the frame that is being made.
+    public mutating func removeAll() {
+        for index in 0..<Self.kindsMax where blocks[index].recordCount > 0 {
+            blocks[index].records.count = 0
+            blocks[index].recordCount = 0
+            for slot in 0..<MetricKind.prefixSlotsMax { blocks[index].prefixes[slot].value.count = 0 }
+            blockBytes[index] = 0
+        }
+        blocksBytes = 0
+        recordCount = 0
+        writer.strings.removeAll()
+        writer.expandedBytes = 0
+    }
+
+    // MARK: One record
+
+    /// What is needed to take a record back.
+    @usableFromInline
+    struct Mark {
+        @usableFromInline let start: Int
+        @usableFromInline let stringCount: Int
+        @usableFromInline let stringBytes: Int
+        @usableFromInline let expandedBytes: Int
+    }
+
+    @usableFromInline
+    mutating func begin(
+        _ kind: MetricKind, time: Int64, tags: Tags?, metadata: Metadata?
+    ) throws(RecordError) -> Mark {
+        guard FrameLimits.timeRange.contains(time) else { throw .timeOutOfRange(time) }
+        let block = blocks + Int(kind.rawValue) - 1
+        writer.block = block
+        writer.presence = 0
+        writer.pendingPrefixes = 0
+        writer.dictionaryFull = false
+        let mark = Mark(
+            start: block.pointee.records.count, stringCount: writer.strings.count,
+            stringBytes: writer.strings.wire.count, expandedBytes: writer.expandedBytes)
+        if recordCount == 0 { baseTime = time }
+        block.pointee.records.reserve(RecordWriter.fixedBytesMax)
+        // One byte for the length, which is enough for most records; the bitmap is filled in at the end.
+        block.pointee.records.count &+= 1 &+ (Int(kind.presenceBits) &+ 7) / 8
+        let before = block.pointee.recordCount == 0 ? baseTime : block.pointee.lastTime
+        let (delta, overflow) = time.subtractingReportingOverflow(before)
+        if overflow {
+            // Two times of one frame further apart than 64 bits: the frame ends before this record.
+            writer.dictionaryFull = true
+        }
+        block.pointee.records.putZigzag(delta)
+        do throws(RecordError) {
+            if let tags { try writer.writeTags(tags) }
+        } catch {
+            rollBack(to: mark)
+            throw error
+        }
+        if let metadata { writer.writeMetadata(metadata) }
+        return mark
+    }
+
+    /// Completes the record, or takes it back when the frame has no room for it.
+    @usableFromInline
+    mutating func end(_ kind: MetricKind, time: Int64, _ mark: Mark) throws(RecordError) -> Bool {
+        let index = Int(kind.rawValue) - 1
+        let block = blocks + index
+        let bitmapBytes = (Int(kind.presenceBits) &+ 7) / 8
+        let length = block.pointee.records.count &- mark.start &- 1
+        let lengthBytes = varintLength(UInt64(length))
+        if lengthBytes > 1 {
+            let base = block.pointee.records.base + mark.start
+            memmove(base + lengthBytes, base + 1, length)
+        }
+        block.pointee.records.count = mark.start
+        block.pointee.records.putVarint(UInt64(length))
+        withUnsafeBytes(of: writer.presence.littleEndian) {
+            block.pointee.records.put(UnsafeRawBufferPointer(rebasing: $0[..<bitmapBytes]))
+        }
+        block.pointee.records.count = mark.start &+ lengthBytes &+ length
+
+        let records = block.pointee.records.count
+        let head = 3 &+ varintLength(UInt64(block.pointee.recordCount &+ 1)) &+ varintLength(UInt64(records))
+        let others = blocksBytes &- blockBytes[index]
+        let dictionary = varintLength(UInt64(writer.strings.count)) &+ writer.strings.wire.count
+        let payload = dictionary &+ others &+ head &+ records
+        let frame = FrameHeader.lengthMin &+ payload
+
+        let limit = recordCount == 0 ? frameBytesMax : frameBytesTarget
+        let expands = writer.expandedBytes > payload &* FrameLimits.expansionFactorMax
+        if frame > limit || expands || writer.dictionaryFull || recordCount >= recordsMax {
+            rollBack(to: mark)
+            if recordCount > 0 { return false }
+            throw expands ? .expansionTooLarge : .recordTooLarge(bytes: frame, limit: limit)
+        }
+        block.pointee.recordCount &+= 1
+        block.pointee.lastTime = time
+        blockBytes[index] = head &+ records
+        blocksBytes = others &+ head &+ records
+        recordCount &+= 1
+        for slot in 0..<MetricKind.prefixSlotsMax where writer.pendingPrefixes & (1 &<< UInt64(slot)) != 0 {
+            swap(&block.pointee.prefixes[slot].value, &writer.pending[slot])
+        }
+        return true
+    }
+
+    @usableFromInline
+    mutating func rollBack(to mark: Mark) {
+        writer.block.pointee.records.count = mark.start
+        writer.strings.truncate(count: mark.stringCount, wireCount: mark.stringBytes)
+        writer.expandedBytes = mark.expandedBytes
+    }
+
+    // MARK: The frame
+
+    private mutating func assemble(_ identity: FrameIdentity) {
+        output.count = FrameHeader.lengthMin
+        output.reserve(10 + writer.strings.wire.count + blocksBytes)
+        output.putVarint(UInt64(writer.strings.count))
+        output.put(UnsafeRawBufferPointer(start: writer.strings.wire.base, count: writer.strings.wire.count))
+        for kind in MetricKind.allCases {
+            let block = blocks[Int(kind.rawValue) - 1]
+            guard block.recordCount > 0 else { continue }
+            output.put(kind.rawValue)
+            output.put(kind.version)
+            output.put(kind.presenceBits)
+            output.putVarint(UInt64(block.recordCount))
+            output.putVarint(UInt64(block.records.count))
+            output.put(UnsafeRawBufferPointer(start: block.records.base, count: block.records.count))
+        }
+        FrameHeader.write(
+            .records, identity: identity, baseTime: baseTime, recordCount: recordCount,
+            to: UnsafeMutableRawBufferPointer(start: output.base, count: output.count))
+    }
+}

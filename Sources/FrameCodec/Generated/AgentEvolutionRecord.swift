@@ -1,0 +1,96 @@
+// Generated from protocol/kinds.json by `swift run kinds-generator`: change it there.
+// swift-format-ignore-file
+
+import MetricKinds
+
+/// An agent was created, learned or changed. Every field may be absent; see `MetricKind.agentEvolution` for the table.
+public struct AgentEvolutionRecord: MetricRecord, Equatable {
+    public static var kind: MetricKind { .agentEvolution }
+
+    /// Microseconds since the Unix epoch, UTC.
+    public var time: Int64
+    public var agentID: String?
+    public var domain: String?
+    /// Known values: created, trained, graduated, retired, interaction.
+    public var evolutionEvent: String?
+    public var interactionsCount: Int32?
+    public var successRate: Float?
+    public var graduationScore: Float?
+    public var memoryUtilization: Float?
+    public var domainExpertise: Float?
+    public var collaborationCount: Int32?
+    public var playbookContributions: Int32?
+    public var learningRate: Float?
+    public var tags: Tags?
+    public var metadata: Metadata?
+
+    /// A record with only its time set, or with the fields given.
+    public init(
+        time: Int64,
+        agentID: String? = nil,
+        domain: String? = nil,
+        evolutionEvent: String? = nil,
+        interactionsCount: Int32? = nil,
+        successRate: Float? = nil,
+        graduationScore: Float? = nil,
+        memoryUtilization: Float? = nil,
+        domainExpertise: Float? = nil,
+        collaborationCount: Int32? = nil,
+        playbookContributions: Int32? = nil,
+        learningRate: Float? = nil,
+        tags: Tags? = nil,
+        metadata: Metadata? = nil
+    ) {
+        self.time = time
+        self.agentID = agentID
+        self.domain = domain
+        self.evolutionEvent = evolutionEvent
+        self.interactionsCount = interactionsCount
+        self.successRate = successRate
+        self.graduationScore = graduationScore
+        self.memoryUtilization = memoryUtilization
+        self.domainExpertise = domainExpertise
+        self.collaborationCount = collaborationCount
+        self.playbookContributions = playbookContributions
+        self.learningRate = learningRate
+        self.tags = tags
+        self.metadata = metadata
+    }
+
+    @inlinable
+    public func write(to writer: inout RecordWriter) throws(RecordError) {
+        if let agentID {
+            try writer.text(agentID, bit: 2)
+        }
+        if let domain {
+            try writer.text(domain, bit: 3)
+        }
+        if let evolutionEvent {
+            try writer.text(evolutionEvent, bit: 4)
+        }
+        if let interactionsCount {
+            writer.int32(interactionsCount, bit: 5)
+        }
+        if let successRate {
+            writer.float32(successRate, bit: 6)
+        }
+        if let graduationScore {
+            writer.float32(graduationScore, bit: 7)
+        }
+        if let memoryUtilization {
+            writer.float32(memoryUtilization, bit: 8)
+        }
+        if let domainExpertise {
+            writer.float32(domainExpertise, bit: 9)
+        }
+        if let collaborationCount {
+            writer.int32(collaborationCount, bit: 10)
+        }
+        if let playbookContributions {
+            writer.int32(playbookContributions, bit: 11)
+        }
+        if let learningRate {
+            writer.float32(learningRate, bit: 12)
+        }
+    }
+}

@@ -1,0 +1,85 @@
+// Generated from protocol/kinds.json by `swift run kinds-generator`: change it there.
+// swift-format-ignore-file
+
+import MetricKinds
+
+/// A model computed attention in one layer. Every field may be absent; see `MetricKind.attention` for the table.
+public struct AttentionRecord: MetricRecord, Equatable {
+    public static var kind: MetricKind { .attention }
+
+    /// Microseconds since the Unix epoch, UTC.
+    public var time: Int64
+    public var modelID: String?
+    public var layerID: Int32?
+    public var attentionHeads: Int32?
+    public var attentionPattern: String?
+    public var attentionEntropy: Float?
+    public var attentionFocus: Float?
+    public var attentionDiversity: Float?
+    /// In milliseconds.
+    public var computationTimeMs: Int32?
+    /// In megabytes.
+    public var memoryUsageMb: Float?
+    public var tags: Tags?
+    public var metadata: Metadata?
+
+    /// A record with only its time set, or with the fields given.
+    public init(
+        time: Int64,
+        modelID: String? = nil,
+        layerID: Int32? = nil,
+        attentionHeads: Int32? = nil,
+        attentionPattern: String? = nil,
+        attentionEntropy: Float? = nil,
+        attentionFocus: Float? = nil,
+        attentionDiversity: Float? = nil,
+        computationTimeMs: Int32? = nil,
+        memoryUsageMb: Float? = nil,
+        tags: Tags? = nil,
+        metadata: Metadata? = nil
+    ) {
+        self.time = time
+        self.modelID = modelID
+        self.layerID = layerID
+        self.attentionHeads = attentionHeads
+        self.attentionPattern = attentionPattern
+        self.attentionEntropy = attentionEntropy
+        self.attentionFocus = attentionFocus
+        self.attentionDiversity = attentionDiversity
+        self.computationTimeMs = computationTimeMs
+        self.memoryUsageMb = memoryUsageMb
+        self.tags = tags
+        self.metadata = metadata
+    }
+
+    @inlinable
+    public func write(to writer: inout RecordWriter) throws(RecordError) {
+        if let modelID {
+            try writer.text(modelID, bit: 2)
+        }
+        if let layerID {
+            writer.int32(layerID, bit: 3)
+        }
+        if let attentionHeads {
+            writer.int32(attentionHeads, bit: 4)
+        }
+        if let attentionPattern {
+            try writer.text(attentionPattern, bit: 5)
+        }
+        if let attentionEntropy {
+            writer.float32(attentionEntropy, bit: 6)
+        }
+        if let attentionFocus {
+            writer.float32(attentionFocus, bit: 7)
+        }
+        if let attentionDiversity {
+            writer.float32(attentionDiversity, bit: 8)
+        }
+        if let computationTimeMs {
+            writer.int32(computationTimeMs, bit: 9)
+        }
+        if let memoryUsageMb {
+            writer.float32(memoryUsageMb, bit: 10)
+        }
+    }
+}

@@ -1,0 +1,124 @@
+// Generated from protocol/kinds.json by `swift run kinds-generator`: change it there.
+// swift-format-ignore-file
+
+import MetricKinds
+
+/// A model did a unit of work. Every field may be absent; see `MetricKind.compute` for the table.
+public struct ComputeRecord: MetricRecord, Equatable {
+    public static var kind: MetricKind { .compute }
+
+    /// Microseconds since the Unix epoch, UTC.
+    public var time: Int64
+    public var modelID: String?
+    /// Known values: inference, training, fine-tuning.
+    public var operationType: String?
+    public var batchSize: Int32?
+    public var sequenceLength: Int32?
+    /// In tokens.
+    public var tokensProcessed: Int64?
+    /// In milliseconds.
+    public var computationTimeMs: Int32?
+    /// In percent.
+    public var gpuUtilizationPercent: Float?
+    /// In megabytes.
+    public var gpuMemoryUsedMb: Float?
+    /// In percent.
+    public var cpuUtilizationPercent: Float?
+    /// In megabytes.
+    public var cpuMemoryUsedMb: Float?
+    /// In tokens per second.
+    public var throughputTokensPerSec: Float?
+    /// In milliseconds.
+    public var latencyP50Ms: Float?
+    /// In milliseconds.
+    public var latencyP95Ms: Float?
+    /// In milliseconds.
+    public var latencyP99Ms: Float?
+    public var tags: Tags?
+    public var metadata: Metadata?
+
+    /// A record with only its time set, or with the fields given.
+    public init(
+        time: Int64,
+        modelID: String? = nil,
+        operationType: String? = nil,
+        batchSize: Int32? = nil,
+        sequenceLength: Int32? = nil,
+        tokensProcessed: Int64? = nil,
+        computationTimeMs: Int32? = nil,
+        gpuUtilizationPercent: Float? = nil,
+        gpuMemoryUsedMb: Float? = nil,
+        cpuUtilizationPercent: Float? = nil,
+        cpuMemoryUsedMb: Float? = nil,
+        throughputTokensPerSec: Float? = nil,
+        latencyP50Ms: Float? = nil,
+        latencyP95Ms: Float? = nil,
+        latencyP99Ms: Float? = nil,
+        tags: Tags? = nil,
+        metadata: Metadata? = nil
+    ) {
+        self.time = time
+        self.modelID = modelID
+        self.operationType = operationType
+        self.batchSize = batchSize
+        self.sequenceLength = sequenceLength
+        self.tokensProcessed = tokensProcessed
+        self.computationTimeMs = computationTimeMs
+        self.gpuUtilizationPercent = gpuUtilizationPercent
+        self.gpuMemoryUsedMb = gpuMemoryUsedMb
+        self.cpuUtilizationPercent = cpuUtilizationPercent
+        self.cpuMemoryUsedMb = cpuMemoryUsedMb
+        self.throughputTokensPerSec = throughputTokensPerSec
+        self.latencyP50Ms = latencyP50Ms
+        self.latencyP95Ms = latencyP95Ms
+        self.latencyP99Ms = latencyP99Ms
+        self.tags = tags
+        self.metadata = metadata
+    }
+
+    @inlinable
+    public func write(to writer: inout RecordWriter) throws(RecordError) {
+        if let modelID {
+            try writer.text(modelID, bit: 2)
+        }
+        if let operationType {
+            try writer.text(operationType, bit: 3)
+        }
+        if let batchSize {
+            writer.int32(batchSize, bit: 4)
+        }
+        if let sequenceLength {
+            writer.int32(sequenceLength, bit: 5)
+        }
+        if let tokensProcessed {
+            writer.int64(tokensProcessed, bit: 6)
+        }
+        if let computationTimeMs {
+            writer.int32(computationTimeMs, bit: 7)
+        }
+        if let gpuUtilizationPercent {
+            writer.float32(gpuUtilizationPercent, bit: 8)
+        }
+        if let gpuMemoryUsedMb {
+            writer.float32(gpuMemoryUsedMb, bit: 9)
+        }
+        if let cpuUtilizationPercent {
+            writer.float32(cpuUtilizationPercent, bit: 10)
+        }
+        if let cpuMemoryUsedMb {
+            writer.float32(cpuMemoryUsedMb, bit: 11)
+        }
+        if let throughputTokensPerSec {
+            writer.float32(throughputTokensPerSec, bit: 12)
+        }
+        if let latencyP50Ms {
+            writer.float32(latencyP50Ms, bit: 13)
+        }
+        if let latencyP95Ms {
+            writer.float32(latencyP95Ms, bit: 14)
+        }
+        if let latencyP99Ms {
+            writer.float32(latencyP99Ms, bit: 15)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// Generated from protocol/kinds.json by `swift run kinds-generator`: change it there.
+// swift-format-ignore-file
+
+import MetricKinds
+
+/// An agent ran code in a sandbox. Every field may be absent; see `MetricKind.execution` for the table.
+public struct ExecutionRecord: MetricRecord, Equatable {
+    public static var kind: MetricKind { .execution }
+
+    /// Microseconds since the Unix epoch, UTC.
+    public var time: Int64
+    public var executionID: String?
+    public var agentID: String?
+    public var language: String?
+    public var codeLength: Int32?
+    /// In milliseconds.
+    public var executionTimeMs: Int32?
+    /// In megabytes.
+    public var memoryUsedMb: Float?
+    /// In percent.
+    public var cpuUsedPercent: Float?
+    public var success: Bool?
+    public var errorType: String?
+    public var correctionsApplied: Int32?
+    public var sandboxID: String?
+    public var timeoutOccurred: Bool?
+    public var tags: Tags?
+    public var metadata: Metadata?
+
+    /// A record with only its time set, or with the fields given.
+    public init(
+        time: Int64,
+        executionID: String? = nil,
+        agentID: String? = nil,
+        language: String? = nil,
+        codeLength: Int32? = nil,
+        executionTimeMs: Int32? = nil,
+        memoryUsedMb: Float? = nil,
+        cpuUsedPercent: Float? = nil,
+        success: Bool? = nil,
+        errorType: String? = nil,
+        correctionsApplied: Int32? = nil,
+        sandboxID: String? = nil,
+        timeoutOccurred: Bool? = nil,
+        tags: Tags? = nil,
+        metadata: Metadata? = nil
+    ) {
+        self.time = time
+        self.executionID = executionID
+        self.agentID = agentID
+        self.language = language
+        self.codeLength = codeLength
+        self.executionTimeMs = executionTimeMs
+        self.memoryUsedMb = memoryUsedMb
+        self.cpuUsedPercent = cpuUsedPercent
+        self.success = success
+        self.errorType = errorType
+        self.correctionsApplied = correctionsApplied
+        self.sandboxID = sandboxID
+        self.timeoutOccurred = timeoutOccurred
+        self.tags = tags
+        self.metadata = metadata
+    }
+
+    @inlinable
+    public func write(to writer: inout RecordWriter) throws(RecordError) {
+        if let executionID {
+            try writer.prefixedText(executionID, bit: 2, slot: 0)
+        }
+        if let agentID {
+            try writer.text(agentID, bit: 3)
+        }
+        if let language {
+            try writer.text(language, bit: 4)
+        }
+        if let codeLength {
+            writer.int32(codeLength, bit: 5)
+        }
+        if let executionTimeMs {
+            writer.int32(executionTimeMs, bit: 6)
+        }
+        if let memoryUsedMb {
+            writer.float32(memoryUsedMb, bit: 7)
+        }
+        if let cpuUsedPercent {
+            writer.float32(cpuUsedPercent, bit: 8)
+        }
+        if let success {
+            writer.bool(success, bit: 9)
+        }
+        if let errorType {
+            try writer.text(errorType, bit: 11)
+        }
+        if let correctionsApplied {
+            writer.int32(correctionsApplied, bit: 12)
+        }
+        if let sandboxID {
+            try writer.prefixedText(sandboxID, bit: 13, slot: 1)
+        }
+        if let timeoutOccurred {
+            writer.bool(timeoutOccurred, bit: 14)
+        }
+    }
+}

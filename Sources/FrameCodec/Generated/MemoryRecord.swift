@@ -1,0 +1,93 @@
+// Generated from protocol/kinds.json by `swift run kinds-generator`: change it there.
+// swift-format-ignore-file
+
+import MetricKinds
+
+/// An agent used its memory. Every field may be absent; see `MetricKind.memory` for the table.
+public struct MemoryRecord: MetricRecord, Equatable {
+    public static var kind: MetricKind { .memory }
+
+    /// Microseconds since the Unix epoch, UTC.
+    public var time: Int64
+    public var agentID: String?
+    public var memoryType: String?
+    /// Known values: read, write, compress, prune.
+    public var memoryOperation: String?
+    /// In bytes.
+    public var memorySizeBytes: Int64?
+    /// In tokens.
+    public var memoryTokens: Int32?
+    /// In milliseconds.
+    public var operationTimeMs: Int32?
+    public var cacheHit: Bool?
+    public var compressionRatio: Float?
+    public var importanceScore: Float?
+    public var accessCount: Int32?
+    public var tags: Tags?
+    public var metadata: Metadata?
+
+    /// A record with only its time set, or with the fields given.
+    public init(
+        time: Int64,
+        agentID: String? = nil,
+        memoryType: String? = nil,
+        memoryOperation: String? = nil,
+        memorySizeBytes: Int64? = nil,
+        memoryTokens: Int32? = nil,
+        operationTimeMs: Int32? = nil,
+        cacheHit: Bool? = nil,
+        compressionRatio: Float? = nil,
+        importanceScore: Float? = nil,
+        accessCount: Int32? = nil,
+        tags: Tags? = nil,
+        metadata: Metadata? = nil
+    ) {
+        self.time = time
+        self.agentID = agentID
+        self.memoryType = memoryType
+        self.memoryOperation = memoryOperation
+        self.memorySizeBytes = memorySizeBytes
+        self.memoryTokens = memoryTokens
+        self.operationTimeMs = operationTimeMs
+        self.cacheHit = cacheHit
+        self.compressionRatio = compressionRatio
+        self.importanceScore = importanceScore
+        self.accessCount = accessCount
+        self.tags = tags
+        self.metadata = metadata
+    }
+
+    @inlinable
+    public func write(to writer: inout RecordWriter) throws(RecordError) {
+        if let agentID {
+            try writer.text(agentID, bit: 2)
+        }
+        if let memoryType {
+            try writer.text(memoryType, bit: 3)
+        }
+        if let memoryOperation {
+            try writer.text(memoryOperation, bit: 4)
+        }
+        if let memorySizeBytes {
+            writer.int64(memorySizeBytes, bit: 5)
+        }
+        if let memoryTokens {
+            writer.int32(memoryTokens, bit: 6)
+        }
+        if let operationTimeMs {
+            writer.int32(operationTimeMs, bit: 7)
+        }
+        if let cacheHit {
+            writer.bool(cacheHit, bit: 8)
+        }
+        if let compressionRatio {
+            writer.float32(compressionRatio, bit: 10)
+        }
+        if let importanceScore {
+            writer.float32(importanceScore, bit: 11)
+        }
+        if let accessCount {
+            writer.int32(accessCount, bit: 12)
+        }
+    }
+}

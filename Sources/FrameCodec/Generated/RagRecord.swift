@@ -1,0 +1,113 @@
+// Generated from protocol/kinds.json by `swift run kinds-generator`: change it there.
+// swift-format-ignore-file
+
+import MetricKinds
+
+/// A retrieval answered a query. Every field may be absent; see `MetricKind.rag` for the table.
+public struct RagRecord: MetricRecord, Equatable {
+    public static var kind: MetricKind { .rag }
+
+    /// Microseconds since the Unix epoch, UTC.
+    public var time: Int64
+    public var queryID: String?
+    /// Known values: mini_rag, full_rag, guided_search.
+    public var ragType: String?
+    public var queryText: String?
+    /// In milliseconds.
+    public var retrievalTimeMs: Int32?
+    public var documentsRetrieved: Int32?
+    public var documentsRelevant: Int32?
+    public var relevanceScore: Float?
+    public var contextLength: Int32?
+    /// In tokens.
+    public var contextTokens: Int32?
+    public var searchStrategy: String?
+    /// In milliseconds.
+    public var vectorSearchTimeMs: Int32?
+    /// In milliseconds.
+    public var rerankingTimeMs: Int32?
+    /// In milliseconds.
+    public var totalRagTimeMs: Int32?
+    public var tags: Tags?
+    public var metadata: Metadata?
+
+    /// A record with only its time set, or with the fields given.
+    public init(
+        time: Int64,
+        queryID: String? = nil,
+        ragType: String? = nil,
+        queryText: String? = nil,
+        retrievalTimeMs: Int32? = nil,
+        documentsRetrieved: Int32? = nil,
+        documentsRelevant: Int32? = nil,
+        relevanceScore: Float? = nil,
+        contextLength: Int32? = nil,
+        contextTokens: Int32? = nil,
+        searchStrategy: String? = nil,
+        vectorSearchTimeMs: Int32? = nil,
+        rerankingTimeMs: Int32? = nil,
+        totalRagTimeMs: Int32? = nil,
+        tags: Tags? = nil,
+        metadata: Metadata? = nil
+    ) {
+        self.time = time
+        self.queryID = queryID
+        self.ragType = ragType
+        self.queryText = queryText
+        self.retrievalTimeMs = retrievalTimeMs
+        self.documentsRetrieved = documentsRetrieved
+        self.documentsRelevant = documentsRelevant
+        self.relevanceScore = relevanceScore
+        self.contextLength = contextLength
+        self.contextTokens = contextTokens
+        self.searchStrategy = searchStrategy
+        self.vectorSearchTimeMs = vectorSearchTimeMs
+        self.rerankingTimeMs = rerankingTimeMs
+        self.totalRagTimeMs = totalRagTimeMs
+        self.tags = tags
+        self.metadata = metadata
+    }
+
+    @inlinable
+    public func write(to writer: inout RecordWriter) throws(RecordError) {
+        if let queryID {
+            try writer.prefixedText(queryID, bit: 2, slot: 0)
+        }
+        if let ragType {
+            try writer.text(ragType, bit: 3)
+        }
+        if let queryText {
+            try writer.text(queryText, bit: 4)
+        }
+        if let retrievalTimeMs {
+            writer.int32(retrievalTimeMs, bit: 5)
+        }
+        if let documentsRetrieved {
+            writer.int32(documentsRetrieved, bit: 6)
+        }
+        if let documentsRelevant {
+            writer.int32(documentsRelevant, bit: 7)
+        }
+        if let relevanceScore {
+            writer.float32(relevanceScore, bit: 8)
+        }
+        if let contextLength {
+            writer.int32(contextLength, bit: 9)
+        }
+        if let contextTokens {
+            writer.int32(contextTokens, bit: 10)
+        }
+        if let searchStrategy {
+            try writer.text(searchStrategy, bit: 11)
+        }
+        if let vectorSearchTimeMs {
+            writer.int32(vectorSearchTimeMs, bit: 12)
+        }
+        if let rerankingTimeMs {
+            writer.int32(rerankingTimeMs, bit: 13)
+        }
+        if let totalRagTimeMs {
+            writer.int32(totalRagTimeMs, bit: 14)
+        }
+    }
+}

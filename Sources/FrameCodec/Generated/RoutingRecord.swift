@@ -1,0 +1,112 @@
+// Generated from protocol/kinds.json by `swift run kinds-generator`: change it there.
+// swift-format-ignore-file
+
+import MetricKinds
+
+/// A router chose a model for a query. Every field may be absent; see `MetricKind.routing` for the table.
+public struct RoutingRecord: MetricRecord, Equatable {
+    public static var kind: MetricKind { .routing }
+
+    /// Microseconds since the Unix epoch, UTC.
+    public var time: Int64
+    public var queryID: String?
+    public var queryText: String?
+    public var complexityScore: Float?
+    public var confidenceScore: Float?
+    public var modelSelected: String?
+    /// In milliseconds.
+    public var routingTimeMs: Int32?
+    /// In milliseconds.
+    public var embeddingTimeMs: Int32?
+    /// In milliseconds.
+    public var thresholdComparisonTimeMs: Int32?
+    /// In milliseconds.
+    public var totalRoutingTimeMs: Int32?
+    /// In tokens.
+    public var tokensEstimated: Int32?
+    public var contextLength: Int32?
+    public var userIntent: String?
+    public var domainDetected: String?
+    public var tags: Tags?
+    public var metadata: Metadata?
+
+    /// A record with only its time set, or with the fields given.
+    public init(
+        time: Int64,
+        queryID: String? = nil,
+        queryText: String? = nil,
+        complexityScore: Float? = nil,
+        confidenceScore: Float? = nil,
+        modelSelected: String? = nil,
+        routingTimeMs: Int32? = nil,
+        embeddingTimeMs: Int32? = nil,
+        thresholdComparisonTimeMs: Int32? = nil,
+        totalRoutingTimeMs: Int32? = nil,
+        tokensEstimated: Int32? = nil,
+        contextLength: Int32? = nil,
+        userIntent: String? = nil,
+        domainDetected: String? = nil,
+        tags: Tags? = nil,
+        metadata: Metadata? = nil
+    ) {
+        self.time = time
+        self.queryID = queryID
+        self.queryText = queryText
+        self.complexityScore = complexityScore
+        self.confidenceScore = confidenceScore
+        self.modelSelected = modelSelected
+        self.routingTimeMs = routingTimeMs
+        self.embeddingTimeMs = embeddingTimeMs
+        self.thresholdComparisonTimeMs = thresholdComparisonTimeMs
+        self.totalRoutingTimeMs = totalRoutingTimeMs
+        self.tokensEstimated = tokensEstimated
+        self.contextLength = contextLength
+        self.userIntent = userIntent
+        self.domainDetected = domainDetected
+        self.tags = tags
+        self.metadata = metadata
+    }
+
+    @inlinable
+    public func write(to writer: inout RecordWriter) throws(RecordError) {
+        if let queryID {
+            try writer.prefixedText(queryID, bit: 2, slot: 0)
+        }
+        if let queryText {
+            try writer.text(queryText, bit: 3)
+        }
+        if let complexityScore {
+            writer.float32(complexityScore, bit: 4)
+        }
+        if let confidenceScore {
+            writer.float32(confidenceScore, bit: 5)
+        }
+        if let modelSelected {
+            try writer.text(modelSelected, bit: 6)
+        }
+        if let routingTimeMs {
+            writer.int32(routingTimeMs, bit: 7)
+        }
+        if let embeddingTimeMs {
+            writer.int32(embeddingTimeMs, bit: 8)
+        }
+        if let thresholdComparisonTimeMs {
+            writer.int32(thresholdComparisonTimeMs, bit: 9)
+        }
+        if let totalRoutingTimeMs {
+            writer.int32(totalRoutingTimeMs, bit: 10)
+        }
+        if let tokensEstimated {
+            writer.int32(tokensEstimated, bit: 11)
+        }
+        if let contextLength {
+            writer.int32(contextLength, bit: 12)
+        }
+        if let userIntent {
+            try writer.text(userIntent, bit: 13)
+        }
+        if let domainDetected {
+            try writer.text(domainDetected, bit: 14)
+        }
+    }
+}

@@ -1,0 +1,101 @@
+// Generated from protocol/kinds.json by `swift run kinds-generator`: change it there.
+// swift-format-ignore-file
+
+import MetricKinds
+
+/// A host or service reported its load. Every field may be absent; see `MetricKind.system` for the table.
+public struct SystemRecord: MetricRecord, Equatable {
+    public static var kind: MetricKind { .system }
+
+    /// Microseconds since the Unix epoch, UTC.
+    public var time: Int64
+    public var systemID: String?
+    /// In percent.
+    public var cpuUsagePercent: Float?
+    /// In percent.
+    public var memoryUsagePercent: Float?
+    /// In percent.
+    public var diskUsagePercent: Float?
+    /// In bytes.
+    public var networkIoBytes: Int64?
+    public var activeConnections: Int32?
+    public var activeAgents: Int32?
+    public var totalRequests: Int64?
+    public var errorRate: Float?
+    /// In milliseconds.
+    public var responseTimeAvgMs: Float?
+    /// In requests per second.
+    public var throughputRequestsPerSec: Float?
+    public var tags: Tags?
+    public var metadata: Metadata?
+
+    /// A record with only its time set, or with the fields given.
+    public init(
+        time: Int64,
+        systemID: String? = nil,
+        cpuUsagePercent: Float? = nil,
+        memoryUsagePercent: Float? = nil,
+        diskUsagePercent: Float? = nil,
+        networkIoBytes: Int64? = nil,
+        activeConnections: Int32? = nil,
+        activeAgents: Int32? = nil,
+        totalRequests: Int64? = nil,
+        errorRate: Float? = nil,
+        responseTimeAvgMs: Float? = nil,
+        throughputRequestsPerSec: Float? = nil,
+        tags: Tags? = nil,
+        metadata: Metadata? = nil
+    ) {
+        self.time = time
+        self.systemID = systemID
+        self.cpuUsagePercent = cpuUsagePercent
+        self.memoryUsagePercent = memoryUsagePercent
+        self.diskUsagePercent = diskUsagePercent
+        self.networkIoBytes = networkIoBytes
+        self.activeConnections = activeConnections
+        self.activeAgents = activeAgents
+        self.totalRequests = totalRequests
+        self.errorRate = errorRate
+        self.responseTimeAvgMs = responseTimeAvgMs
+        self.throughputRequestsPerSec = throughputRequestsPerSec
+        self.tags = tags
+        self.metadata = metadata
+    }
+
+    @inlinable
+    public func write(to writer: inout RecordWriter) throws(RecordError) {
+        if let systemID {
+            try writer.text(systemID, bit: 2)
+        }
+        if let cpuUsagePercent {
+            writer.float32(cpuUsagePercent, bit: 3)
+        }
+        if let memoryUsagePercent {
+            writer.float32(memoryUsagePercent, bit: 4)
+        }
+        if let diskUsagePercent {
+            writer.float32(diskUsagePercent, bit: 5)
+        }
+        if let networkIoBytes {
+            writer.int64(networkIoBytes, bit: 6)
+        }
+        if let activeConnections {
+            writer.int32(activeConnections, bit: 7)
+        }
+        if let activeAgents {
+            writer.int32(activeAgents, bit: 8)
+        }
+        if let totalRequests {
+            writer.int64(totalRequests, bit: 9)
+        }
+        if let errorRate {
+            writer.float32(errorRate, bit: 10)
+        }
+        if let responseTimeAvgMs {
+            writer.float32(responseTimeAvgMs, bit: 11)
+        }
+        if let throughputRequestsPerSec {
+            writer.float32(throughputRequestsPerSec, bit: 12)
+        }
+    }
+}

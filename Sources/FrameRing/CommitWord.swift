@@ -1,0 +1,59 @@
+/// What is published at a unit: the lap, what kind of claim starts there, and its length.
+///
+/// Bits 0 ..< 29 hold the length in bytes, 29 ..< 31 the kind, 31 ..< 64 the lap plus one: memory that was never
+/// written, all zero, is no lap's word. A lap number comes round again after 2^33 laps, and only a unit that no claim
+/// started at in all of them could then be taken for published.
+@usableFromInline
+struct CommitWord: Equatable, BitwiseCopyable {
+    @usableFromInline
+    enum Kind: UInt64 {
+        /// One record, without a header; the length is the record's.
+        case record = 0
+        /// A batch as `ClaimLayout` has it. From here on the length is the whole extent.
+        case batch = 1
+        /// The rest of a lap that a claim did not fit in.
+        case padding = 2
+        /// A claim that was dropped: its bytes mean nothing.
+        case abandoned = 3
+    }
+
+    @usableFromInline static let kindShift: UInt64 = 29
+    @usableFromInline static let lapShift: UInt64 = 31
+
+    @usableFromInline let bits: UInt64
+
+    @inlinable
+    init(bits: UInt64) {
+        self.bits = bits
+    }
+
+    @inlinable
+    init(kind: Kind, lengthBytes: Int, lap: UInt64) {
+        // The length fits: a claim is a quarter of 2^30 bytes at most.
+        bits =
+            (lap &+ 1) << Self.lapShift | kind.rawValue << Self.kindShift | UInt64(truncatingIfNeeded: lengthBytes)
+    }
+
+    /// Whether this was published in `lap`. A word of an earlier lap says nothing about this one.
+    @inlinable
+    func belongs(toLap lap: UInt64) -> Bool {
+        bits >> Self.lapShift == (lap &+ 1) & (UInt64.max >> Self.lapShift)
+    }
+
+    @inlinable
+    var kind: Kind {
+        switch bits >> Self.kindShift & 3 {
+        case 0: .record
+        case 1: .batch
+        case 2: .padding
+        default: .abandoned
+        }
+    }
+
+    @inlinable
+    var lengthBytes: Int { Int(truncatingIfNeeded: bits & (1 << Self.kindShift - 1)) }
+
+    /// The bytes from the claim's first unit to the next claim's: an empty record takes a unit too.
+    @inlinable
+    var extentBytes: Int { ClaimLayout.extentBytes(max(lengthBytes, 1)) }
+}

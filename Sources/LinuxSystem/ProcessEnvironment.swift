@@ -1,0 +1,17 @@
+// The variables of this process, without Foundation.
+
+import CLinux
+
+/// The variables of this process. O(their bytes). Not to be called beside `setenv`, which nothing here uses.
+public func processEnvironment() -> [String: String] {
+    var variables: [String: String] = [:]
+    var entry = spillway_environment()
+    while let text = entry?.pointee {
+        let line = String(cString: text)
+        if let equals = line.firstIndex(of: "="), equals != line.startIndex {
+            variables[String(line[..<equals])] = String(line[line.index(after: equals)...])
+        }
+        entry = entry?.advanced(by: 1)
+    }
+    return variables
+}

@@ -1,0 +1,130 @@
+// Stores a batch: one transaction with its ledger row and one COPY for each table, in the order of the tables' names.
+//
+// Exactly once: the ledger's key is the batch's identity. An attempt after an unknown COMMIT meets the key of the first one
+// and knows that the batch is stored; a repeated key also waits for the transaction that holds it, so a half-dead session
+// cannot commit behind our back.
+
+import FrameCodec
+import MetricKinds
+
+/// How an attempt to store a batch ended well.
+public struct StoredBatch: Sendable, Equatable {
+    /// The ledger had the batch already: an earlier attempt was committed.
+    public var wasStoredBefore: Bool
+    /// Records that the server refused and that went to `spillway.dead_letters`, by source.
+    public var deadLetters: [UInt64: Int]
+
+    public init(wasStoredBefore: Bool = false, deadLetters: [UInt64: Int] = [:]) {
+        self.wasStoredBefore = wasStoredBefore
+        self.deadLetters = deadLetters
+    }
+}
+
+/// Stores batches over one connection. Used by one thread.
+public struct BatchWriter {
+    let connection: DatabaseConnection
+    /// How long a statement waits for a lock, for example behind a change of the schema.
+    static let lockTimeoutMilliseconds = 10_000
+
+    /// COPY goes through the tables in this order, whatever the order of the kinds, so that two lanes never wait for each
+    /// other's locks in a circle.
+    static let kindsByTable = MetricKind.allCases.sorted { $0.tableName < $1.tableName }
+
+    public init(_ connection: DatabaseConnection) { self.connection = connection }
+
+    /// Stores a batch in one transaction.
+    ///
+    /// A row that the server refuses is set aside in `spillway.dead_letters`, and the others are stored with it in a new
+    /// transaction.
+    ///
+    /// - Parameters:
+    ///   - frames: the batch's frames, for the dead letters.
+    ///   - decoded: the rows of the same frames.
+    /// - Throws: when nothing is known to be stored. `isTransient` says whether trying again can help without a change
+    ///   by the operator; after `isCommitOutcomeUnknown` trying again settles it.
+    public func store(
+        _ identity: BatchIdentity, frames: UnsafeRawBufferPointer, decoded: DecodedBatch
+    ) throws(DatabaseError) -> StoredBatch {
+        do throws(DatabaseError) {
+            try storeAtOnce(identity, decoded)
+            return StoredBatch()
+        } catch {
+            guard connection.isUsable else { throw error }
+            try connection.rollback()
+            if error.sqlstate == .uniqueViolation, error.operation == Self.ledgerOperation {
+                return StoredBatch(wasStoredBefore: true, deadLetters: try deadLetters(of: identity))
+            }
+            guard error.isAboutRows else { throw error }
+        }
+        return try RowIsolation(connection: connection, frames: frames, decoded: decoded).store(identity)
+    }
+
+    private func storeAtOnce(_ identity: BatchIdentity, _ decoded: DecodedBatch) throws(DatabaseError) {
+        try Self.begin(connection, identity, records: decoded.recordCount)
+        for kind in Self.kindsByTable where decoded.rows.rowCount(kind) > 0 {
+            try connection.beginCopy(into: kind)
+            try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in try connection.sendCopyData(bytes) }
+            try connection.endRows()
+        }
+        try connection.commit()
+    }
+
+    /// What an earlier attempt set aside. Rare, so it may look through the table.
+    private func deadLetters(of identity: BatchIdentity) throws(DatabaseError) -> [UInt64: Int] {
+        let rows = try connection.query(
+            """
+            SELECT source, count(*) FROM spillway.dead_letters WHERE epoch = $1 AND sequence = $2 GROUP BY source
+            """, [String(identity.epoch), String(identity.sequence)])
+        var found: [UInt64: Int] = [:]
+        for row in rows {
+            guard let source = row[0].flatMap({ Int64($0) }), let count = row[1].flatMap({ Int($0) }) else { continue }
+            found[UInt64(bitPattern: source)] = count
+        }
+        return found
+    }
+
+    static let ledgerOperation = "INSERT INTO spillway.batches"
+
+    /// Opens the transaction with the batch's ledger row, in one round trip. All that varies are numbers.
+    static func begin(
+        _ connection: DatabaseConnection, _ identity: BatchIdentity, records: Int
+    ) throws(DatabaseError) {
+        try connection.execute(
+            """
+            BEGIN; SET LOCAL lock_timeout = \(lockTimeoutMilliseconds); \
+            INSERT INTO spillway.batches (epoch, sequence, records) \
+            VALUES (\(identity.epoch), \(identity.sequence), \(records))
+            """, operation: ledgerOperation)
+    }
+}
+
+extension DatabaseConnection {
+    /// Opens a COPY into the kind's table, with all of its columns in the order of `CopyRowWriter`.
+    func beginCopy(into kind: MetricKind) throws(DatabaseError) {
+        try beginCopy(into: SchemaSQL.table(kind), columns: ["time"] + kind.columns.map(\.name) + ["tags", "metadata"])
+    }
+
+    /// Sends COPY's trailer and ends it.
+    func endRows() throws(DatabaseError) {
+        let trailer: [UInt8] = CopyRowWriter.trailer
+        let failure: DatabaseError? = trailer.withUnsafeBytes { bytes in
+            do throws(DatabaseError) {
+                try sendCopyData(bytes)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+        try finishCopy()
+    }
+}
+
+extension DatabaseError {
+    /// Whether the server refused what a row says, so that the other rows can be stored without it: data exceptions (22),
+    /// violated constraints (23), and errors that a trigger or function raises (P0).
+    var isAboutRows: Bool {
+        guard case .server(let report) = kind, !report.endsSession else { return false }
+        return ["22", "23", "P0"].contains(String(report.sqlstate.errorClass))
+    }
+}

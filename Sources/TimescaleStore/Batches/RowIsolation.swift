@@ -1,0 +1,184 @@
+// Stores a batch in which the server refuses rows: each refused row becomes a dead letter, all others are stored, in one
+// transaction with the ledger row.
+//
+// COPY has no way to skip a row, so a table's rows go in runs, each behind a savepoint. When a run fails, the error's
+// context names the row: the rows before it are sent again, the row is set aside, and the next run begins behind it. An
+// error that names no row halves the run until one row is left. Every row is sent twice at most in the first case and
+// log2(rows) times in the second.
+
+import FrameCodec
+import MetricKinds
+
+/// A row that the server refused.
+struct RefusedRow {
+    let kind: MetricKind
+    /// Among the rows of its table in the batch.
+    let index: Int
+    let report: ServerReport
+}
+
+struct RowIsolation {
+    let connection: DatabaseConnection
+    let frames: UnsafeRawBufferPointer
+    let decoded: DecodedBatch
+
+    func store(_ identity: BatchIdentity) throws(DatabaseError) -> StoredBatch {
+        var outcome = StoredBatch()
+        do throws(DatabaseError) {
+            try BatchWriter.begin(connection, identity, records: decoded.recordCount)
+            var refused: [RefusedRow] = []
+            for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
+                refused += try storeRows(kind)
+            }
+            for letter in deadLetters(refused) {
+                try insert(letter, identity)
+                outcome.deadLetters[letter.source, default: 0] += 1
+            }
+            try connection.commit()
+        } catch {
+            if connection.isUsable { try connection.rollback() }
+            throw error
+        }
+        return outcome
+    }
+
+    // MARK: Rows
+
+    private func storeRows(_ kind: MetricKind) throws(DatabaseError) -> [RefusedRow] {
+        let offsets = decoded.rows.withRows(kind) { Self.rowOffsets($0) }
+        var refused: [RefusedRow] = []
+        // Runs that still have to be stored, the first one last.
+        var runs = [0..<offsets.count - 1]
+        while let run = runs.popLast() {
+            guard !run.isEmpty, let report = try copy(run, of: kind, offsets) else { continue }
+            if run.count == 1 {
+                refused.append(RefusedRow(kind: kind, index: run.lowerBound, report: report))
+            } else if let line = report.copyLine, (1...run.count).contains(line) {
+                let row = run.lowerBound + line - 1
+                refused.append(RefusedRow(kind: kind, index: row, report: report))
+                runs.append(row + 1..<run.upperBound)
+                runs.append(run.lowerBound..<row)
+            } else {
+                let middle = run.lowerBound + run.count / 2
+                runs.append(middle..<run.upperBound)
+                runs.append(run.lowerBound..<middle)
+            }
+        }
+        return refused.sorted { $0.index < $1.index }
+    }
+
+    /// Sends a run of rows behind a savepoint.
+    ///
+    /// - Returns: nil when they are stored, or why the server refused one of them.
+    private func copy(
+        _ run: Range<Int>, of kind: MetricKind, _ offsets: [Int]
+    ) throws(DatabaseError) -> ServerReport? {
+        try connection.execute("SAVEPOINT run")
+        do throws(DatabaseError) {
+            try connection.beginCopy(into: kind)
+            try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
+                try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: bytes[..<CopyTable.headerBytes]))
+                try connection.sendCopyData(
+                    UnsafeRawBufferPointer(rebasing: bytes[offsets[run.lowerBound]..<offsets[run.upperBound]]))
+            }
+            try connection.endRows()
+            // A long batch of faults must not keep a subtransaction for each.
+            try connection.execute("RELEASE SAVEPOINT run")
+            return nil
+        } catch {
+            guard connection.isUsable, error.isAboutRows, case .server(let report) = error.kind else { throw error }
+            try connection.execute("ROLLBACK TO SAVEPOINT run; RELEASE SAVEPOINT run")
+            return report
+        }
+    }
+
+    /// Where each row begins, and where the last one ends. O(bytes).
+    static func rowOffsets(_ bytes: UnsafeRawBufferPointer) -> [Int] {
+        var offsets: [Int] = []
+        var offset = CopyTable.headerBytes
+        while offset < bytes.count {
+            offsets.append(offset)
+            let fields = Int(Int16(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int16.self)))
+            offset += 2
+            for _ in 0..<fields {
+                let length = Int(Int32(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self)))
+                offset += 4 + max(length, 0)
+            }
+        }
+        offsets.append(offset)
+        return offsets
+    }
+
+    // MARK: Dead letters
+
+    private struct DeadLetter {
+        let kind: MetricKind
+        let source: UInt64
+        let report: ServerReport
+        /// A frame with this record alone, or the whole frame that it came in.
+        let frame: [UInt8]
+    }
+
+    /// Takes the refused records out of their frames, each into a frame of its own. O(bytes of the batch).
+    private func deadLetters(_ refused: [RefusedRow]) -> [DeadLetter] {
+        var waiting: [MetricKind: [Int: ServerReport]] = [:]
+        for row in refused { waiting[row.kind, default: [:]][row.index] = row.report }
+        var rowIndex: [MetricKind: Int] = [:]
+        var letters: [DeadLetter] = []
+        var decoder = FrameDecoder()
+        var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
+        forEachFrame(frames) { frame, header in
+            let before = rowIndex
+            var reports: [ServerReport] = []
+            var collector = RecordCollector { kind in
+                let index = rowIndex[kind, default: 0]
+                rowIndex[kind] = index + 1
+                guard let report = waiting[kind]?[index] else { return false }
+                reports.append(report)
+                return true
+            }
+            do throws(FrameError) {
+                try decoder.decode(frame, header: header, &collector)
+            } catch {
+                // A malformed frame has no rows.
+                rowIndex = before
+                return
+            }
+            for (record, report) in zip(collector.records, reports) {
+                let bytes =
+                    Self.singleRecordFrame(record, header.identity, &encoder) ?? frame.withUnsafeBytes { Array($0) }
+                letters.append(
+                    DeadLetter(kind: record.kind, source: header.identity.source, report: report, frame: bytes))
+            }
+        }
+        return letters
+    }
+
+    /// Nil for a record that repeats its texts so often that it needs the rest of its frame: then the dead letter keeps
+    /// the frame whole.
+    private static func singleRecordFrame(
+        _ record: AnyRecord, _ identity: FrameIdentity, _ encoder: inout FrameEncoder
+    ) -> [UInt8]? {
+        do throws(RecordError) {
+            let fits = try encoder.append(record)
+            precondition(fits, "an empty frame takes any record")
+        } catch {
+            return nil
+        }
+        return encoder.finish(identity) { frame in frame.withUnsafeBytes { Array($0) } }
+    }
+
+    private func insert(_ letter: DeadLetter, _ identity: BatchIdentity) throws(DatabaseError) {
+        let reason = [letter.report.message, letter.report.detail].compactMap(\.self).joined(separator: "; ")
+        let frame = letter.frame.withUnsafeBytes { DatabaseConnection.byteaText($0) }
+        try connection.query(
+            """
+            INSERT INTO spillway.dead_letters (epoch, sequence, kind, source, reason, sqlstate, frame)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            """,
+            [
+                String(identity.epoch), String(identity.sequence), letter.kind.name,
+                String(Int64(bitPattern: letter.source)), reason, letter.report.sqlstate.rawValue, frame,
+            ], operation: "INSERT INTO spillway.dead_letters")
+    }
+}

@@ -1,0 +1,81 @@
+// One line for people: what, where, what to do.
+
+extension DatabaseError: CustomStringConvertible {
+    /// One line; fit for a log and for the end of a command.
+    public var description: String {
+        let text: String
+        switch kind {
+        case .invalidLocation(let reason):
+            text = "cannot read the database's address: \(reason)"
+        case .connectionFailed(let sqlstate, let reason):
+            text = "cannot connect to \(location): \(reason); \(Self.advice(sqlstate: sqlstate))"
+        case .connectionLost(let reason):
+            text = "lost the connection to \(location) during \(operation): \(reason)"
+        case .server(let report):
+            text = Self.describe(report, operation: operation, location: location)
+        case .timedOut(let milliseconds):
+            text =
+                "\(location) made no progress for \(milliseconds) ms during \(operation): "
+                + "look for locks and for a full disk there"
+        case .cancelled:
+            text = "stopped during \(operation) on \(location)"
+        case .invalidParameter(let reason):
+            text = "\(operation) on \(location): \(reason)"
+        case .unexpectedReply(let reason):
+            text = "\(location) gave an unexpected reply to \(operation): \(reason)"
+        case .schemaTooNew(let found, let known):
+            text =
+                "\(location) has schema version \(found) and this program knows up to \(known): "
+                + "upgrade the program"
+        }
+        return text.oneLine + (isCommitOutcomeUnknown ? " (whether the COMMIT took effect is unknown)" : "")
+    }
+
+    private static func describe(_ report: ServerReport, operation: String, location: String) -> String {
+        var text = "\(operation) failed on \(location): \(report.message) (SQLSTATE \(report.sqlstate)"
+        if let line = report.copyLine { text += ", row \(line)" }
+        text += ")"
+        if let detail = report.detail { text += ": \(detail)" }
+        if report.sqlstate == .insufficientPrivilege {
+            text += "; grant the right to this user or connect as the owner"
+        } else if let hint = report.hint {
+            text += "; \(hint)"
+        }
+        return text
+    }
+
+    private static func advice(sqlstate: SQLState?) -> String {
+        switch sqlstate {
+        case .invalidPassword:
+            "give the right password in TIMESCALEDB_PASSWORD, PGPASSWORD or ~/.pgpass"
+        case .invalidAuthorization:
+            "create the user (createuser) or allow it in the server's pg_hba.conf"
+        case .databaseMissing:
+            "create the database (createdb) or name another one"
+        case .insufficientPrivilege:
+            "grant CONNECT on the database to this user"
+        case .tooManyConnections:
+            "raise max_connections or use fewer lanes"
+        case .cannotConnectNow, .adminShutdown, .crashShutdown:
+            "the server is starting or stopping: try again"
+        case nil:
+            "check that the server runs and that host and port are right"
+        default:
+            "see the server's log"
+        }
+    }
+}
+
+extension String {
+    /// The text with its line breaks turned into semicolons, without libpq's questions and source positions.
+    var oneLine: String {
+        guard contains(where: \.isNewline) else { return self }
+        var lines: [Substring] = []
+        for line in split(whereSeparator: \.isNewline) {
+            let line = line.drop(while: \.isWhitespace)
+            if line.isEmpty || line.hasPrefix("Is the server running") || line.hasPrefix("LOCATION:") { continue }
+            if !lines.contains(line) { lines.append(line) }
+        }
+        return lines.joined(separator: "; ")
+    }
+}

@@ -1,0 +1,107 @@
+// What to connect to. The keywords are libpq's; whatever is not said here libpq takes from its own PG* variables, the
+// service file and the password file.
+
+import CPostgreSQL
+
+/// The address of a database: server, database, user and how to reach them.
+public struct DatabaseLocation: Equatable, Sendable {
+    /// libpq's keywords and their values. May hold a password: do not print it. An empty value hides the PG* variable
+    /// of the same meaning.
+    let keywords: [String: String]
+
+    init(keywords: [String: String]) {
+        self.keywords = keywords
+    }
+
+    /// Reads a URL (`postgresql://user@host:5432/database?sslmode=require`) or libpq's `keyword=value` form.
+    ///
+    /// - Throws: `DatabaseError` of kind `.invalidLocation`, without the parts that may belong to a password.
+    public init(_ text: String) throws(DatabaseError) {
+        var message: UnsafeMutablePointer<CChar>?
+        guard let options = PQconninfoParse(text, &message) else {
+            let reason = message.map { String(cString: $0) } ?? "out of memory"
+            PQfreemem(message)
+            throw Self.invalid(Self.withoutQuotedInput(reason))
+        }
+        defer { PQconninfoFree(options) }
+        var keywords: [String: String] = [:]
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if let value = option.pointee.val, value.pointee != 0 {
+                keywords[String(cString: keyword)] = String(cString: value)
+            }
+            option += 1
+        }
+        self.keywords = keywords
+        try checkForSplitPassword()
+    }
+
+    /// The same server and user with another database.
+    public func with(database: String) -> DatabaseLocation {
+        var changed = keywords
+        changed["dbname"] = database
+        return DatabaseLocation(keywords: changed)
+    }
+
+    /// The database's name; nil when libpq decides.
+    public var database: String? { value(of: "dbname") }
+
+    /// An `@` or `/` in a URL's password ends it too early: its rest would be taken for the host, the port or the
+    /// database, and printed as such.
+    private func checkForSplitPassword() throws(DatabaseError) {
+        let host = keywords["host"] ?? ""
+        let port = keywords["port"] ?? ""
+        let numbers = port.split(separator: ",", omittingEmptySubsequences: false)
+        let portIsNumeric = numbers.allSatisfy { $0.isEmpty || (1...65_535).contains(Int($0) ?? 0) }
+        let database = keywords["dbname"] ?? ""
+        // An abstract socket begins with an @.
+        guard !host.dropFirst().contains("@"), !database.contains("@"), portIsNumeric else {
+            throw Self.invalid("host, port or database is not one: write @ as %40 and / as %2F in a URL's password")
+        }
+    }
+
+    private static func invalid(_ reason: String) -> DatabaseError {
+        DatabaseError(
+            .invalidLocation(reason: "\(reason); it should look like postgresql://USER@HOST:PORT/DATABASE"),
+            location: "", operation: "reading the address")
+    }
+
+    /// libpq quotes what it could not read, and that may be a piece of the password: only its own words stay.
+    private static func withoutQuotedInput(_ message: String) -> String {
+        let words = message.prefix { $0 != "\"" && !$0.isNewline }
+        let text = String(words.drop(while: \.isWhitespace))
+        return text.isEmpty ? "not a connection string" : text + (words.count < message.count - 1 ? "..." : "")
+    }
+
+    /// What is given here, else what libpq would take from its environment and its defaults.
+    func value(of keyword: String) -> String? {
+        if let value = keywords[keyword], !value.isEmpty { return value }
+        guard let options = PQconndefaults() else { return nil }
+        defer { PQconninfoFree(options) }
+        var option = options
+        while let name = option.pointee.keyword {
+            if String(cString: name) == keyword { return option.pointee.val.map { String(cString: $0) } }
+            option += 1
+        }
+        return nil
+    }
+}
+
+extension DatabaseLocation: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// A URL with the password masked. Without a password it is one that psql takes.
+    public var description: String {
+        let user = value(of: "user").map { "\($0)\(keywords["password"] == nil ? "" : ":***")@" } ?? ""
+        let host = value(of: "host") ?? value(of: "hostaddr") ?? "localhost"
+        let port = value(of: "port") ?? "5432"
+        let database = value(of: "dbname") ?? value(of: "user") ?? ""
+        if host.hasPrefix("/") || host.hasPrefix("@") {
+            return "postgresql://\(user)/\(database)?host=\(host)&port=\(port)"
+        }
+        if host.contains(",") { return "postgresql://\(user)\(host)/\(database)?port=\(port)" }
+        return "postgresql://\(user)\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
+    }
+
+    public var debugDescription: String { description }
+    /// `dump` must not show the password either.
+    public var customMirror: Mirror { Mirror(self, children: [("url", description)]) }
+}

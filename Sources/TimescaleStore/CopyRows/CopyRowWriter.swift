@@ -1,0 +1,281 @@
+// Turns the records of frames straight into COPY rows, without a value for a record in between.
+//
+// Invariant: between two visits there is room for `fixedBytesMax` bytes behind `cursor`, so that numbers and nulls are
+// stored without a check; texts reserve their own bytes on top. Stores are unsafe behind that reservation.
+
+import FrameCodec
+import Glibc
+import MetricKinds
+
+/// The rows of a batch, one buffer for each table. Columns stand in the order of the table: time, fields, tags, metadata.
+public struct CopyRowWriter: FrameVisitor, ~Copyable {
+    /// Microseconds from the Unix epoch to 2000-01-01, where timestamptz begins to count.
+    @usableFromInline static var unixToPostgreSQLMicroseconds: Int64 { 946_684_800_000_000 }
+    /// Everything in a row that is not a text: field count, time, and 64 columns of at most 12 bytes.
+    @usableFromInline static var fixedBytesMax: Int { 2 + 12 + 66 * 12 }
+
+    private let tables: UnsafeMutablePointer<CopyTable>
+    /// What each table had before the present frame.
+    private let marks: UnsafeMutablePointer<(count: Int, rowCount: Int)>
+    /// The table that is written now, or -1.
+    private var current = -1
+    /// Where the next byte of the current table goes, and the end of its room.
+    @usableFromInline var cursor: UnsafeMutableRawPointer
+    @usableFromInline var limit: UnsafeMutableRawPointer
+    @usableFromInline var rowsOfBlock = 0
+    /// Where the length of the tags goes that are being written, from the table's start.
+    @usableFromInline var tagsLengthOffset = 0
+    @usableFromInline var tagsFollow = false
+    /// Records of unknown kinds in the present frame.
+    public private(set) var skippedInFrame = 0
+
+    private static let kindCount = MetricKind.allCases.count
+
+    public init() {
+        tables = .allocate(capacity: Self.kindCount)
+        marks = .allocate(capacity: Self.kindCount)
+        for index in 0..<Self.kindCount {
+            (tables + index).initialize(to: CopyTable())
+            (marks + index).initialize(to: (CopyTable.headerBytes, 0))
+        }
+        cursor = tables[0].base
+        limit = cursor
+    }
+
+    deinit {
+        for index in 0..<Self.kindCount { tables[index].deallocate() }
+        tables.deallocate()
+        marks.deallocate()
+    }
+
+    // MARK: Frames and batches
+
+    /// Begins a frame: until the next one, `rollBackFrame` takes its rows back.
+    public mutating func beginFrame() {
+        leaveTable()
+        for index in 0..<Self.kindCount { marks[index] = (tables[index].count, tables[index].rowCount) }
+        skippedInFrame = 0
+    }
+
+    /// Takes the rows of the present frame back, which turned out to be malformed. O(tables).
+    public mutating func rollBackFrame() {
+        leaveTable()
+        for index in 0..<Self.kindCount {
+            tables[index].count = marks[index].count
+            tables[index].rowCount = marks[index].rowCount
+        }
+        skippedInFrame = 0
+    }
+
+    /// Ends the last frame of a batch. The rows can be read now.
+    public mutating func endBatch() {
+        beginFrame()
+    }
+
+    /// Forgets all rows, for the next batch.
+    public mutating func removeAll() {
+        current = -1
+        limit = cursor
+        for index in 0..<Self.kindCount { tables[index].removeAll() }
+        skippedInFrame = 0
+    }
+
+    /// Rows of the kind's table.
+    public func rowCount(_ kind: MetricKind) -> Int { tables[Self.index(kind)].rowCount }
+
+    /// Bytes of all tables' rows.
+    public var byteCount: Int {
+        (0..<Self.kindCount).reduce(0) { $0 + tables[$1].count - CopyTable.headerBytes }
+    }
+
+    /// The rows of the kind's table with COPY's header before them; the trailer comes from `CopyRowWriter.trailer`.
+    public func withRows<Result, Failure: Error>(
+        _ kind: MetricKind, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let table = tables[Self.index(kind)]
+        return try body(UnsafeRawBufferPointer(start: table.base, count: table.count))
+    }
+
+    /// What ends COPY's data: a row with -1 fields.
+    public static let trailer: [UInt8] = [0xFF, 0xFF]
+
+    private static func index(_ kind: MetricKind) -> Int { Int(kind.rawValue) - 1 }
+
+    private mutating func leaveTable() {
+        guard current >= 0 else { return }
+        tables[current].count = cursor - tables[current].base
+        tables[current].rowCount += rowsOfBlock
+        rowsOfBlock = 0
+        current = -1
+    }
+
+    @usableFromInline
+    mutating func enterTable(_ kind: MetricKind) {
+        leaveTable()
+        current = Self.index(kind)
+        cursor = tables[current].base + tables[current].count
+        limit = tables[current].base + tables[current].capacity
+        reserve(Self.fixedBytesMax)
+    }
+
+    @usableFromInline
+    mutating func grow(_ bytes: Int) {
+        let used = cursor - tables[current].base
+        tables[current].grow(used: used, by: bytes)
+        cursor = tables[current].base + used
+        limit = tables[current].base + tables[current].capacity
+    }
+
+    @usableFromInline
+    var offset: Int { cursor - tables[current].base }
+
+    @usableFromInline
+    func storeLength(_ length: Int, at offset: Int) {
+        tables[current].base.storeBytes(of: Int32(length).bigEndian, toByteOffset: offset, as: Int32.self)
+    }
+
+    // MARK: Stores
+
+    @inlinable @inline(__always)
+    mutating func reserve(_ bytes: Int) {
+        if limit - cursor < bytes { grow(bytes) }
+    }
+
+    @inlinable @inline(__always)
+    mutating func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
+        cursor.storeBytes(of: value.bigEndian, as: T.self)
+        cursor += MemoryLayout<T>.size
+    }
+
+    @inlinable @inline(__always)
+    mutating func putBytes(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress else { return }
+        memcpy(cursor, source, bytes.count)
+        cursor += bytes.count
+    }
+
+    // MARK: FrameVisitor
+
+    @inlinable
+    public mutating func beginBlock(_ kind: MetricKind, recordCount: Int) { enterTable(kind) }
+
+    @inlinable @inline(__always)
+    public mutating func beginRecord(_ kind: MetricKind, time: Int64) {
+        reserve(Self.fixedBytesMax)
+        put(Int16(truncatingIfNeeded: kind.fieldCount &+ 3))
+        put(Int32(8))
+        // Cannot overflow: the times of frames begin at timestamptz's own beginning.
+        put(time &- Self.unixToPostgreSQLMicroseconds)
+    }
+
+    @inlinable @inline(__always)
+    public mutating func absent(_ column: Int) { put(Int32(-1)) }
+
+    @inlinable @inline(__always)
+    public mutating func text(_ column: Int, _ value: RawSpan) {
+        value.withUnsafeBytes { bytes in
+            reserve(bytes.count &+ Self.fixedBytesMax)
+            put(Int32(truncatingIfNeeded: bytes.count))
+            putBytes(bytes)
+        }
+    }
+
+    @inlinable @inline(__always)
+    public mutating func bool(_ column: Int, _ value: Bool) {
+        put(Int32(1))
+        put(UInt8(value ? 1 : 0))
+    }
+
+    /// Length and value go out in one store.
+    @inlinable @inline(__always)
+    public mutating func int32(_ column: Int, _ value: Int32) {
+        put(4 &<< 32 | UInt64(UInt32(bitPattern: value)))
+    }
+
+    @inlinable @inline(__always)
+    public mutating func int64(_ column: Int, _ value: Int64) {
+        put(Int32(8))
+        put(value)
+    }
+
+    @inlinable @inline(__always)
+    public mutating func float32(_ column: Int, _ value: Float) {
+        put(4 &<< 32 | UInt64(value.bitPattern))
+    }
+
+    @inlinable @inline(__always)
+    public mutating func float64(_ column: Int, _ value: Double) {
+        put(Int32(8))
+        put(value.bitPattern)
+    }
+
+    @inlinable @inline(__always)
+    public mutating func absentTags() { put(Int32(-1)) }
+
+    /// JSONB in binary is a version, 1, and the JSON text.
+    public mutating func beginTags(count: Int) {
+        tagsLengthOffset = offset
+        put(Int32(0))
+        put(UInt8(1))
+        put(UInt8(ascii: "{"))
+        tagsFollow = false
+    }
+
+    public mutating func tag(key: RawSpan, value: RawSpan) {
+        // At most six bytes for each, two pairs of quotes, comma and colon.
+        reserve((key.byteCount + value.byteCount) * 6 + 8 + Self.fixedBytesMax)
+        if tagsFollow { put(UInt8(ascii: ",")) }
+        tagsFollow = true
+        putQuoted(key)
+        put(UInt8(ascii: ":"))
+        putQuoted(value)
+    }
+
+    public mutating func endTags() {
+        put(UInt8(ascii: "}"))
+        storeLength(offset - tagsLengthOffset - 4, at: tagsLengthOffset)
+    }
+
+    private mutating func putQuoted(_ text: RawSpan) {
+        put(UInt8(ascii: "\""))
+        text.withUnsafeBytes { bytes in
+            for byte in bytes {
+                switch byte {
+                case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                    put(UInt8(ascii: "\\"))
+                    put(byte)
+                case ..<0x20:
+                    putBytes(Self.controlEscapes, from: Int(byte) * 6, count: 6)
+                default: put(byte)
+                }
+            }
+        }
+        put(UInt8(ascii: "\""))
+    }
+
+    private static let controlEscapes: [UInt8] = (0..<32).flatMap { byte in
+        let digits = Array("0123456789abcdef".utf8)
+        return Array("\\u00".utf8) + [digits[byte >> 4], digits[byte & 15]]
+    }
+
+    private mutating func putBytes(_ bytes: [UInt8], from start: Int, count: Int) {
+        bytes.withUnsafeBytes { putBytes(UnsafeRawBufferPointer(rebasing: $0[start..<start + count])) }
+    }
+
+    @inlinable @inline(__always)
+    public mutating func absentMetadata() { put(Int32(-1)) }
+
+    public mutating func metadata(_ json: RawSpan) {
+        json.withUnsafeBytes { bytes in
+            reserve(bytes.count + 5 + Self.fixedBytesMax)
+            put(Int32(bytes.count + 1))
+            put(UInt8(1))
+            putBytes(bytes)
+        }
+    }
+
+    @inlinable @inline(__always)
+    public mutating func endRecord() { rowsOfBlock &+= 1 }
+
+    public mutating func skippedBlock(kindID: UInt8, recordCount: Int) { skippedInFrame += recordCount }
+}

@@ -1,0 +1,52 @@
+// The rows of one table in the binary format of COPY, as they go to the server: a header, rows, a trailer.
+// Format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format". Everything is big-endian.
+
+import Glibc
+import MetricKinds
+
+/// One table's rows. Its memory grows to what a batch needs and is kept for the next batch up to `keptBytesMax`.
+struct CopyTable {
+    /// "PGCOPY\n\xFF\r\n\0", no flags, no extension.
+    private static let header: [UInt8] = [
+        0x50, 0x47, 0x43, 0x4F, 0x50, 0x59, 0x0A, 0xFF, 0x0D, 0x0A, 0x00, 0, 0, 0, 0, 0, 0, 0, 0,
+    ]
+    static let headerBytes = 19
+    static let trailerBytes = 2
+    /// A batch with larger rows gives its memory back afterwards, in bytes.
+    static let keptBytesMax = 32 << 20
+    private static let firstCapacity = 64 << 10
+
+    var base: UnsafeMutableRawPointer
+    /// Bytes in use. `headerBytes` when there is no row.
+    var count: Int
+    var capacity: Int
+    var rowCount = 0
+
+    init() {
+        capacity = Self.firstCapacity
+        base = .allocate(byteCount: capacity, alignment: 16)
+        count = Self.headerBytes
+        Self.header.withUnsafeBytes { base.copyMemory(from: $0.baseAddress!, byteCount: Self.headerBytes) }
+    }
+
+    func deallocate() { base.deallocate() }
+
+    /// Makes room for so many bytes behind `used`, which is at least `count`. Amortised O(1).
+    mutating func grow(used: Int, by bytes: Int) {
+        capacity = max(capacity * 2, used + bytes)
+        let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        memcpy(larger, base, used)
+        base.deallocate()
+        base = larger
+    }
+
+    mutating func removeAll() {
+        if capacity > Self.keptBytesMax {
+            deallocate()
+            self = CopyTable()
+        } else {
+            count = Self.headerBytes
+            rowCount = 0
+        }
+    }
+}

@@ -1,0 +1,106 @@
+// Making the data directory once, and the settings of the server in it.
+
+import Glibc
+import LinuxSystem
+
+struct EmbeddedCluster: Sendable {
+    let directory: EmbeddedDirectory
+    let programs: EmbeddedServer.Programs
+    let isDurable: Bool
+
+    /// Longer than initdb takes on a slow disk.
+    private static let initdbMilliseconds: Int32 = 120_000
+    /// PostgreSQL's variables of the collector's environment must not reach its server.
+    static let environment = [
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "TZ": "UTC",
+    ]
+
+    /// Makes the data directory if there is none.
+    ///
+    /// - Throws: also for data of another major version.
+    func prepare() throws(EmbeddedServerError) {
+        guard access(directory.data, F_OK) == 0 else { return try create() }
+        let found = try Files.text(of: directory.data + "/PG_VERSION").filter { !$0.isWhitespace }
+        if let server = try programs.majorVersion(), server != found {
+            throw .versionMismatch(path: directory.path, data: found, server: server)
+        }
+    }
+
+    private func create() throws(EmbeddedServerError) {
+        let unfinished = directory.data + ".new"
+        var arguments = [
+            "--pgdata=\(unfinished)", "--username=postgres", "--pwfile=\(directory.password)", "--encoding=UTF8",
+            "--locale=C", "--auth-local=trust", "--auth-host=scram-sha-256", "--data-checksums",
+        ]
+        if !isDurable { arguments.append("--no-sync") }
+        // What an interrupted initdb left.
+        try run(["rm", "-rf", "--", unfinished])
+        try run(try programs.command("initdb", arguments, user: directory.owner, directory: directory.path))
+        try Files.write(Self.accessRules, to: unfinished + "/pg_hba.conf", mode: 0o600, owner: directory.owner)
+        let settings = try Files.text(of: unfinished + "/postgresql.conf") + Self.settings
+        try Files.write(settings, to: unfinished + "/postgresql.conf", mode: 0o600, owner: directory.owner)
+        try Files.call("rename", directory.data) { Int(rename(unfinished, directory.data)) }
+    }
+
+    private func run(_ command: [String]) throws(EmbeddedServerError) {
+        let log = try directory.openLog()
+        defer { close(log) }
+        do {
+            let child = try ChildProcess(arguments: command, environment: Self.environment, output: log)
+            let program = command.last { $0.hasSuffix("/initdb") } ?? command[0]
+            guard let status = try child.wait(timeoutMilliseconds: Self.initdbMilliseconds) else {
+                child.signal(SIGKILL)
+                _ = try child.wait()
+                throw EmbeddedServerError.programFailed(
+                    program: program, status: "a time-out", log: directory.lastLogLines())
+            }
+            guard status == .exited(code: 0) else {
+                throw EmbeddedServerError.programFailed(
+                    program: program, status: "\(status)", log: directory.lastLogLines())
+            }
+        } catch let error as EmbeddedServerError {
+            throw error
+        } catch {
+            throw .system("\(error)")
+        }
+    }
+
+    /// The command of the server. What must hold is here and not in the file, which belongs to the operator.
+    func serverCommand(port: UInt16) throws(EmbeddedServerError) -> [String] {
+        var settings = [
+            "listen_addresses=127.0.0.1", "port=\(port)", "unix_socket_directories=\(directory.socket)",
+            "unix_socket_permissions=0700", "logging_collector=off", "log_destination=stderr",
+        ]
+        if try programs.hasTimescale() {
+            settings += ["shared_preload_libraries=timescaledb", "timescaledb.telemetry_level=off"]
+        }
+        if !isDurable { settings += ["fsync=off", "full_page_writes=off"] }
+        let arguments = ["-D", directory.data] + settings.flatMap { ["-c", $0] }
+        return try programs.command("postgres", arguments, user: directory.owner, directory: directory.path)
+    }
+
+    /// The socket's folder is private, so who gets there is trusted; over TCP the password counts.
+    private static let accessRules = """
+        # Written by Spillway when it made the database.
+        local all all trust
+        host all all 127.0.0.1/32 scram-sha-256
+        host all all ::1/128 scram-sha-256
+
+        """
+
+    /// For two cores and a stream of COPYs.
+    private static let settings = """
+
+        # Written by Spillway when it made the database; change what you like.
+        timezone = 'UTC'
+        log_timezone = 'UTC'
+        shared_buffers = 256MB
+        max_connections = 50
+        max_wal_size = 4GB
+        wal_compression = on
+        checkpoint_completion_target = 0.9
+        log_checkpoints = off
+        log_line_prefix = '%m [%p] '
+
+        """
+}

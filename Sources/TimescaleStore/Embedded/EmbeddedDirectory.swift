@@ -1,0 +1,146 @@
+// The directory of an embedded server:
+//
+//     DIR/              0700, the server's user
+//         lock          flock of the collector that uses the directory
+//         data/         PostgreSQL's own
+//         socket/       0700, the unix socket
+//         password      0600, of user postgres for connections over TCP
+//         port          the TCP port of the last run
+//         server.log    what the server wrote
+//
+// Invariants: `data` exists only complete, since it is made under another name; whoever holds `lock` is alone here.
+
+import Glibc
+import LinuxSystem
+
+struct EmbeddedDirectory: Sendable {
+    let path: String
+    let owner: UserID
+
+    var data: String { path + "/data" }
+    var socket: String { path + "/socket" }
+    var password: String { path + "/password" }
+    var port: String { path + "/port" }
+    var log: String { path + "/server.log" }
+    var lock: String { path + "/lock" }
+
+    /// sockaddr_un holds 107 bytes and their zero.
+    private static let socketPathBytesMax = 107
+    /// A log above this size is set aside at the next start; one older log is kept.
+    private static let logBytesMax = 16 << 20
+
+    /// Makes the directory or checks the one that is there. `root` is where the server sees the file system from.
+    func prepare(root: String) throws(EmbeddedServerError) {
+        guard path.hasPrefix("/") else { throw unusable("give an absolute path") }
+        let longest = "\(socket)/.s.PGSQL.65535".utf8.count
+        guard longest <= Self.socketPathBytesMax else {
+            throw unusable(
+                "a unix socket's path in it has \(longest) bytes and the system allows "
+                    + "\(Self.socketPathBytesMax): name a shorter directory")
+        }
+        try makeAncestors()
+        let isNew = mkdir(path, 0o700) == 0
+        if !isNew, errno != EEXIST {
+            throw unusable(String(cString: strerror(errno)))
+        }
+        if !isNew { try checkContents() }
+        try Files.makeFolder(path, mode: 0o700, owner: owner)
+        try checkTraversal(root: root)
+    }
+
+    /// Makes what the server needs in the directory. Only for the holder of the lock.
+    func makeContents() throws(EmbeddedServerError) {
+        try Files.makeFolder(socket, mode: 0o700, owner: owner)
+        try makePassword()
+    }
+
+    /// A directory given by mistake must not have its owner and mode changed.
+    private func checkContents() throws(EmbeddedServerError) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw unusable(String(cString: strerror(errno))) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw unusable("it is not a directory") }
+        let names = Set(Files.names(in: path))
+        guard names.isEmpty || names.contains("lock") else {
+            throw unusable("it is not empty and not one of Spillway's: name a new or an empty directory")
+        }
+        if names.contains("data") {
+            guard stat(data, &status) == 0 else { throw unusable(String(cString: strerror(errno))) }
+            guard status.st_uid == owner.user else {
+                throw unusable(
+                    "its data belongs to user id \(status.st_uid) and the server runs as \(owner.user): start the "
+                        + "collector as before, or name another directory")
+            }
+        }
+    }
+
+    private func makeAncestors() throws(EmbeddedServerError) {
+        var current = ""
+        for part in path.split(separator: "/").dropLast() {
+            current += "/" + part
+            if mkdir(current, 0o755) != 0, errno != EEXIST {
+                throw unusable("mkdir \(current): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    /// The server must be able to walk to its directory.
+    private func checkTraversal(root: String) throws(EmbeddedServerError) {
+        guard geteuid() == 0 else { return }
+        var current = ""
+        for part in path.split(separator: "/").dropLast() {
+            current += "/" + part
+            var status = stat()
+            // Folders that are missing in the root are made there, open to all.
+            guard stat(root + current, &status) == 0 else { return }
+            let bit: UInt32 = status.st_uid == owner.user ? 0o100 : status.st_gid == owner.group ? 0o010 : 0o001
+            guard status.st_mode & bit != 0 else {
+                throw unusable(
+                    "user id \(owner.user), which the server runs as, may not enter \(root)\(current): name a "
+                        + "directory elsewhere, or chmod o+x \(root)\(current)")
+            }
+        }
+    }
+
+    private func makePassword() throws(EmbeddedServerError) {
+        if access(password, F_OK) == 0 { return }
+        var generator = SystemRandomNumberGenerator()
+        let letters = Array("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789")
+        // 24 of 56 letters are 139 bits.
+        let text = String((0..<24).map { _ in letters[Int.random(in: 0..<letters.count, using: &generator)] })
+        try Files.write(text + "\n", to: password, mode: 0o600, owner: owner)
+    }
+
+    /// Takes the directory for this process.
+    ///
+    /// - Returns: the descriptor that holds the lock until it is closed, at the latest by the process's end.
+    func takeLock() throws(EmbeddedServerError) -> Int32 {
+        let descriptor = try Files.open(lock, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            close(descriptor)
+            guard code == EWOULDBLOCK else { throw unusable("flock: \(String(cString: strerror(code)))") }
+            let holder = Files.lastLines(of: lock, bytes: 20).filter(\.isNumber)
+            throw .directoryInUse(
+                path: path, holder: holder.isEmpty ? "another collector" : "the collector with process id \(holder)")
+        }
+        let text = Array("\(getpid())\n".utf8)
+        // Only what an error shows: a lock without the number locks as well.
+        if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
+        return descriptor
+    }
+
+    /// Opens the log for appending.
+    func openLog() throws(EmbeddedServerError) -> Int32 {
+        var status = stat()
+        if stat(log, &status) == 0, status.st_size > Self.logBytesMax {
+            try Files.call("rename", log) { Int(rename(log, log + ".1")) }
+        }
+        return try Files.open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, mode: 0o600)
+    }
+
+    func lastLogLines() -> String { Files.lastLines(of: log, bytes: 1_000) }
+
+    private func unusable(_ reason: String) -> EmbeddedServerError {
+        .directoryNotUsable(path: path, reason: reason)
+    }
+}

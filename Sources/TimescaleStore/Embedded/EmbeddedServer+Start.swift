@@ -1,0 +1,202 @@
+// Starting: directory, lock, data, what an earlier server left, the process, and the database in it.
+
+import Glibc
+import LinuxSystem
+import Synchronization
+
+extension EmbeddedServer {
+    /// Makes the directory and its database on first use, starts the server and waits until it accepts connections.
+    ///
+    /// - Throws: `EmbeddedServerError`, one line; nothing runs then.
+    public func start() throws(EmbeddedServerError) {
+        precondition(state.withLock { $0.child == nil && $0.lock < 0 }, "the embedded server was started twice")
+        let root = if case .timescaleRoot(let root) = programs { root } else { "" }
+        try directory.prepare(root: root)
+        let lock = try directory.takeLock()
+        state.withLock { $0.lock = lock }
+        do {
+            try directory.makeContents()
+            try cluster.prepare()
+            let deadline = monotonicNanoseconds() + UInt64(Self.startSeconds) * 1_000_000_000
+            try endLeftover(deadline: deadline)
+            try startServer(deadline: deadline)
+            try makeDatabase()
+        } catch {
+            stop()
+            throw error
+        }
+        logger.info("embedded database started", metadata: ["location": "\(location)", "log": "\(logFile)"])
+    }
+
+    /// A server whose collector was killed is on its way down; one that got no signal is sent it now.
+    private func endLeftover(deadline: UInt64) throws(EmbeddedServerError) {
+        let file = directory.data + "/postmaster.pid"
+        guard access(file, F_OK) == 0 else { return }
+        let first = try Files.text(of: file).split(separator: "\n").first
+        guard let pid = first.flatMap({ Int32($0) }), pid > 1 else { return }
+        var isSignalled = false
+        while isServer(pid) {
+            if !isSignalled {
+                logger.notice("ending the database server of an earlier run", metadata: ["pid": "\(pid)"])
+                kill(pid, SIGINT)
+                isSignalled = true
+            }
+            guard monotonicNanoseconds() < deadline else {
+                throw .directoryInUse(path: directory.path, holder: "the database server with process id \(pid)")
+            }
+            usleep(50_000)
+        }
+    }
+
+    /// Whether this process works in our data directory, which every server does: process ids are used again.
+    private func isServer(_ pid: Int32) -> Bool {
+        var ours = stat()
+        var theirs = stat()
+        return stat(directory.data, &ours) == 0 && stat("/proc/\(pid)/cwd", &theirs) == 0
+            && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino
+    }
+
+    /// A start can fail for what passes by itself: somebody took the port, or backends of a killed server are not gone.
+    private func startServer(deadline: UInt64) throws(EmbeddedServerError) {
+        while true {
+            let port = try freePort()
+            let child = try launch(port: port)
+            do {
+                try waitUntilReady(child, deadline: deadline)
+                try Files.write("\(port)\n", to: directory.port, mode: 0o600, owner: directory.owner)
+                return
+            } catch {
+                guard case .programFailed(_, _, let log) = error, monotonicNanoseconds() < deadline,
+                    log.contains("still in use") || log.contains("could not create any TCP/IP sockets")
+                else { throw error }
+                usleep(500_000)
+            }
+        }
+    }
+
+    /// Starts the process from a thread that lives until it ends.
+    private func launch(port: UInt16) throws(EmbeddedServerError) -> ChildProcess {
+        let log = try directory.openLog()
+        defer { close(log) }
+        let command = try cluster.serverCommand(port: port)
+        do {
+            let started = try WakeEvent()
+            let outcome = SpawnOutcome()
+            let keeper = try NamedThread(name: "embedded-db") { [logger] in
+                do throws(SystemCallError) {
+                    let child = try ChildProcess(
+                        arguments: command, environment: EmbeddedCluster.environment, output: log)
+                    outcome.result.withLock { $0 = .success(child) }
+                    started.signal()
+                    _ = try child.wait()
+                } catch {
+                    outcome.result.withLock { if $0 == nil { $0 = .failure(error) } }
+                    started.signal()
+                    logger.error("the embedded database cannot be watched: \(error)")
+                }
+            }
+            started.wait(timeoutMilliseconds: -1)
+            return try adopt(outcome, keeper: keeper, port: port)
+        } catch {
+            throw .system(error.description)
+        }
+    }
+
+    private func adopt(
+        _ outcome: SpawnOutcome, keeper: NamedThread, port: UInt16
+    ) throws(SystemCallError) -> ChildProcess {
+        let child: ChildProcess?
+        do {
+            child = try outcome.result.withLock { $0 }?.get()
+        } catch {
+            keeper.join()
+            throw error
+        }
+        let earlier = state.withLock { state in
+            defer {
+                state.child = child
+                state.keeper = keeper
+                state.port = port
+            }
+            return state.keeper
+        }
+        // The keeper of an attempt that failed has nothing more to wait for.
+        earlier?.join()
+        guard let child else { preconditionFailure("a keeper thread signals after it has stored its result") }
+        return child
+    }
+
+    private func waitUntilReady(_ child: ChildProcess, deadline: UInt64) throws(EmbeddedServerError) {
+        let maintenance = location.with(database: "postgres")
+        while true {
+            if let status = try exitStatus(of: child) {
+                throw .programFailed(
+                    program: "the embedded database", status: "\(status)", log: directory.lastLogLines())
+            }
+            do {
+                _ = try DatabaseConnection(maintenance)
+                return
+            } catch {
+                guard error.isTransient else { throw .system(error.description) }
+            }
+            guard monotonicNanoseconds() < deadline else {
+                throw .notReady(seconds: Self.startSeconds, log: directory.lastLogLines())
+            }
+        }
+    }
+
+    /// Nil when it still runs after a moment.
+    private func exitStatus(of child: ChildProcess) throws(EmbeddedServerError) -> ChildProcess.ExitStatus? {
+        do { return try child.wait(timeoutMilliseconds: 50) } catch { throw .system(error.description) }
+    }
+
+    private func makeDatabase() throws(EmbeddedServerError) {
+        do {
+            let connection = try DatabaseConnection(location.with(database: "postgres"))
+            let rows = try connection.query(
+                "SELECT FROM pg_catalog.pg_database WHERE datname = $1", [Self.databaseName])
+            if rows.isEmpty { try connection.execute("CREATE DATABASE \(Self.databaseName)") }
+        } catch {
+            throw .system(error.description)
+        }
+    }
+
+    /// The port of the last run where it is free, so that addresses given to other programs stay right; else any.
+    private func freePort() throws(EmbeddedServerError) -> UInt16 {
+        if access(directory.port, F_OK) == 0,
+            let last = UInt16(try Files.text(of: directory.port).filter { !$0.isWhitespace }),
+            let port = try bindLoopback(last)
+        {
+            return port
+        }
+        guard let port = try bindLoopback(0) else { throw .system("no free TCP port on 127.0.0.1") }
+        return port
+    }
+
+    /// Nil when the port is taken. The port is free again on return; `startServer` lives with losing it meanwhile.
+    private func bindLoopback(_ port: UInt16) throws(EmbeddedServerError) -> UInt16? {
+        let descriptor = Int32(
+            try Files.call("socket", "127.0.0.1") {
+                Int(socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0))
+            })
+        defer { close(descriptor) }
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        return isBound ? UInt16(bigEndian: address.sin_port) : nil
+    }
+}
+
+/// What the keeper thread hands to its starter.
+private final class SpawnOutcome: Sendable {
+    let result = Mutex<Result<ChildProcess, SystemCallError>?>(nil)
+}

@@ -1,0 +1,104 @@
+// A private PostgreSQL, with TimescaleDB where it can be had, that lives as long as the collector.
+//
+// Invariants:
+// - The server is a direct child, started by a thread that outlives it: the kernel sends it INT when the collector
+//   dies in whatever way, so a collector that is gone leaves no server behind.
+// - A directory has one collector: the lock is taken before anything is made in it and kept until `stop` is done.
+
+import Glibc
+import LinuxSystem
+import Logging
+import Synchronization
+
+/// Creates and runs the server in a directory. The methods may be called from any thread, one at a time.
+public final class EmbeddedServer: Sendable {
+    /// The database that `start` makes.
+    public static let databaseName = "capibara6_metrics"
+    /// How long a start may take, a recovery after a crash included.
+    static let startSeconds = 60
+    /// How long a fast shutdown may take before it becomes an immediate one.
+    static let stopMilliseconds: Int32 = 30_000
+
+    struct State: Sendable {
+        var child: ChildProcess?
+        var keeper: NamedThread?
+        var port: UInt16 = 0
+        var lock: Int32 = -1
+    }
+
+    public let programs: Programs
+    let directory: EmbeddedDirectory
+    let cluster: EmbeddedCluster
+    let logger: Logger
+    let state = Mutex(State())
+
+    /// Nothing is started or made yet.
+    ///
+    /// - Parameters:
+    ///   - path: the server's directory, absolute.
+    ///   - programs: nil chooses with `Programs.find`.
+    ///   - isDurable: false for tests: without fsync, so a crash of the machine loses the database.
+    public init(
+        directory path: String, programs: Programs? = nil, environment: [String: String], isDurable: Bool = true,
+        logger: Logger
+    ) throws(EmbeddedServerError) {
+        let chosen = if let programs { programs } else { try Programs.find(environment: environment) }
+        self.programs = chosen
+        directory = EmbeddedDirectory(path: path, owner: try chosen.serverUser())
+        cluster = EmbeddedCluster(directory: directory, programs: chosen, isDurable: isDurable)
+        self.logger = logger
+    }
+
+    /// Where the database is kept unless the operator names a directory.
+    public static func defaultDirectory(environment: [String: String]) -> String {
+        if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") { return state + "/spillway/database" }
+        if geteuid() == 0 { return "/var/lib/spillway/database" }
+        return (environment["HOME"] ?? "/var/tmp") + "/.local/state/spillway/database"
+    }
+
+    /// The database, over the unix socket. Valid between `start` and `stop`.
+    public var location: DatabaseLocation {
+        DatabaseLocation(keywords: [
+            "host": directory.socket, "port": "\(port)", "user": "postgres", "dbname": Self.databaseName,
+            // PGHOSTADDR and PGSSLMODE of the process are meant for another server.
+            "hostaddr": "", "sslmode": "disable",
+        ])
+    }
+
+    /// The TCP port on 127.0.0.1, for other programs: user postgres with the password in `passwordFile`.
+    public var port: UInt16 { state.withLock { $0.port } }
+    public var passwordFile: String { directory.password }
+    public var logFile: String { directory.log }
+
+    /// The server's process id while it runs.
+    public var processID: Int32? { state.withLock { $0.child?.id } }
+
+    /// Whether the server's process is there. A server that died stays down until `stop` and `start`.
+    public var isAlive: Bool {
+        guard let child = state.withLock({ $0.child }) else { return false }
+        do { return try child.wait(timeoutMilliseconds: 0) == nil } catch { return false }
+    }
+
+    /// Stops the server and waits for its end: first a fast shutdown, after a time an immediate one, from which the
+    /// next start recovers. Does nothing when it is not running.
+    public func stop() {
+        let (child, keeper) = state.withLock { ($0.child, $0.keeper) }
+        if let child {
+            for (signal, patience) in [(SIGINT, Self.stopMilliseconds), (SIGQUIT, 5_000), (SIGKILL, 5_000)] {
+                child.signal(signal)
+                do {
+                    if try child.wait(timeoutMilliseconds: patience) != nil { break }
+                    logger.warning("the embedded database did not stop", metadata: ["signal": "\(signal)"])
+                } catch {
+                    logger.error("the embedded database cannot be waited for: \(error)")
+                    break
+                }
+            }
+        }
+        keeper?.join()
+        state.withLock { state in
+            if state.lock >= 0 { close(state.lock) }
+            state = State()
+        }
+    }
+}

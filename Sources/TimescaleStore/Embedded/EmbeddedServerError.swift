@@ -1,0 +1,40 @@
+// Why the embedded server does not run, in one line with what to do.
+
+/// A failure of the embedded server that the operator has to see.
+public enum EmbeddedServerError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// No PostgreSQL programs were found.
+    case programsMissing(searched: [String])
+    /// PostgreSQL refuses to run as root and its user is missing.
+    case userMissing(file: String)
+    case directoryNotUsable(path: String, reason: String)
+    /// Another collector uses the directory.
+    case directoryInUse(path: String, holder: String)
+    case versionMismatch(path: String, data: String, server: String)
+    /// The server or one of its helpers ended. `log` holds the last lines it wrote.
+    case programFailed(program: String, status: String, log: String)
+    case notReady(seconds: Int, log: String)
+    case system(String)
+
+    public var description: String {
+        switch self {
+        case .programsMissing(let searched):
+            "no PostgreSQL server found in \(searched.joined(separator: ", ")): install the package postgresql, "
+                + "or give --database URL"
+        case .userMissing(let file):
+            "no user postgres in \(file): PostgreSQL does not run as root; install the package postgresql"
+        case .directoryNotUsable(let path, let reason):
+            "the database directory \(path) cannot be used: \(reason)"
+        case .directoryInUse(let path, let holder):
+            "the database directory \(path) is used by \(holder): stop that one or name another directory"
+        case .versionMismatch(let path, let data, let server):
+            "the database in \(path) is of PostgreSQL \(data) and the server here is \(server): install PostgreSQL "
+                + "\(data), or move the data with pg_dump, or name another directory"
+        case .programFailed(let program, let status, let log):
+            "\(program) ended with \(status): \(log.oneLine)"
+        case .notReady(let seconds, let log):
+            "the embedded database did not accept connections within \(seconds) s: \(log.oneLine)"
+        case .system(let reason):
+            "the embedded database cannot be run: \(reason)"
+        }
+    }
+}

@@ -1,0 +1,95 @@
+// The few operations on files that the embedded server needs, with errors that name the path.
+
+import Glibc
+import LinuxSystem
+
+enum Files {
+    /// No file read here is larger; the rest is not read.
+    private static let textBytesMax = 1 << 20
+
+    /// The names in a folder, without `.` and `..`; empty when it is not there or not readable.
+    static func names(in folder: String) -> [String] {
+        guard let stream = opendir(folder) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    static func text(of path: String) throws(EmbeddedServerError) -> String {
+        let descriptor = try open(path, O_RDONLY, mode: 0)
+        defer { close(descriptor) }
+        return try text(of: descriptor, path: path, from: 0)
+    }
+
+    /// The end of a file, from a line's beginning.
+    static func lastLines(of path: String, bytes: Int) -> String {
+        do {
+            let descriptor = try open(path, O_RDONLY, mode: 0)
+            defer { close(descriptor) }
+            let size = Int(lseek(descriptor, 0, SEEK_END))
+            let text = try text(of: descriptor, path: path, from: max(0, size - bytes))
+            guard size > bytes, let newline = text.firstIndex(of: "\n") else { return text }
+            return String(text[text.index(after: newline)...])
+        } catch {
+            // Only ever shown beside an error that matters more.
+            return "(\(error))"
+        }
+    }
+
+    private static func text(
+        of descriptor: Int32, path: String, from offset: Int
+    ) throws(EmbeddedServerError) -> String {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16_384)
+        while bytes.count < textBytesMax {
+            let position = off_t(offset + bytes.count)
+            let count = try call("read", path) { pread(descriptor, &buffer, buffer.count, position) }
+            if count == 0 { break }
+            bytes += buffer[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Writes a small file: complete and on disk under its name, or not there.
+    static func write(
+        _ text: String, to path: String, mode: mode_t, owner: UserID
+    ) throws(EmbeddedServerError) {
+        let temporary = path + ".new"
+        let descriptor = try open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        let written = try call("write", temporary) { Glibc.write(descriptor, bytes, bytes.count) }
+        guard written == bytes.count else { throw .system("write \(temporary): \(String(cString: strerror(ENOSPC)))") }
+        if geteuid() == 0 { try call("fchown", temporary) { Int(fchown(descriptor, owner.user, owner.group)) } }
+        try call("fsync", temporary) { Int(fsync(descriptor)) }
+        try call("rename", path) { Int(rename(temporary, path)) }
+    }
+
+    static func makeFolder(_ path: String, mode: mode_t, owner: UserID) throws(EmbeddedServerError) {
+        if mkdir(path, mode) != 0, errno != EEXIST {
+            throw .system(SystemCallError(call: "mkdir", code: errno, object: path).description)
+        }
+        // A link planted in its place must not lead the ownership elsewhere.
+        let descriptor = try open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, mode: 0)
+        defer { close(descriptor) }
+        if geteuid() == 0 { try call("fchown", path) { Int(fchown(descriptor, owner.user, owner.group)) } }
+        try call("fchmod", path) { Int(fchmod(descriptor, mode)) }
+    }
+
+    static func open(_ path: String, _ flags: Int32, mode: mode_t) throws(EmbeddedServerError) -> Int32 {
+        Int32(try call("open", path) { Int(Glibc.open(path, flags | O_CLOEXEC, mode)) })
+    }
+
+    @discardableResult
+    static func call(
+        _ name: StaticString, _ path: String, _ body: () -> Int
+    ) throws(EmbeddedServerError) -> Int {
+        do { return try checkedCall(name, object: path, body) } catch { throw .system(error.description) }
+    }
+}

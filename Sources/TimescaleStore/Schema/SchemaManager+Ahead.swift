@@ -1,0 +1,104 @@
+// Native partitions and chunks before anybody needs them. A missing chunk is made by the first COPY that needs it,
+// under a lock that every other COPY waits for until that transaction ends; a missing partition sends its rows to the
+// default one.
+
+import MetricKinds
+
+/// What was made ahead.
+public struct AheadReport: Equatable, Sendable {
+    /// One line for each partition or chunk.
+    public internal(set) var created: [String] = []
+    /// What could not be made this time, one line each. The rows get stored without it.
+    public internal(set) var warnings: [String] = []
+}
+
+extension SchemaManager {
+    /// Waiting longer than this for a lock would hold up others that queue behind.
+    private static let lockTimeout = "2s"
+
+    /// Makes the native partitions of today and the next days, or the chunks of today and tomorrow: to be called
+    /// every hour or so, on a connection of its own. Costs one query when all is there.
+    ///
+    /// - Throws: only when the connection is gone; what cannot be made is in the report's warnings.
+    public func ensurePartitionsAhead(
+        days: Int = SchemaSQL.defaultDaysAhead
+    ) throws(DatabaseError) -> AheadReport {
+        var report = AheadReport()
+        try ensureNativePartitions(days: days, &report)
+        try ensureChunks(&report)
+        return report
+    }
+
+    private func ensureNativePartitions(days: Int, _ report: inout AheadReport) throws(DatabaseError) {
+        // The parents, and the tables that are attached to one: a partition that was only begun is not there.
+        let rows = try connection.query(
+            """
+            SELECT c.relname, c.relkind = 'p' FROM pg_catalog.pg_class c
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = '\(MetricKind.schemaName)' AND (c.relkind = 'p' OR c.relispartition)
+            """, operation: "listing the partitions")
+        let present = Set(rows.compactMap { $0[0] })
+        let parents = Set(rows.filter { $0[1] == "t" }.compactMap { $0[0] })
+        for kind in MetricKind.allCases where parents.contains(kind.tableName) {
+            for offset in 0...max(0, days) {
+                let day = today.advanced(by: offset)
+                let name = SchemaSQL.partitionName(kind, day)
+                if present.contains("\(kind.tableName)_\(day.compact)") { continue }
+                try attempt("partition \(name)", &report) { () throws(DatabaseError) in
+                    for statement in SchemaSQL.attachPartition(kind, day) { try connection.execute(statement) }
+                }
+            }
+        }
+    }
+
+    private func ensureChunks(_ report: inout AheadReport) throws(DatabaseError) {
+        guard try ServerIdentity.detect(connection).flavour.hasHypertables else { return }
+        for day in [today, today.advanced(by: 1)] {
+            let rows = try connection.query(
+                """
+                SELECT h.hypertable_name FROM timescaledb_information.hypertables h
+                WHERE h.hypertable_schema = '\(MetricKind.schemaName)' AND NOT EXISTS (
+                    SELECT FROM timescaledb_information.chunks c
+                    WHERE c.hypertable_schema = h.hypertable_schema AND c.hypertable_name = h.hypertable_name
+                        AND c.range_start <= $1::timestamptz AND c.range_end > $1::timestamptz)
+                """, [day.timestamp], operation: "listing the chunks")
+            let missing = Set(rows.compactMap { $0[0] })
+            for kind in MetricKind.allCases where missing.contains(kind.tableName) {
+                try attempt("chunk of \(SchemaSQL.table(kind)) for \(day.compact)", &report) {
+                    () throws(DatabaseError) in try makeChunk(kind, day)
+                }
+            }
+        }
+    }
+
+    /// TimescaleDB has no public call for it: a row makes the chunk, and deleting the row leaves it. Nobody sees the
+    /// row, since both happen in one transaction. A row's ctid is its own only within its chunk, hence the time.
+    private func makeChunk(_ kind: MetricKind, _ day: UTCDay) throws(DatabaseError) {
+        let table = SchemaSQL.table(kind)
+        let rows = try connection.query(
+            "INSERT INTO \(table) (time) VALUES ($1) RETURNING ctid", [day.timestamp])
+        try connection.query(
+            "DELETE FROM \(table) WHERE time = $1 AND ctid = $2", [day.timestamp, rows.first?.first ?? nil])
+    }
+
+    private func attempt(
+        _ what: String, _ report: inout AheadReport, _ body: () throws(DatabaseError) -> Void
+    ) throws(DatabaseError) {
+        do {
+            let isMade = try connection.inTransaction { () throws(DatabaseError) -> Bool in
+                try connection.execute("SET LOCAL lock_timeout = '\(Self.lockTimeout)'")
+                // Two collectors that make the same thing take turns; the second finds it there at its next look.
+                let rows = try connection.query("SELECT pg_try_advisory_xact_lock(\(SchemaSQL.advisoryLock))")
+                guard rows.first?.first == "t" else { return false }
+                try body()
+                return true
+            }
+            if isMade { report.created.append(what) }
+        } catch {
+            // Another collector was faster.
+            if error.sqlstate == SQLState("42P07") { return }
+            guard case .server = error.kind, connection.isUsable else { throw error }
+            report.warnings.append("\(what) could not be made ahead: \(error)")
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// Reading the state of the schema. Only the catalog is asked about names: it can be read without any right on them.
+
+import MetricKinds
+
+extension SchemaManager {
+    /// The state of the database. Changes nothing.
+    public func status() throws(DatabaseError) -> SchemaReport {
+        let server = try ServerIdentity.detect(connection)
+        let collectorTables = ["schema_version", "batches", "dead_letters"]
+        let rows = try connection.query(
+            """
+            SELECT n.nspname || '.' || c.relname, c.relkind
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname IN ('\(SchemaSQL.schemas.joined(separator: "', '"))') AND c.relkind IN ('r', 'p')
+            """, operation: "listing the tables")
+        var kindOfRelation: [String: String] = [:]
+        for row in rows {
+            if let name = row[0], let kind = row[1] { kindOfRelation[name] = kind }
+        }
+        let hypertables = try hypertables(server)
+        let estimates = try rowEstimates(server, hypertables)
+        var tables: [SchemaReport.Table] = []
+        for kind in MetricKind.allCases {
+            let name = SchemaSQL.table(kind)
+            let layout: SchemaReport.Layout =
+                switch kindOfRelation[name] {
+                case nil: .missing
+                case "p": .partitioned
+                default: hypertables.contains(name) ? .hypertable : .ordinary
+                }
+            let isPartitioned = layout == .partitioned
+            tables.append(
+                SchemaReport.Table(
+                    name: name, layout: layout, rowsEstimated: estimates[name] ?? 0,
+                    defaultPartitionRows: isPartitioned ? try defaultRows(kind, kindOfRelation) : nil,
+                    partitionsAhead: isPartitioned ? partitionsAhead(kind, Set(kindOfRelation.keys)) : nil))
+        }
+        var report = SchemaReport(
+            server: server, version: nil, tables: tables,
+            missingCollectorTables: collectorTables.map { "spillway.\($0)" }.filter { kindOfRelation[$0] == nil })
+        if kindOfRelation["spillway.schema_version"] != nil {
+            let rows = try connection.query("SELECT max(version) FROM spillway.schema_version")
+            report.version = rows.first?[0].flatMap { Int($0) }
+        }
+        report.warnings = warnings(report)
+        return report
+    }
+
+    /// One line for each table with rows in its default partition: their days have no partition, so that dropping old
+    /// days does not reach them.
+    public func defaultPartitionWarnings() throws(DatabaseError) -> [String] {
+        Self.defaultPartitionWarnings(try status())
+    }
+
+    private static func defaultPartitionWarnings(_ report: SchemaReport) -> [String] {
+        report.tables.compactMap { table in
+            guard let rows = table.defaultPartitionRows, rows > 0 else { return nil }
+            let count = rows > SchemaReport.defaultRowsCounted ? "over \(SchemaReport.defaultRowsCounted)" : "\(rows)"
+            return "\(table.name)_default holds \(count) rows of days without a partition: look at their times, then "
+                + "make partitions for these days or delete the rows"
+        }
+    }
+
+    private func warnings(_ report: SchemaReport) -> [String] {
+        var lines = Self.defaultPartitionWarnings(report)
+        if report.server.flavour.hasHypertables {
+            for table in report.tables where table.layout == .partitioned {
+                lines.append("\(table.name) has native partitions from before TimescaleDB was here, and keeps them")
+            }
+        }
+        for table in report.tables where table.layout == .ordinary {
+            lines.append("\(table.name) has neither chunks nor partitions: old rows can only be deleted one by one")
+        }
+        return lines
+    }
+
+    private func hypertables(_ server: ServerIdentity) throws(DatabaseError) -> Set<String> {
+        guard server.flavour.hasHypertables else { return [] }
+        let rows = try connection.query(
+            """
+            SELECT hypertable_schema || '.' || hypertable_name FROM timescaledb_information.hypertables
+            WHERE hypertable_schema = '\(MetricKind.schemaName)'
+            """, operation: "listing the hypertables")
+        return Set(rows.compactMap { $0[0] })
+    }
+
+    /// Chunks and partitions alike are children of their table. The live counts of the statistics are newer than the
+    /// planner's, which are there after a crash as well. Compressed chunks count through TimescaleDB's own estimate.
+    private func rowEstimates(
+        _ server: ServerIdentity, _ hypertables: Set<String>
+    ) throws(DatabaseError) -> [String: Int64] {
+        let rows = try connection.query(
+            """
+            WITH RECURSIVE leaf(root, id) AS (
+                SELECT c.oid, c.oid FROM pg_catalog.pg_class c
+                JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = '\(MetricKind.schemaName)' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+                UNION ALL
+                SELECT leaf.root, i.inhrelid FROM leaf JOIN pg_catalog.pg_inherits i ON i.inhparent = leaf.id
+            )
+            SELECT n.nspname || '.' || r.relname,
+                sum(CASE WHEN c.relkind = 'r'
+                    THEN greatest(c.reltuples::bigint, pg_catalog.pg_stat_get_live_tuples(c.oid), 0) ELSE 0 END)
+            FROM leaf JOIN pg_catalog.pg_class c ON c.oid = leaf.id
+            JOIN pg_catalog.pg_class r ON r.oid = leaf.root
+            JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+            GROUP BY 1
+            """, operation: "estimating the rows")
+        var estimates: [String: Int64] = [:]
+        for row in rows {
+            if let name = row[0], let count = row[1].flatMap({ Int64($0) }) { estimates[name] = count }
+        }
+        guard server.flavour == .timescaleCommunity, let schema = server.timescaleSchema else { return estimates }
+        for name in hypertables {
+            let rows = try connection.query("SELECT \(schema).approximate_row_count($1::regclass)", [name])
+            let count = rows.first?[0].flatMap { Int64($0) } ?? 0
+            estimates[name] = max(count, estimates[name] ?? 0)
+        }
+        return estimates
+    }
+
+    private func defaultRows(_ kind: MetricKind, _ relations: [String: String]) throws(DatabaseError) -> Int64 {
+        let name = SchemaSQL.defaultPartitionName(kind)
+        guard relations[name] != nil else { return 0 }
+        do {
+            let rows = try connection.query(
+                """
+                SELECT count(*) FROM (SELECT FROM ONLY \(name) LIMIT \(SchemaReport.defaultRowsCounted + 1)) few
+                """)
+            return rows.first?[0].flatMap { Int64($0) } ?? 0
+        } catch {
+            // A user that may only write cannot count; writing is all that the collector needs.
+            guard error.sqlstate == .insufficientPrivilege, !connection.isInTransaction else { throw error }
+            return 0
+        }
+    }
+
+    private func partitionsAhead(_ kind: MetricKind, _ relations: Set<String>) -> Int {
+        var days = 0
+        while relations.contains(SchemaSQL.partitionName(kind, today.advanced(by: days + 1))) { days += 1 }
+        return days
+    }
+}

@@ -1,0 +1,46 @@
+// What a database holds of the schema.
+
+/// The state of the schema, and what `apply` did to it.
+public struct SchemaReport: Equatable, Sendable {
+    /// How a kind's table is stored.
+    public enum Layout: String, Sendable {
+        case missing
+        case hypertable
+        /// Native partitions.
+        case partitioned
+        /// One table that is neither: somebody else made it. Works, but nothing drops its old rows cheaply.
+        case ordinary
+    }
+
+    /// A kind's table.
+    public struct Table: Equatable, Sendable {
+        /// With its schema, for example `metrics.routing_metrics`.
+        public let name: String
+        public let layout: Layout
+        /// From the server's statistics: off by the rows of the last moments, and 0 for a while after a crash.
+        public let rowsEstimated: Int64
+        /// Rows of days without a partition, counted up to `defaultRowsCounted`; nil without native partitions.
+        public let defaultPartitionRows: Int64?
+        /// Days after today that have their partition without a gap; nil without native partitions.
+        public let partitionsAhead: Int?
+    }
+
+    /// Where the counting of a default partition stops.
+    public static let defaultRowsCounted: Int64 = 100_000
+
+    public internal(set) var server: ServerIdentity
+    /// The highest migration in the database; nil when there is none.
+    public internal(set) var version: Int?
+    public internal(set) var tables: [Table]
+    /// Of the collector's own tables, those that are not there.
+    public internal(set) var missingCollectorTables: [String]
+    /// What `apply` or `ensurePartitionsAhead` made, one line each.
+    public internal(set) var changes: [String] = []
+    /// One line each.
+    public internal(set) var warnings: [String] = []
+
+    /// Whether the program can write all kinds.
+    public var isComplete: Bool {
+        version == SchemaSQL.version && missingCollectorTables.isEmpty && !tables.contains { $0.layout == .missing }
+    }
+}

@@ -1,0 +1,179 @@
+// The SQL of the database's two schemas: `metrics` with one table a kind, and `spillway` with what the collector
+// needs. All identifiers come from `MetricKinds` and from here; nothing that a client sent becomes SQL.
+//
+// Every statement can be repeated. A change of the schema is a new migration with the next number, never an edit of an
+// old one.
+
+import LinuxSystem
+import MetricKinds
+
+/// The statements that make the schema.
+public enum SchemaSQL {
+    /// One numbered step from an empty database to today's schema.
+    struct Migration: Sendable {
+        let number: Int
+        let name: String
+        let statements: @Sendable (Target) -> [String]
+    }
+
+    /// What the statements are for.
+    struct Target {
+        let flavour: Flavour
+        /// Where TimescaleDB's functions live.
+        let timescaleSchema: String?
+        let today: UTCDay
+        let daysAhead: Int
+        /// Those whose tables are missing.
+        var kinds = MetricKind.allCases
+    }
+
+    static let migrations = [
+        Migration(number: 1, name: "tables of the kinds, ledger, dead letters") { target in
+            collectorTables + target.kinds.flatMap { tableStatements($0, target) }
+        }
+    ]
+
+    /// The schema's version that this program makes and knows.
+    public static var version: Int { migrations.last?.number ?? 0 }
+
+    /// The length of a hypertable's chunk and of a native partition is one day.
+    static let chunkInterval = "1 day"
+    /// Native partitions made ahead of today, unless said otherwise.
+    public static let defaultDaysAhead = 3
+    /// The key of the advisory lock under which schemas change, `spillway` in ASCII.
+    static let advisoryLock: Int64 = 0x7370_696C_6C77_6179
+
+    static let schemas = [MetricKind.schemaName, "spillway"]
+
+    /// The whole schema as a script for psql.
+    ///
+    /// - Parameter today: the first day that gets a native partition; the day of the clock unless given.
+    public static func script(
+        _ flavour: Flavour, today: UTCDay = UTCDay(microseconds: wallClockMicroseconds()),
+        daysAhead: Int = defaultDaysAhead
+    ) -> String {
+        let target = Target(flavour: flavour, timescaleSchema: nil, today: today, daysAhead: daysAhead)
+        var statements = ["BEGIN", "SELECT pg_advisory_xact_lock(\(advisoryLock))"]
+        if flavour.hasHypertables { statements.insert("CREATE EXTENSION IF NOT EXISTS timescaledb", at: 0) }
+        statements += schemas.map { createSchema($0) }
+        for migration in migrations {
+            statements += migration.statements(target)
+            statements.append(recordVersion(migration))
+        }
+        statements.append("COMMIT")
+        return statements.map { $0 + ";\n" }.joined(separator: "\n")
+    }
+
+    static func createSchema(_ name: String) -> String { "CREATE SCHEMA IF NOT EXISTS \(name)" }
+
+    static func recordVersion(_ migration: Migration) -> String {
+        """
+        INSERT INTO spillway.schema_version (version, name) VALUES (\(migration.number), '\(migration.name)')
+        ON CONFLICT (version) DO NOTHING
+        """
+    }
+
+    /// A kind's table with its schema.
+    static func table(_ kind: MetricKind) -> String { "\(MetricKind.schemaName).\(kind.tableName)" }
+
+    // MARK: the collector's own tables
+
+    /// `batches` is the ledger of what was committed: its key is what makes a batch go in once. `dead_letters` keeps
+    /// the records that the database refused, as the frames they came in.
+    static let collectorTables = [
+        """
+        CREATE TABLE IF NOT EXISTS spillway.schema_version (
+            version integer PRIMARY KEY,
+            name text NOT NULL,
+            applied_at timestamptz NOT NULL DEFAULT now()
+        )
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS spillway.batches (
+            epoch bigint NOT NULL,
+            sequence bigint NOT NULL,
+            records integer NOT NULL,
+            committed_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (epoch, sequence)
+        )
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS spillway.dead_letters (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            at timestamptz NOT NULL DEFAULT now(),
+            epoch bigint,
+            sequence bigint,
+            kind text,
+            source bigint,
+            reason text,
+            sqlstate text,
+            frame bytea NOT NULL
+        )
+        """,
+    ]
+
+    // MARK: the kinds' tables
+
+    static func tableStatements(_ kind: MetricKind, _ target: Target) -> [String] {
+        guard target.flavour.hasHypertables else {
+            return [createTable(kind) + " PARTITION BY RANGE (time)", timeIndex(kind), defaultPartition(kind)]
+                + (0...max(0, target.daysAhead)).map { createPartition(kind, target.today.advanced(by: $0)) }
+        }
+        return [createTable(kind), createHypertable(kind, functions: target.timescaleSchema)]
+    }
+
+    private static func createTable(_ kind: MetricKind) -> String {
+        let fields = kind.columns.map { "    \($0.name) \($0.type.sqlName)" }
+        let columns = ["    time TIMESTAMPTZ NOT NULL"] + fields + ["    tags JSONB", "    metadata JSONB"]
+        return "CREATE TABLE IF NOT EXISTS \(table(kind)) (\n\(columns.joined(separator: ",\n"))\n)"
+    }
+
+    /// The default index, on time descending, is the only one: each further index costs every row.
+    static func createHypertable(_ kind: MetricKind, functions schema: String?) -> String {
+        """
+        SELECT \(schema.map { $0 + "." } ?? "")create_hypertable('\(table(kind))', 'time',
+            chunk_time_interval => INTERVAL '\(chunkInterval)', create_default_indexes => true, if_not_exists => true)
+        """
+    }
+
+    private static func timeIndex(_ kind: MetricKind) -> String {
+        "CREATE INDEX IF NOT EXISTS \(kind.tableName)_time_idx ON \(table(kind)) (time DESC)"
+    }
+
+    /// Takes the rows of days without a partition: late ones, and those of wrong clocks.
+    private static func defaultPartition(_ kind: MetricKind) -> String {
+        "CREATE TABLE IF NOT EXISTS \(defaultPartitionName(kind)) PARTITION OF \(table(kind)) DEFAULT"
+    }
+
+    static func defaultPartitionName(_ kind: MetricKind) -> String { table(kind) + "_default" }
+    static func partitionName(_ kind: MetricKind, _ day: UTCDay) -> String { "\(table(kind))_\(day.compact)" }
+
+    /// For a table that nobody writes to yet: takes the parent's exclusive lock.
+    private static func createPartition(_ kind: MetricKind, _ day: UTCDay) -> String {
+        "CREATE TABLE IF NOT EXISTS \(partitionName(kind, day)) PARTITION OF \(table(kind)) \(bounds(day))"
+    }
+
+    /// For a table in use: attaching locks the parent only against other changes of the schema, and rows of that day
+    /// that went to the default partition move along.
+    static func attachPartition(_ kind: MetricKind, _ day: UTCDay) -> [String] {
+        let name = partitionName(kind, day)
+        let fallback = defaultPartitionName(kind)
+        return [
+            "CREATE TABLE \(name) (LIKE \(table(kind)) INCLUDING ALL)",
+            // Taken first: an upgrade from the DELETE's lock could deadlock with a COPY into this partition.
+            "LOCK TABLE \(fallback) IN ACCESS EXCLUSIVE MODE",
+            """
+            WITH moved AS (
+                DELETE FROM \(fallback)
+                WHERE time >= '\(day.timestamp)' AND time < '\(day.advanced(by: 1).timestamp)' RETURNING *
+            )
+            INSERT INTO \(name) SELECT * FROM moved
+            """,
+            "ALTER TABLE \(table(kind)) ATTACH PARTITION \(name) \(bounds(day))",
+        ]
+    }
+
+    private static func bounds(_ day: UTCDay) -> String {
+        "FOR VALUES FROM ('\(day.timestamp)') TO ('\(day.advanced(by: 1).timestamp)')"
+    }
+}

@@ -1,0 +1,41 @@
+// What both listeners ask of an admitted frame, beyond the protocol's own checks.
+
+import FrameCodec
+
+extension FrameHeader {
+    /// Why this collector does not take the admitted frame from a client, if it does not.
+    var faultFromClient: FrameError? {
+        // Keys are not there yet, so no frame can name one that is.
+        if isAuthenticated { return FrameError(.unknownKey, at: Self.lengthMin) }
+        switch type {
+        case .records, .heartbeat: return nil
+        // They go from a collector to its clients.
+        case .welcome, .acknowledgement, .refusal, .receipt: return FrameError(.unknownType, at: Self.typeOffset)
+        }
+    }
+
+    static let typeOffset = 6
+}
+
+extension FrameError {
+    /// Whether the fault was found behind a sound checksum: the frame's lengths and identity are then those that the
+    /// sender wrote.
+    var isBehindChecksum: Bool {
+        switch reason {
+        case .truncatedHeader, .badMagic, .unsupportedVersion, .unknownType, .unknownFlag, .badHeaderLength,
+            .frameTooLarge, .truncatedPayload, .checksumMismatch, .truncatedDatagram:
+            false
+        default: true
+        }
+    }
+
+    /// The source that a refused frame names, if its checksum vouches for it.
+    func provenSource(of frame: RawSpan) -> UInt64? {
+        guard isBehindChecksum else { return nil }
+        do throws(FrameError) {
+            return try FrameHeader.read(frame).identity.source
+        } catch {
+            return nil
+        }
+    }
+}

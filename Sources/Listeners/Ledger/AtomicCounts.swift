@@ -1,0 +1,48 @@
+// The ledger's totals: the same numbers as `LedgerCounts`, which any thread may add to.
+
+import FrameCodec
+import Synchronization
+
+/// Counters that only grow.
+///
+/// Every access is relaxed: a counter orders nothing and is read for display. A reader may therefore see one counter of
+/// a batch before another; at rest, when the threads that count have handed over their work, the sums are exact.
+final class AtomicCounts: Sendable {
+    private let counters = InlineArray<20, Atomic<UInt64>> { _ in Atomic(0) }
+    private let refusals = InlineArray<44, Atomic<UInt64>> { _ in Atomic(0) }
+    private let connections = InlineArray<4, Atomic<UInt64>> { _ in Atomic(0) }
+
+    func add(_ amount: Int, to counter: LedgerCounter) {
+        counters[counter.rawValue].wrappingAdd(UInt64(truncatingIfNeeded: amount), ordering: .relaxed)
+    }
+
+    func addRefused(_ reason: FrameError.Reason) {
+        refusals[Int(reason.rawValue)].wrappingAdd(1, ordering: .relaxed)
+    }
+
+    func addRefused(_ reason: ConnectionRefusal) {
+        connections[reason.rawValue].wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// Adds a batch's counters: one atomic addition for each that is not zero.
+    func add(_ counts: borrowing LedgerCounts) {
+        for counter in LedgerCounter.allCases where counts[counter] != 0 {
+            counters[counter.rawValue].wrappingAdd(counts[counter], ordering: .relaxed)
+        }
+    }
+
+    func load() -> LedgerCounts {
+        var counts = LedgerCounts()
+        for counter in LedgerCounter.allCases {
+            counts[counter] = counters[counter.rawValue].load(ordering: .relaxed)
+        }
+        for reason in FrameError.Reason.allCases {
+            counts[refused: reason] = refusals[Int(reason.rawValue)].load(ordering: .relaxed)
+        }
+        return counts
+    }
+
+    func load(_ reason: ConnectionRefusal) -> UInt64 {
+        connections[reason.rawValue].load(ordering: .relaxed)
+    }
+}

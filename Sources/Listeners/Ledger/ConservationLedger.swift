@@ -1,0 +1,173 @@
+// The conservation ledger: what was sent is stored, or counted as lost with its place and reason.
+//
+// Limits: `sourcesMax` sources with `sessionsPerSourceMax` windows each; about 750 bytes a source and 170 a window.
+// Invariant, at rest: records_received = records_committed + records_dead_lettered + records in the spill
+// + ring_full_drops + quota_drops + records_refused + records_unknown_kind; in total, and for each source.
+
+import FrameCodec
+import LinuxSystem
+import Synchronization
+
+/// Counts every frame, record and loss, in total and by source. Safe from any thread.
+///
+/// Receivers hand in whole batches: a handful of atomic additions each, and one short lock for each run of frames of
+/// one source. Nothing is allocated but for a source or session that is new.
+public final class ConservationLedger: Sendable {
+    /// What bounds the ledger's memory.
+    public struct Limits: Sendable {
+        /// Sources that are counted one by one.
+        public var sourcesMax = 10_000
+        /// Sessions of a source whose frames are told from resent ones at the same time.
+        public var sessionsPerSourceMax = 16
+
+        public init() {}
+    }
+
+    private let limits: Limits
+    private let totals = AtomicCounts()
+    private let sources: SourceTable
+    private let spillBytes = Atomic<UInt64>(0)
+    private let spillRecords = Atomic<UInt64>(0)
+
+    public init(limits: Limits = Limits()) {
+        precondition(limits.sourcesMax >= 0 && limits.sessionsPerSourceMax > 0, "a source has one session at least")
+        self.limits = limits
+        sources = SourceTable(sourcesMax: limits.sourcesMax)
+    }
+
+    // MARK: Receivers
+
+    /// Counts frames that passed admission, gives each its verdict, and remembers who sent them.
+    /// O(frames), with one lock for each run of frames from one source.
+    func receive(_ arrivals: inout [FrameArrival], nowMicroseconds: Int64) {
+        var batch = LedgerCounts()
+        var first = 0
+        while first < arrivals.count {
+            let source = arrivals[first].identity.source
+            var end = first + 1
+            while end < arrivals.count, arrivals[end].identity.source == source { end += 1 }
+            let run = first..<end
+            let isTracked: Void? = sources.withSource(
+                source, peer: arrivals[first].peer, nowMicroseconds: nowMicroseconds
+            ) { entry in
+                for index in run {
+                    arrivals[index].verdict = entry.observe(
+                        session: arrivals[index].identity.session, sequence: arrivals[index].identity.sequence,
+                        sessionsMax: limits.sessionsPerSourceMax)
+                    entry.counts.add(arrivals[index])
+                    if arrivals[index].beginsDatagram { entry.counts.add(1, to: .datagramsReceived) }
+                }
+                entry.lastPeer = arrivals[end - 1].peer
+                entry.lastSeenMicroseconds = nowMicroseconds
+            }
+            if isTracked == nil { batch.add(run.count, to: .sourcesUntrackedFrames) }
+            for index in run { batch.add(arrivals[index]) }
+            first = end
+        }
+        totals.add(batch)
+    }
+
+    /// Counts received frames of one source that the ring had no room for.
+    func ringFull(source: UInt64, frames: Int, records: Int) {
+        count(source: source, (frames, .ringFullDropFrames), (records, .ringFullDrops))
+    }
+
+    func heartbeat(source: UInt64, peer: PeerAddress, nowMicroseconds: Int64) {
+        totals.add(1, to: .heartbeatsReceived)
+        _ = sources.withSource(source, peer: peer, nowMicroseconds: nowMicroseconds) { entry in
+            entry.counts.add(1, to: .heartbeatsReceived)
+            entry.lastPeer = peer
+            entry.lastSeenMicroseconds = nowMicroseconds
+        }
+    }
+
+    /// Counts a frame that was refused. `source` only if a sound checksum vouches for it: else anybody's noise would
+    /// count against whoever it happens to name.
+    func refused(_ reason: FrameError.Reason, source: UInt64?, peer: PeerAddress, nowMicroseconds: Int64) {
+        totals.addRefused(reason)
+        guard let source else { return }
+        _ = sources.withSource(source, peer: peer, nowMicroseconds: nowMicroseconds) {
+            $0.counts[refused: reason] &+= 1
+        }
+    }
+
+    func refused(_ reason: ConnectionRefusal) { totals.addRefused(reason) }
+
+    /// Counts what has no source: datagrams read, kernel drops, connections.
+    func count(_ amount: Int, as counter: LedgerCounter) {
+        if amount != 0 { totals.add(amount, to: counter) }
+    }
+
+    // MARK: Lanes and the spill
+
+    /// Records that are durable in the database. Those that were replayed: say so with `replayed`, too.
+    public func committed(source: UInt64, records: Int) { count(source: source, (records, .recordsCommitted)) }
+
+    public func spilled(source: UInt64, records: Int) { count(source: source, (records, .recordsSpilled)) }
+
+    /// Records from the spill that are committed: in addition to `committed`.
+    public func replayed(source: UInt64, records: Int) { count(source: source, (records, .recordsReplayed)) }
+
+    public func deadLettered(source: UInt64, records: Int) { count(source: source, (records, .recordsDeadLettered)) }
+
+    /// Records of kinds that this program does not know.
+    public func unknownKind(source: UInt64, records: Int) { count(source: source, (records, .recordsUnknownKind)) }
+
+    /// Frames that the spill had no room for, and their records.
+    public func quotaDropped(source: UInt64, frames: Int, records: Int) {
+        count(source: source, (frames, .quotaDropFrames), (records, .quotaDrops))
+    }
+
+    /// A frame that was received and found malformed when it was decoded.
+    public func refusedOnDecoding(_ reason: FrameError.Reason, source: UInt64, records: Int) {
+        totals.addRefused(reason)
+        sources.withKnownSource(source) { $0.counts[refused: reason] &+= 1 }
+        count(source: source, (records, .recordsRefused))
+    }
+
+    /// What the spill holds now.
+    public func spillHolds(bytes: UInt64, records: UInt64) {
+        spillBytes.store(bytes, ordering: .relaxed)
+        spillRecords.store(records, ordering: .relaxed)
+    }
+
+    private func count(source: UInt64, _ amounts: (amount: Int, counter: LedgerCounter)...) {
+        for (amount, counter) in amounts { totals.add(amount, to: counter) }
+        sources.withKnownSource(source) { entry in
+            for (amount, counter) in amounts { entry.counts.add(amount, to: counter) }
+        }
+    }
+
+    // MARK: Reading
+
+    /// The ledger now. O(sources); it waits for no receiver longer than for one batch.
+    public func snapshot() -> LedgerSnapshot {
+        var list: [LedgerSnapshot.Source] = []
+        var gapFrames: UInt64 = 0
+        sources.forEach { entry in
+            let sourceGapFrames = entry.sequenceGapFrames
+            gapFrames = gapFrames.addingSaturating(sourceGapFrames)
+            list.append(
+                LedgerSnapshot.Source(
+                    source: entry.source, counts: entry.counts, sequenceGapFrames: sourceGapFrames,
+                    sessions: entry.sessionsSeen, lastPeer: entry.lastPeer,
+                    lastSeenMicroseconds: entry.lastSeenMicroseconds))
+        }
+        list.sort { $0.source < $1.source }
+        return LedgerSnapshot(
+            totals: totals.load(), sequenceGapFrames: gapFrames,
+            connectionsRefused: ConnectionRefusal.allCases.map { ($0, totals.load($0)) },
+            spillBytes: spillBytes.load(ordering: .relaxed), spillRecords: spillRecords.load(ordering: .relaxed),
+            sources: list)
+    }
+}
+
+extension LedgerCounts {
+    fileprivate mutating func add(_ arrival: FrameArrival) {
+        guard arrival.isAccepted else { return add(1, to: .duplicateFrames) }
+        add(1, to: .framesReceived)
+        add(Int(arrival.recordCount), to: .recordsReceived)
+        add(Int(arrival.frameBytes), to: .bytesReceived)
+        if arrival.verdict == .behindWindow { add(1, to: .framesBehindWindow) }
+    }
+}

@@ -1,0 +1,382 @@
+// One TCP connection: bytes in, frames in the ring, replies out. It is longer than most files because a connection's
+// events meet in one state; what can be decided without the state is in FrameCutter.
+//
+// Limits: one frame and the chunks read at most; while the ring is full nothing is read, but what the kernel hands over
+// when the peer closes is kept, at most the socket's receive buffer.
+// Invariant: a frame is counted as received once and then either goes into the ring or is counted as dropped.
+
+import FrameCodec
+import FrameRing
+import LinuxSystem
+import NIOCore
+
+/// What the connections of a listener share.
+struct ConnectionContext: Sendable {
+    let configuration: TCPListener.Configuration
+    let ring: FrameRing
+    let ledger: ConservationLedger
+    let log: RefusalLog
+    let heartbeat: HeartbeatHook
+    let table: ConnectionTable
+}
+
+/// Lives on its channel's event loop.
+final class ConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// First wait for a full ring; it doubles up to the last one.
+    private static let retryDelayFirst = TimeAmount.milliseconds(1)
+    private static let retryDelayLast = TimeAmount.milliseconds(8)
+    /// How long a connection that is being closed may take to let its peer read the last reply.
+    private static let lingerNanoseconds: UInt64 = 1_000_000_000
+    /// A connection that is asked to stop is done when nothing came for so long.
+    private static let quietNanoseconds: UInt64 = 50_000_000
+    private static let quietCheck = TimeAmount.milliseconds(10)
+
+    private enum Phase {
+        /// Frames are taken.
+        case open
+        /// The last reply is out; what still comes is thrown away, so that the peer can read that reply.
+        case closing(untilNanoseconds: UInt64)
+    }
+
+    private let shared: ConnectionContext
+    private let eventLoop: any EventLoop
+    private var context: ChannelHandlerContext?
+    private var peer = PeerAddress(ip: IPAddress(isIPv6: false, high: 0, low: 0), port: 0)
+    /// The tag of this connection's frames; 0 until it is admitted.
+    private var number: UInt64 = 0
+    private var phase = Phase.open
+    private var tick: RepeatedTask?
+
+    private var cutter = FrameCutter()
+    /// Frames of the current chunk.
+    private var arrivals: [FrameArrival] = []
+    /// Frames of the current chunk to refuse, and what broke the stream behind them.
+    private var refusals: [(error: FrameError, identity: FrameIdentity)] = []
+    private var fault: FrameError?
+    /// Set while a chunk is worked on. A write can end the connection under our hands; that end waits for ours.
+    private var isBusy = false
+    /// Whether `arrivals` wait for the ring.
+    private var isHeld = false
+    private var retryDelay = ConnectionHandler.retryDelayFirst
+    /// What came although nothing was asked for.
+    private var waitingChunks = CircularBuffer<ByteBuffer>()
+    private var hasInputEnded = false
+    private var stopDeadlineNanoseconds: UInt64?
+
+    private var lastActivityNanoseconds: UInt64 = 0
+    private var frameBegunNanoseconds: UInt64?
+    private var receipt = ReceiptFrame(
+        framesAccepted: 0, recordsAccepted: 0, framesRefused: 0, framesDuplicate: 0)
+    /// Source and session of the last sound frame: what replies carry that answer no sound frame.
+    private var lastIdentity = FrameIdentity()
+
+    init(_ shared: ConnectionContext, eventLoop: any EventLoop) {
+        self.shared = shared
+        self.eventLoop = eventLoop
+    }
+
+    // MARK: The channel's events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { begin(context) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelActive(context: ChannelHandlerContext) { begin(context) }
+
+    private func begin(_ context: ChannelHandlerContext) {
+        guard number == 0, case .open = phase else { return }
+        peer = PeerAddress(context.remoteAddress) ?? peer
+        do throws(ConnectionCapReached) {
+            number = try shared.table.admit(NIOLoopBound(self, eventLoop: eventLoop), from: peer.ip)
+        } catch {
+            phase = .closing(untilNanoseconds: 0)
+            refuse(error.reason)
+            return context.close(promise: nil)
+        }
+        shared.ledger.count(1, as: .connectionsAccepted)
+        lastActivityNanoseconds = monotonicNanoseconds()
+        startTicking()
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard number != 0, case .open = phase else { return }
+        lastActivityNanoseconds = monotonicNanoseconds()
+        let chunk = unwrapInboundIn(data)
+        guard !isHeld else { return waitingChunks.append(chunk) }
+        proceed(with: chunk)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if !isHeld, !hasInputEnded { context.read() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { endInput() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A reset by the peer, mostly. What it cut off is counted when the channel is inactive.
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        endInput()
+        retireIfDone()
+    }
+
+    private func endInput() {
+        guard !hasInputEnded else { return }
+        hasInputEnded = true
+        guard number != 0 else { return }
+        if case .closing = phase {
+            context?.close(promise: nil)
+        } else if !isHeld, !isBusy {
+            finishInput()
+        }
+    }
+
+    // MARK: Frames
+
+    private func cut(_ chunk: ByteBuffer) {
+        // Nothing in here may write: the cutter is in use, and a write can come back to it.
+        cutter.cut(chunk) { cut, frame, place, offset in
+            switch cut {
+            case .frame(let header):
+                lastIdentity = FrameIdentity(source: header.identity.source, session: header.identity.session)
+                if header.type == .heartbeat {
+                    shared.ledger.heartbeat(
+                        source: header.identity.source, peer: peer, nowMicroseconds: wallClockMicroseconds())
+                    shared.heartbeat(header, frame, peer)
+                } else {
+                    arrivals.append(
+                        FrameArrival(
+                            header, at: offset, inBuffer: place.rawValue, beginsDatagram: false, peer: peer))
+                }
+            case .refused(let error, let identity, _):
+                lastIdentity = FrameIdentity(source: identity.source, session: identity.session)
+                refusals.append((error, identity))
+            case .broken(let error):
+                fault = error
+            case .incomplete:
+                break
+            }
+        }
+        for (error, identity) in refusals { refuse(error, identity, source: identity.source) }
+        refusals.removeAll(keepingCapacity: true)
+        guard !arrivals.isEmpty else { return }
+        shared.ledger.receive(&arrivals, nowMicroseconds: wallClockMicroseconds())
+        arrivals.removeAll { arrival in
+            if !arrival.isAccepted { receipt.framesDuplicate += 1 }
+            return !arrival.isAccepted
+        }
+    }
+
+    /// Hands over what a chunk has, or what is held, as far as the ring takes it, and goes on with what waits behind.
+    private func proceed(with chunk: ByteBuffer?) {
+        isBusy = true
+        if let chunk { cut(chunk) }
+        handOverAll()
+        isBusy = false
+        guard !isHeld else { return }
+        if hasInputEnded { finishInput() }
+        retireIfDone()
+    }
+
+    private func handOverAll() {
+        while true {
+            guard handOver() else { return hold() }
+            isHeld = false
+            retryDelay = Self.retryDelayFirst
+            if let fault {
+                refuse(fault, lastIdentity, source: nil)
+                return close()
+            }
+            let splitFrames = cutter.splitFrames
+            cutter.finishChunk()
+            if cutter.partialBytes == 0 {
+                frameBegunNanoseconds = nil
+            } else if cutter.splitFrames != splitFrames || frameBegunNanoseconds == nil {
+                frameBegunNanoseconds = lastActivityNanoseconds
+            }
+            guard let next = waitingChunks.popFirst() else { return }
+            cut(next)
+        }
+    }
+
+    /// - Returns: false when the ring has no room for the frames, which then wait here.
+    private func handOver() -> Bool {
+        guard !arrivals.isEmpty else { return true }
+        let frameBytes = arrivals.reduce(0) { $0 + Int($1.frameBytes) }
+        do throws(ClaimFailure) {
+            var claim = try shared.ring.claim(recordCount: arrivals.count, payloadBytes: frameBytes, tag: number)
+            for arrival in arrivals {
+                cutter.withFrame(arrival) { claim.append($0) }
+            }
+            claim.publish()
+        } catch {
+            // One frame and one chunk always fit in an empty ring: `TCPListener` has seen to its size.
+            precondition(error == .full, "a chunk's frames are larger than the ring's largest claim")
+            return false
+        }
+        for arrival in arrivals {
+            receipt.framesAccepted += 1
+            receipt.recordsAccepted += UInt64(arrival.recordCount)
+        }
+        arrivals.removeAll(keepingCapacity: true)
+        return true
+    }
+
+    /// Stops reading, which is what slows the sender down, and tries again soon.
+    private func hold() {
+        isHeld = true
+        eventLoop.assumeIsolated().scheduleTask(in: retryDelay) { self.retry() }
+        retryDelay = min(retryDelay * 2, Self.retryDelayLast)
+    }
+
+    private func retry() {
+        guard isHeld else { return }
+        if let stopDeadlineNanoseconds, monotonicNanoseconds() >= stopDeadlineNanoseconds {
+            dropHeld()
+        }
+        // The time that the ring took is not the peer's.
+        lastActivityNanoseconds = monotonicNanoseconds()
+        if frameBegunNanoseconds != nil { frameBegunNanoseconds = lastActivityNanoseconds }
+        proceed(with: nil)
+        if !isHeld, !hasInputEnded { context?.read() }
+    }
+
+    /// The collector stops and the ring has not moved: what is held is lost, and counted.
+    private func dropHeld() {
+        for arrival in arrivals {
+            shared.ledger.ringFull(source: arrival.identity.source, frames: 1, records: Int(arrival.recordCount))
+        }
+        shared.log.ringFull(records: arrivals.reduce(0) { $0 + Int($1.recordCount) })
+        arrivals.removeAll()
+        waitingChunks.removeAll()
+    }
+
+    /// The peer has sent its last byte, and all its frames are in the ring.
+    private func finishInput() {
+        guard case .open = phase else { return }
+        if let error = cutter.truncation {
+            refuse(error, lastIdentity, source: nil)
+        }
+        cutter.removeAll()
+        frameBegunNanoseconds = nil
+        phase = .closing(untilNanoseconds: monotonicNanoseconds() &+ Self.lingerNanoseconds)
+        guard let context, context.channel.isActive else { return }
+        var reply = context.channel.allocator.buffer(capacity: 0)
+        reply.writeBytes(receipt.encoded(lastIdentity))
+        let channel = context.channel
+        context.writeAndFlush(wrapOutboundOut(reply)).whenComplete { _ in channel.close(promise: nil) }
+    }
+
+    // MARK: Refusals and the end
+
+    /// Counts, logs and tells the peer. A peer that does not read its replies gets no more of them.
+    private func refuse(_ error: FrameError, _ identity: FrameIdentity, source: UInt64?) {
+        shared.ledger.refused(
+            error.reason, source: source, peer: peer, nowMicroseconds: wallClockMicroseconds())
+        shared.log.refused(error, at: error.offset, peer: peer, transport: "tcp")
+        receipt.framesRefused += 1
+        guard let context, context.channel.isActive, context.channel.isWritable else { return }
+        var reply = context.channel.allocator.buffer(capacity: 0)
+        reply.writeBytes(RefusalFrame(error).encoded(identity))
+        context.writeAndFlush(wrapOutboundOut(reply), promise: nil)
+    }
+
+    private func refuse(_ reason: ConnectionRefusal) {
+        shared.ledger.refused(reason)
+        shared.log.refused(reason, peer: peer)
+    }
+
+    /// Closes our side and throws away what still comes: closing at once with unread bytes would make the kernel reset
+    /// the connection, and the peer would lose the refusal.
+    private func close() {
+        phase = .closing(untilNanoseconds: monotonicNanoseconds() &+ Self.lingerNanoseconds)
+        cutter.removeAll()
+        waitingChunks.removeAll()
+        frameBegunNanoseconds = nil
+        if hasInputEnded { context?.close(promise: nil) } else { context?.close(mode: .output, promise: nil) }
+    }
+
+    private func retireIfDone() {
+        guard number != 0, !isHeld, !isBusy, context?.channel.isActive != true else { return }
+        tick?.cancel()
+        tick = nil
+        shared.table.remove(number, from: peer.ip)
+    }
+
+    // MARK: Deadlines
+
+    private func startTicking() {
+        let period = shared.configuration.tickPeriod
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        tick = eventLoop.scheduleRepeatedTask(initialDelay: period, delay: period) { _ in
+            bound.value.checkDeadlines()
+        }
+    }
+
+    private func checkDeadlines() {
+        let now = monotonicNanoseconds()
+        if case .closing(let until) = phase {
+            if now >= until { context?.close(promise: nil) }
+            return
+        }
+        guard !isHeld else { return }
+        if let frameBegunNanoseconds {
+            guard now &- frameBegunNanoseconds >= shared.configuration.frameDeadline.unsignedNanoseconds else { return }
+            refuse(.frameDeadline)
+        } else {
+            guard now &- lastActivityNanoseconds >= shared.configuration.idleDeadline.unsignedNanoseconds else {
+                return
+            }
+            refuse(.idleDeadline)
+        }
+        // A frame that is not whole is counted when the channel has become inactive.
+        context?.close(promise: nil)
+    }
+
+    /// Takes what is on its way, then closes; `deadlineNanoseconds` bounds both.
+    func stop(deadlineNanoseconds: UInt64) {
+        guard stopDeadlineNanoseconds == nil else { return }
+        stopDeadlineNanoseconds = deadlineNanoseconds
+        lastActivityNanoseconds = monotonicNanoseconds()
+        checkQuiet(deadlineNanoseconds)
+    }
+
+    private func checkQuiet(_ deadlineNanoseconds: UInt64) {
+        guard context?.channel.isActive == true else { return }
+        let now = monotonicNanoseconds()
+        let isQuiet = now &- lastActivityNanoseconds >= Self.quietNanoseconds
+        if !isHeld, isQuiet || now >= deadlineNanoseconds {
+            context?.close(promise: nil)
+            return
+        }
+        eventLoop.assumeIsolated().scheduleTask(in: Self.quietCheck) { self.checkQuiet(deadlineNanoseconds) }
+    }
+}
+
+extension PeerAddress {
+    /// Nil for what is not an internet address.
+    init?(_ address: SocketAddress?) {
+        switch address {
+        case .v4(let four):
+            let low = UInt64(UInt32(bigEndian: four.address.sin_addr.s_addr))
+            self.init(
+                ip: IPAddress(isIPv6: false, high: 0, low: low), port: UInt16(bigEndian: four.address.sin_port))
+        case .v6(let six):
+            self.init(ip: IPAddress(sixBytes: six.address.sin6_addr), port: UInt16(bigEndian: six.address.sin6_port))
+        case .unixDomainSocket, nil:
+            return nil
+        }
+    }
+}

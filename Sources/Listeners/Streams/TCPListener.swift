@@ -1,0 +1,174 @@
+// Streams in, frames in the ring: the server socket of one TCP address.
+
+import FrameCodec
+import FrameRing
+import LinuxSystem
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Accepts connections on one address.
+public final class TCPListener: Sendable {
+    public struct Configuration: Sendable {
+        public var address: ListenAddress
+        /// Connections in all. What comes beyond it is closed at once and counted.
+        public var connectionsMax = 1_024
+        /// Connections from one address.
+        public var connectionsPerAddressMax = 256
+        /// A frame that has begun must be whole within this time.
+        public var frameDeadline = TimeAmount.seconds(30)
+        /// A connection on which nothing comes for this time is closed.
+        public var idleDeadline = TimeAmount.minutes(10)
+        /// The kernel's receive buffer of a connection: bounds, with a frame and a read, what it can hold here.
+        public var receiveBufferBytes = 1 << 20
+        /// Listen beyond loopback although anybody who reaches the port can send.
+        public var allowUnauthenticated = false
+        /// How long `stop()` waits for what is on its way.
+        public var drainMilliseconds = 5_000
+
+        public init(address: ListenAddress) {
+            self.address = address
+        }
+    }
+
+    /// What is read from a connection at once, in bytes.
+    static let readBytesMax = 64 << 10
+    private static let backlogMax: Int32 = 1_024
+
+    /// With the actual port.
+    public let localAddress: ListenAddress
+    private let isStopped = Atomic<Bool>(false)
+    private let shared: ConnectionContext
+    private let channel: any Channel
+    /// The group to shut down with the listener, if it is the listener's own.
+    private let ownGroup: MultiThreadedEventLoopGroup?
+
+    private init(
+        _ localAddress: ListenAddress, _ shared: ConnectionContext, _ channel: any Channel,
+        _ ownGroup: MultiThreadedEventLoopGroup?
+    ) {
+        self.localAddress = localAddress
+        self.shared = shared
+        self.channel = channel
+        self.ownGroup = ownGroup
+    }
+
+    /// Opens the socket and starts to accept.
+    ///
+    /// - Parameters:
+    ///   - ring: its claims have room for a frame and a read: 8 MiB at least.
+    ///   - heartbeat: gets heartbeat frames, on the connection's event loop, which must not be blocked.
+    ///   - group: threads for the connections; without it the listener makes one of its own.
+    public static func start(
+        _ configuration: Configuration, ring: FrameRing, ledger: ConservationLedger, logger: Logger,
+        group: MultiThreadedEventLoopGroup? = nil, heartbeat: @escaping HeartbeatHook = { _, _, _ in }
+    ) async throws(ListenerError) -> TCPListener {
+        // A read holds as many frames as headers fit in it, and each takes a few bytes more in the ring.
+        try ListenerError.check(
+            configuration.address, allowUnauthenticated: configuration.allowUnauthenticated, ring: ring,
+            frameBytesMax: FrameLimits.frameBytesMax + 2 * readBytesMax)
+        let shared = ConnectionContext(
+            configuration: configuration, ring: ring, ledger: ledger, log: RefusalLog(logger), heartbeat: heartbeat,
+            table: ConnectionTable(
+                limits: ConnectionTable.Limits(
+                    connectionsMax: configuration.connectionsMax,
+                    connectionsPerAddressMax: configuration.connectionsPerAddressMax)))
+        let ownGroup = group == nil ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
+        do {
+            guard let loops = group ?? ownGroup else { preconditionFailure("one of the two is there") }
+            let address = try SocketAddress(
+                ipAddress: "\(configuration.address.ip)", port: Int(configuration.address.port))
+            let channel = try await bootstrap(shared, group: loops).bind(to: address).get()
+            let port = UInt16(clamping: channel.localAddress?.port ?? 0)
+            return TCPListener(
+                ListenAddress(ip: configuration.address.ip, port: port), shared, channel, ownGroup)
+        } catch {
+            await shutDown(ownGroup, logger: logger)
+            if let error = error as? IOError {
+                throw ListenerError(call: "bind", code: error.errnoCode, address: configuration.address)
+            }
+            throw .other(configuration.address, "\(error)")
+        }
+    }
+
+    private static func bootstrap(_ shared: ConnectionContext, group: MultiThreadedEventLoopGroup) -> ServerBootstrap {
+        let receiveBufferBytes = SocketOptionValue(Int32(clamping: shared.configuration.receiveBufferBytes))
+        var bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: backlogMax)
+            // A restart must not wait for the connections of the run before; a port in use is still an error.
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.socketOption(.so_rcvbuf), value: receiveBufferBytes)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readBytesMax))
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        ConnectionHandler(shared, eventLoop: channel.eventLoop))
+                }
+            }
+        if shared.configuration.address.ip.isIPv6 {
+            let ipv6Only = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
+            bootstrap = bootstrap.serverChannelOption(ipv6Only, value: 1)
+        }
+        return bootstrap
+    }
+
+    /// The open connections.
+    public var connectionCount: Int { shared.table.count }
+
+    /// Stops: accepts no more, takes what is on its way into the ring, closes. Returns when all connections are closed,
+    /// after `drainMilliseconds` at most and a moment; frames that the ring had no room for until then are counted as
+    /// dropped. A second call does nothing.
+    public func stop() async {
+        // Relaxed: the exchange itself decides, nothing else is handed on.
+        guard !isStopped.exchange(true, ordering: .relaxed) else { return }
+        do {
+            try await channel.close()
+        } catch {
+            // Closed already, with its event loop.
+        }
+        let milliseconds = UInt64(max(0, shared.configuration.drainMilliseconds))
+        let deadline = monotonicNanoseconds() &+ milliseconds &* 1_000_000
+        // A connection that was being accepted may come into the table behind the first look.
+        while shared.table.count > 0, monotonicNanoseconds() < deadline &+ Self.stopGraceNanoseconds {
+            shared.table.forEach { $0.stop(deadlineNanoseconds: deadline) }
+            do {
+                try await Task.sleep(for: .milliseconds(5))
+            } catch {
+                // Cancelled: the deadline still holds, and it is short.
+                await Task.yield()
+            }
+        }
+        await Self.shutDown(ownGroup, logger: nil)
+    }
+
+    /// For the connections to act on the deadline.
+    private static let stopGraceNanoseconds: UInt64 = 500_000_000
+
+    private static func shutDown(_ group: MultiThreadedEventLoopGroup?, logger: Logger?) async {
+        guard let group else { return }
+        do {
+            try await group.shutdownGracefully()
+        } catch {
+            logger?.warning("cannot stop the threads of a TCP listener: \(error)")
+        }
+    }
+}
+
+typealias SocketOptionValue = ChannelOptions.Types.SocketOption.Value
+
+extension TCPListener.Configuration {
+    /// How often deadlines are looked at: often enough that an eighth of the shortest is the error.
+    var tickPeriod: TimeAmount {
+        let shortest = min(frameDeadline, idleDeadline).nanoseconds / 8
+        return .nanoseconds(min(max(shortest, 5_000_000), 1_000_000_000))
+    }
+}
+
+extension TimeAmount {
+    var unsignedNanoseconds: UInt64 { UInt64(max(0, nanoseconds)) }
+}

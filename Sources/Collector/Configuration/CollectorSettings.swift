@@ -1,0 +1,165 @@
+// The settings as values that the collector works with, each checked, with an error that names its origin.
+
+import Logging
+import TimescaleStore
+
+/// Where rows go.
+public enum DatabaseTarget: Sendable, Equatable {
+    /// A server that the collector runs itself; nil is the default folder.
+    case embedded(directory: String?)
+    case server(DatabaseLocation)
+    /// Records become COPY bytes and are dropped.
+    case discard
+
+    /// What holds, without a password.
+    var description: String {
+        switch self {
+        case .embedded(let directory): directory.map { "embedded:\($0)" } ?? "embedded"
+        case .server(let location): location.description
+        case .discard: "discard"
+        }
+    }
+}
+
+/// Everything that is configured.
+public struct CollectorSettings: Sendable {
+    public let udp: [String]
+    public let tcp: [String]
+    public let http: String?
+    public let database: DatabaseTarget
+    public let lanes: Int
+    public let flushMilliseconds: Int
+    public let batch: BatchLimits
+    public let ringBytes: Int
+    public let udpThreads: Int
+    public let receiveBufferBytes: Int
+    public let connectionsMax: Int
+    public let connectionsPerSourceMax: Int
+    public let frameDeadlineSeconds: Int
+    public let idleDeadlineSeconds: Int
+    public let sourcesMax: Int
+    public let allowUnauthenticated: Bool
+    public let systemMetrics: Bool
+    public let systemID: String
+    public let daysAhead: Int
+    public let shutdownDeadlineSeconds: Int
+    public let logLevel: Logger.Level
+    /// What holds and where it came from, for `--print-configuration`; without secrets.
+    public let report: [ResolvedSetting]
+
+    public init(_ resolver: ConfigurationResolver) throws(ConfigurationError) {
+        var reader = SettingReader(resolver)
+        udp = try reader.addresses(.udp)
+        tcp = try reader.addresses(.tcp)
+        http = try reader.addresses(.http).first
+        database = try reader.database()
+        lanes = try reader.integer(.lanes, in: 1...64)
+        flushMilliseconds = try reader.integer(.flushInterval, in: 1...60_000)
+        var limits = BatchLimits()
+        limits.recordsMax = try reader.integer(.batchRecords, in: 1...1_000_000)
+        limits.bytesMax = try reader.integer(.batchBytes, in: 1 << 16...256 << 20)
+        batch = limits
+        ringBytes = try reader.integer(.ringBytes, in: 8 << 20...1 << 30)
+        guard ringBytes & (ringBytes - 1) == 0 else { throw reader.refuse(.ringBytes, "it must be a power of two") }
+        udpThreads = try reader.integer(.udpThreads, in: 1...64)
+        receiveBufferBytes = try reader.integer(.receiveBuffer, in: 4_096...1 << 30)
+        connectionsMax = try reader.integer(.connections, in: 1...65_536)
+        connectionsPerSourceMax = try reader.integer(.connectionsPerSource, in: 1...65_536)
+        frameDeadlineSeconds = try reader.integer(.frameDeadline, in: 1...86_400)
+        idleDeadlineSeconds = try reader.integer(.idleDeadline, in: 1...86_400)
+        sourcesMax = try reader.integer(.sources, in: 1...1_000_000)
+        allowUnauthenticated = try reader.bool(.allowUnauthenticated)
+        systemMetrics = try reader.bool(.systemMetrics)
+        systemID = reader.text(.systemID)
+        daysAhead = try reader.integer(.daysAhead, in: 1...366)
+        shutdownDeadlineSeconds = try reader.integer(.shutdownDeadline, in: 1...86_400)
+        let level = reader.text(.logLevel)
+        guard let known = Logger.Level(rawValue: level) else {
+            let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            throw reader.refuse(.logLevel, "levels are \(levels)")
+        }
+        logLevel = known
+        report = reader.report
+    }
+}
+
+/// Reads settings one by one and keeps the report of them.
+private struct SettingReader {
+    let resolver: ConfigurationResolver
+    var report: [ResolvedSetting] = []
+
+    init(_ resolver: ConfigurationResolver) { self.resolver = resolver }
+
+    private mutating func resolve(_ setting: Setting) -> ResolvedSetting {
+        let found = resolver.resolve(setting) ?? ResolvedSetting(setting: setting, values: [], origin: "default")
+        report.append(found)
+        return found
+    }
+
+    func refuse(_ setting: Setting, _ reason: String) -> ConfigurationError {
+        let found = report.last { $0.setting == setting }
+        return ConfigurationError(
+            "\(setting.rawValue) = '\(found?.value ?? "")' (\(found?.origin ?? "default")): \(reason)")
+    }
+
+    mutating func text(_ setting: Setting) -> String { resolve(setting).value }
+
+    mutating func integer(_ setting: Setting, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
+        guard let value = Int(resolve(setting).value), range.contains(value) else {
+            throw refuse(setting, "it must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    mutating func bool(_ setting: Setting) throws(ConfigurationError) -> Bool {
+        switch resolve(setting).value.lowercased() {
+        case "true", "1", "yes", "on": true
+        case "false", "0", "no", "off": false
+        default: throw refuse(setting, "it must be true or false")
+        }
+    }
+
+    mutating func addresses(_ setting: Setting) throws(ConfigurationError) -> [String] {
+        let values = resolve(setting).values
+        if values == ["none"] { return [] }
+        guard !values.contains("none") else { throw refuse(setting, "'none' stands alone") }
+        return values
+    }
+
+    /// A flag, the variable or the file; then the variables of the database; then the embedded server.
+    mutating func database() throws(ConfigurationError) -> DatabaseTarget {
+        if let found = resolver.resolve(.database) {
+            let target = try target(found)
+            report.append(
+                ResolvedSetting(setting: .database, values: [target.description], origin: found.origin))
+            return target
+        }
+        let variables = resolver.databaseEnvironment
+        do throws(DatabaseError) {
+            if let location = try DatabaseLocation.fromEnvironment(variables) {
+                let names = variables.keys.sorted().joined(separator: ", ")
+                report.append(
+                    ResolvedSetting(
+                        setting: .database, values: [location.description], origin: "environment \(names)"))
+                return .server(location)
+            }
+        } catch {
+            throw ConfigurationError("database: \(error)")
+        }
+        report.append(ResolvedSetting(setting: .database, values: ["embedded"], origin: "default"))
+        return .embedded(directory: nil)
+    }
+
+    private func target(_ found: ResolvedSetting) throws(ConfigurationError) -> DatabaseTarget {
+        let text = found.value
+        if text == "discard" { return .discard }
+        if text == "embedded" { return .embedded(directory: nil) }
+        if text.hasPrefix("embedded:") { return .embedded(directory: String(text.dropFirst("embedded:".count))) }
+        do throws(DatabaseError) {
+            return .server(try DatabaseLocation(text))
+        } catch {
+            // The value itself may hold a password and is not repeated.
+            throw ConfigurationError("database (\(found.origin)): \(error)")
+        }
+    }
+}

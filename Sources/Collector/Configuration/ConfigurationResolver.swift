@@ -1,0 +1,64 @@
+// Where each setting comes from: a flag before the environment, the environment before the file, the file before the default.
+
+/// A setting's value as it was given, and by whom.
+public struct ResolvedSetting: Sendable, Equatable {
+    public let setting: Setting
+    /// One value, or several for a list.
+    public let values: [String]
+    /// For example `flag --lanes`, `environment SPILLWAY_LANES`, `spillway.conf:3`, `default`.
+    public let origin: String
+
+    /// The only value.
+    public var value: String { values.first ?? "" }
+}
+
+/// Settings with their origins.
+public struct ConfigurationResolver: Sendable {
+    private let flags: [Setting: [String]]
+    private let environment: [String: String]
+    private let file: ConfigurationFile?
+
+    /// - Parameter flags: what stood on the command line.
+    public init(
+        flags: [Setting: [String]], environment: [String: String], filePath: String?
+    ) throws(ConfigurationError) {
+        self.flags = flags
+        self.environment = environment
+        file = try filePath.map { (path) throws(ConfigurationError) in try ConfigurationFile(path: path) }
+    }
+
+    /// What holds for a setting, or nil for the database when nobody gave one.
+    func resolve(_ setting: Setting) -> ResolvedSetting? {
+        if let values = flags[setting], !values.isEmpty {
+            return ResolvedSetting(setting: setting, values: split(values, setting), origin: "flag \(setting.flag)")
+        }
+        for name in [setting.variable, setting.alias].compactMap(\.self) {
+            if let value = environment[name], !value.isEmpty {
+                return ResolvedSetting(setting: setting, values: split([value], setting), origin: "environment \(name)")
+            }
+        }
+        if let file, let entries = file.entries[setting], let first = entries.first {
+            return ResolvedSetting(
+                setting: setting, values: split(entries.map(\.value), setting), origin: "\(file.path):\(first.line)")
+        }
+        return setting.defaultText.map { ResolvedSetting(setting: setting, values: [$0], origin: "default") }
+    }
+
+    private func split(_ values: [String], _ setting: Setting) -> [String] {
+        guard setting.isList else { return values }
+        return values.flatMap { $0.split(separator: ",").map { $0.trimmingSpaces } }
+    }
+
+    /// The environment that names the database beside `SPILLWAY_DATABASE`.
+    var databaseEnvironment: [String: String] {
+        environment.filter { $0.key.hasPrefix("TIMESCALEDB_") || $0.key.hasPrefix("PG") }
+    }
+}
+
+extension StringProtocol {
+    var trimmingSpaces: String {
+        let start = drop { $0 == " " }
+        guard let last = start.lastIndex(where: { $0 != " " }) else { return "" }
+        return String(start[...last])
+    }
+}

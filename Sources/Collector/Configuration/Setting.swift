@@ -1,0 +1,94 @@
+// What can be configured: each setting stands here once, with its names, default and help.
+
+/// A setting of the collector. The raw value is its key in the file; the flag and the variable are made from it.
+public enum Setting: String, CaseIterable, Sendable {
+    case udp
+    case tcp
+    case http
+    case database
+    case lanes
+    case flushInterval = "flush-interval"
+    case batchRecords = "batch-records"
+    case batchBytes = "batch-bytes"
+    case ringBytes = "ring-bytes"
+    case udpThreads = "udp-threads"
+    case receiveBuffer = "receive-buffer"
+    case connections
+    case connectionsPerSource = "connections-per-source"
+    case frameDeadline = "frame-deadline"
+    case idleDeadline = "idle-deadline"
+    case sources
+    case allowUnauthenticated = "allow-unauthenticated"
+    case systemMetrics = "system-metrics"
+    case systemID = "system-id"
+    case daysAhead = "days-ahead"
+    case shutdownDeadline = "shutdown-deadline"
+    case logLevel = "log-level"
+
+    /// On the command line.
+    public var flag: String { "--" + rawValue }
+
+    /// In the environment, beside the older names of `alias`.
+    public var variable: String { "SPILLWAY_" + rawValue.uppercased().replacing("-", with: "_") }
+
+    /// A variable that users of this family of systems have already.
+    public var alias: String? { self == .systemMetrics ? "ENABLE_SYSTEM_METRICS" : nil }
+
+    /// Whether the setting is a list: repeated flags, or values with commas between them.
+    public var isList: Bool { self == .udp || self == .tcp }
+
+    /// The value without any configuration; nil for the database, which is found out.
+    public var defaultText: String? {
+        switch self {
+        case .udp, .tcp: "127.0.0.1:8127"
+        case .http: "127.0.0.1:8128"
+        case .database: nil
+        case .lanes: "2"
+        case .flushInterval: "250"
+        case .batchRecords: "50000"
+        case .batchBytes: "8388608"
+        case .ringBytes: "33554432"
+        case .udpThreads: "1"
+        case .receiveBuffer: "8388608"
+        case .connections: "1024"
+        case .connectionsPerSource: "256"
+        case .frameDeadline: "30"
+        case .idleDeadline: "600"
+        case .sources: "10000"
+        case .allowUnauthenticated: "false"
+        case .systemMetrics: "true"
+        case .systemID: ""
+        case .daysAhead: "3"
+        case .shutdownDeadline: "60"
+        case .logLevel: "info"
+        }
+    }
+
+    /// One line for people.
+    public var help: String {
+        switch self {
+        case .udp: "Where to take datagrams: ADDR:PORT, port 0 for a free one, 'none' for none. Repeatable."
+        case .tcp: "Where to take connections: ADDR:PORT, port 0 for a free one, 'none' for none. Repeatable."
+        case .http: "Where to answer /healthz, /readyz, /stats and /metrics, or 'none'."
+        case .database: "Where rows go: a URL, embedded[:DIR], or discard (decode and drop, for measuring)."
+        case .lanes: "Connections that store batches side by side."
+        case .flushInterval: "How long a record waits at most for its batch to fill, in milliseconds."
+        case .batchRecords: "Records of a batch."
+        case .batchBytes: "Bytes of a batch's frames."
+        case .ringBytes: "Bytes of the ring between listeners and drain: a power of two."
+        case .udpThreads: "Threads that receive datagrams, for each address."
+        case .receiveBuffer: "Bytes that the kernel may keep for each UDP socket."
+        case .connections: "TCP connections in all."
+        case .connectionsPerSource: "TCP connections from one address."
+        case .frameDeadline: "How long a frame that has begun may take to arrive over TCP, in seconds."
+        case .idleDeadline: "How long a TCP connection may be silent, in seconds."
+        case .sources: "Sources with an account of their own; frames of others are stored and counted together."
+        case .allowUnauthenticated: "Listen on other addresses than loopback, where anybody can send."
+        case .systemMetrics: "Send this host's own system record every ten seconds."
+        case .systemID: "The name of this host in its own records; the host's name if empty."
+        case .daysAhead: "Days for which partitions are made ahead."
+        case .shutdownDeadline: "How long a stop may wait for the database, in seconds."
+        case .logLevel: "trace, debug, info, notice, warning, error or critical."
+        }
+    }
+}

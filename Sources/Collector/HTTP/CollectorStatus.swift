@@ -1,0 +1,137 @@
+// What the collector says about itself, taken at one moment: /stats, /metrics and /readyz are three ways to print it.
+
+import FrameCodec
+import Listeners
+
+/// A number that goes up and down.
+struct Gauge: Sendable {
+    /// With its unit, for example `ring_used_bytes`.
+    let name: String
+    let help: String
+    let value: Double
+}
+
+/// The ledger, the gauges and the health at one moment.
+struct CollectorStatus: Sendable {
+    let ledger: LedgerSnapshot
+    let gauges: [Gauge]
+    /// Why the collector is not ready; empty when it is.
+    let notReady: [String]
+    /// Things that the operator should look at, which keep nothing from working.
+    let warnings: [String]
+    /// For example `TimescaleDB 2.19.3 (Apache edition) on PostgreSQL 17.5`; nil before the first connection.
+    let database: String?
+}
+
+extension CollectorStatus {
+    /// A counter and its value, in the ledger's order, with what is not in `LedgerCounter`.
+    var totals: [(name: String, value: UInt64)] {
+        LedgerCounter.allCases.map { ($0.name, ledger.totals[$0]) } + [
+            ("sequence_gap_frames", ledger.sequenceGapFrames),
+            ("spill_bytes", ledger.spillBytes),
+            ("records_in_spill", ledger.spillRecords),
+        ]
+    }
+
+    /// `/stats`.
+    var json: String {
+        var out = "{\n  \"totals\": {"
+        out += totals.map { "\(jsonString($0.name)): \($0.value)" }.joined(separator: ", ")
+        out += "},\n  \"frames_refused\": \(refusals(ledger.totals)),\n  \"connections_refused\": {"
+        out += ledger.connectionsRefused.map { "\(jsonString($0.reason.name)): \($0.count)" }.joined(separator: ", ")
+        out += "},\n  \"gauges\": {"
+        out += gauges.map { "\(jsonString($0.name)): \(number($0.value))" }.joined(separator: ", ")
+        out += "},\n  \"database\": \(database.map(jsonString) ?? "null")"
+        out += ",\n  \"not_ready\": [\(notReady.map(jsonString).joined(separator: ", "))]"
+        out += ",\n  \"warnings\": [\(warnings.map(jsonString).joined(separator: ", "))]"
+        out += ",\n  \"sources\": ["
+        out += ledger.sources.map { "\n    " + json($0) }.joined(separator: ",")
+        return out + "]\n}\n"
+    }
+
+    private func json(_ source: LedgerSnapshot.Source) -> String {
+        let counts =
+            LedgerCounter.allCases.map { ($0.name, source.counts[$0]) }.filter { $0.1 > 0 }
+            + [("sequence_gap_frames", source.sequenceGapFrames)]
+        return """
+            {"source": "\(hexadecimal(source.source))", "peer": \(jsonString("\(source.lastPeer)")), \
+            "last_seen_microseconds": \(source.lastSeenMicroseconds), "sessions": \(source.sessions), \
+            "totals": {\(counts.map { "\(jsonString($0.0)): \($0.1)" }.joined(separator: ", "))}, \
+            "frames_refused": \(refusals(source.counts))}
+            """
+    }
+
+    private func refusals(_ counts: LedgerCounts) -> String {
+        let members = reasons(counts).map { "\(jsonString($0.name)): \($0.count)" }
+        return "{\(members.joined(separator: ", "))}"
+    }
+
+    private func reasons(_ counts: LedgerCounts) -> [(name: String, count: UInt64)] {
+        refusalReasons.map { ($0.name, counts[refused: $0]) }.filter { $0.1 > 0 }
+    }
+
+    private func number(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : "\(value)"
+    }
+
+    /// `/metrics`: Prometheus text format 0.0.4. Sources are not labels: there may be ten thousand of them.
+    var prometheus: String {
+        var out = ""
+        func family(_ name: String, _ type: String, _ help: String, _ samples: [(labels: String, value: String)]) {
+            out += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+            for sample in samples { out += "\(name)\(sample.labels) \(sample.value)\n" }
+        }
+        for counter in LedgerCounter.allCases {
+            family(
+                "spillway_\(counter.name)_total", "counter", counter.help, [("", "\(ledger.totals[counter])")])
+        }
+        family(
+            "spillway_frames_refused_total", "counter", "Frames that were refused, by reason.",
+            refusalReasons.map { ("{reason=\"\($0.name)\"}", "\(ledger.totals[refused: $0])") })
+        family(
+            "spillway_connections_refused_total", "counter", "Connections turned away or ended, by reason.",
+            ledger.connectionsRefused.map { ("{reason=\"\($0.reason.name)\"}", "\($0.count)") })
+        family(
+            "spillway_sequence_gap_frames", "gauge", "Frames missing between those that came.",
+            [("", "\(ledger.sequenceGapFrames)")])
+        for gauge in gauges { family("spillway_\(gauge.name)", "gauge", gauge.help, [("", "\(gauge.value)")]) }
+        family("spillway_ready", "gauge", "1 while the database is reachable.", [("", notReady.isEmpty ? "1" : "0")])
+        return out
+    }
+
+    /// `/readyz`.
+    var readiness: HTTPResponse {
+        notReady.isEmpty ? .text("ready\n") : .text(notReady.map { $0 + "\n" }.joined(), status: 503)
+    }
+}
+
+/// Every reason that a frame can be refused for.
+private let refusalReasons = FrameError.Reason.allCases
+
+extension LedgerCounter {
+    /// One line for `/metrics`.
+    var help: String {
+        switch self {
+        case .datagramsReceived: "Datagrams read from sockets."
+        case .framesReceived: "Frames that passed admission."
+        case .recordsReceived: "Records of those frames."
+        case .bytesReceived: "Bytes of those frames."
+        case .kernelDrops: "Datagrams that the kernel dropped since a socket's buffer was full."
+        case .ringFullDrops: "Records of datagrams dropped since the ring was full."
+        case .ringFullDropFrames: "Frames of datagrams dropped since the ring was full."
+        case .duplicateFrames: "Frames recognised as resent."
+        case .framesBehindWindow: "Frames too late to tell whether they were resent."
+        case .recordsCommitted: "Records committed to the database."
+        case .recordsSpilled: "Records written to the spill."
+        case .recordsReplayed: "Committed records that came from the spill."
+        case .recordsDeadLettered: "Records that the database refused, kept in spillway.dead_letters."
+        case .recordsRefused: "Records of frames that were malformed inside."
+        case .recordsUnknownKind: "Records of kinds that this program does not know."
+        case .quotaDrops: "Records that the spill had no room for."
+        case .quotaDropFrames: "Frames that the spill had no room for."
+        case .heartbeatsReceived: "Heartbeat frames."
+        case .sourcesUntrackedFrames: "Frames of sources beyond the cap on accounts."
+        case .connectionsAccepted: "TCP connections."
+        }
+    }
+}

@@ -1,0 +1,129 @@
+// The collector's HTTP side, on SwiftNIO: a few GETs with short answers. It reads no bodies, and holds no state of a client.
+//
+// Limits: `connectionsMax` at a time, `idleSeconds` without a request, and NIO's own limits on a request's head.
+
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Synchronization
+
+/// Serves GET requests by a closure. Safe from any thread.
+final class HTTPServer: Sendable {
+    static let connectionsMax = 256
+    static let idleSeconds: Int64 = 30
+
+    private let channel: any Channel
+
+    /// Where it listens, with the port that was chosen for 0.
+    var localAddress: SocketAddress? { channel.localAddress }
+
+    /// Binds and begins to serve.
+    ///
+    /// - Parameter respond: the answer for a path, or nil for one that does not exist. Called on an event loop: it must
+    ///   not wait.
+    init(
+        host: String, port: Int, group: any EventLoopGroup, respond: @escaping @Sendable (String) -> HTTPResponse?
+    ) throws {
+        let connections = ConnectionCount()
+        channel = try ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 128)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard connections.enter(limit: Self.connectionsMax) else {
+                        channel.close(promise: nil)
+                        return
+                    }
+                    channel.closeFuture.whenComplete { _ in connections.leave() }
+                    let operations = channel.pipeline.syncOperations
+                    try operations.addHandler(IdleStateHandler(allTimeout: .seconds(Self.idleSeconds)))
+                    try operations.configureHTTPServerPipeline(withErrorHandling: true)
+                    try operations.addHandler(HTTPHandler(respond: respond))
+                }
+            }
+            .bind(host: host, port: port).wait()
+    }
+
+    /// Stops listening. Not on an event loop: it waits.
+    func close() {
+        do {
+            try channel.close().wait()
+        } catch {
+            // It was closed already, which is what is wanted.
+        }
+    }
+}
+
+/// Counts open connections.
+private final class ConnectionCount: Sendable {
+    private let count = Mutex(0)
+
+    func enter(limit: Int) -> Bool {
+        count.withLock {
+            guard $0 < limit else { return false }
+            $0 += 1
+            return true
+        }
+    }
+
+    func leave() { count.withLock { $0 -= 1 } }
+}
+
+/// Answers the requests of one connection.
+private final class HTTPHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let respond: @Sendable (String) -> HTTPResponse?
+    private var head: HTTPRequestHead?
+
+    init(respond: @escaping @Sendable (String) -> HTTPResponse?) { self.respond = respond }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): self.head = head
+        case .body: break
+        case .end:
+            guard let head else { return }
+            self.head = nil
+            write(answer(head), for: head, context)
+        }
+    }
+
+    private func answer(_ head: HTTPRequestHead) -> HTTPResponse {
+        guard head.method == .GET || head.method == .HEAD else {
+            return .text("only GET is answered here\n", status: 405)
+        }
+        let path = String(head.uri.prefix { $0 != "?" })
+        return respond(path) ?? .text("there is no \(path) here; see /healthz /readyz /stats /metrics\n", status: 404)
+    }
+
+    private func write(_ response: HTTPResponse, for request: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        var headers = HTTPHeaders()
+        headers.add(name: "content-type", value: response.contentType)
+        headers.add(name: "content-length", value: "\(response.body.utf8.count)")
+        headers.add(name: "cache-control", value: "no-store")
+        headers.add(name: "x-content-type-options", value: "nosniff")
+        let head = HTTPResponseHead(
+            version: request.version, status: HTTPResponseStatus(statusCode: response.status), headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        if request.method != .HEAD {
+            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: response.body)))), promise: nil)
+        }
+        let end = context.writeAndFlush(wrapOutboundOut(.end(nil)))
+        if !request.isKeepAlive {
+            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+            end.whenComplete { _ in bound.value.close(promise: nil) }
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent {
+            context.close(promise: nil)
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

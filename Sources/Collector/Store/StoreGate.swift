@@ -1,0 +1,59 @@
+// Lets lanes through to the database once its schema is there, and tells them where it is.
+
+import Synchronization
+import TimescaleStore
+
+/// Where the database is, and whether it can be used yet. Safe from any thread.
+final class StoreGate: Sendable {
+    private struct State {
+        var location: DatabaseLocation
+        /// Why the lanes must wait; nil when they need not.
+        var closed: DatabaseError?
+        /// What the server is, once it was asked.
+        var identity: ServerIdentity?
+        var warnings: [String] = []
+    }
+
+    private let state: Mutex<State>
+
+    init(_ location: DatabaseLocation) {
+        state = Mutex(
+            State(
+                location: location,
+                closed: DatabaseError(
+                    .connectionFailed(sqlstate: nil, reason: "the schema was not looked at yet"),
+                    location: location.description, operation: "connecting")))
+    }
+
+    /// The location for a lane.
+    ///
+    /// - Throws: why the schema is not there.
+    func location() throws(DatabaseError) -> DatabaseLocation {
+        let (location, closed) = state.withLock { ($0.location, $0.closed) }
+        if let closed { throw closed }
+        return location
+    }
+
+    /// The location for the one who makes the schema.
+    var openLocation: DatabaseLocation { state.withLock { $0.location } }
+
+    var isOpen: Bool { state.withLock { $0.closed == nil } }
+    var identity: ServerIdentity? { state.withLock { $0.identity } }
+    var warnings: [String] { state.withLock { $0.warnings } }
+    /// Why it is closed.
+    var reason: String? { state.withLock { $0.closed.map { "\($0)" } } }
+
+    func open(_ identity: ServerIdentity) {
+        state.withLock {
+            $0.closed = nil
+            $0.identity = identity
+        }
+    }
+
+    func stayClosed(_ error: DatabaseError) { state.withLock { if $0.closed != nil { $0.closed = error } } }
+
+    /// The server was started again somewhere else.
+    func move(to location: DatabaseLocation) { state.withLock { $0.location = location } }
+
+    func warn(_ warnings: [String]) { state.withLock { $0.warnings = warnings } }
+}

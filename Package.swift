@@ -40,7 +40,7 @@ let package = Package(
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         .target(
             name: "Listeners",
-            dependencies: ["FrameCodec", "FrameRing", "LinuxSystem", log, nioCore, nioPosix],
+            dependencies: ["FrameCodec", "FrameRing", "CLinux", "LinuxSystem", log, nioCore, nioPosix],
             swiftSettings: strict),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
@@ -74,14 +74,17 @@ let package = Package(
         .testTarget(
             name: "ListenersTests", dependencies: ["Listeners", "FrameCodec", "FrameRing", "LinuxSystem"],
             swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["TimescaleStore", "LinuxSystem", log], path: "Tests/TestSupport",
+            swiftSettings: strict),
         .testTarget(
-            name: "TimescaleStoreTests", dependencies: ["TimescaleStore", "FrameCodec", "LinuxSystem"],
+            name: "TimescaleStoreTests", dependencies: ["TimescaleStore", "FrameCodec", "LinuxSystem", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "CollectorTests", dependencies: ["Collector", "SpillwayClient", "TimescaleStore"],
             swiftSettings: strict),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["TimescaleStore", "LinuxSystem", "JSONLines", "FrameCodec"],
+            name: "EndToEndTests", dependencies: ["TimescaleStore", "LinuxSystem", "TestSupport", "spillway"],
             swiftSettings: strict),
         .executableTarget(
             name: "RingTorture", dependencies: ["FrameRing"], path: "Tests/RingTorture", swiftSettings: strict),

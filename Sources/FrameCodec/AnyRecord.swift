@@ -10,6 +10,20 @@ public enum FieldValue: Equatable, Sendable {
     case int64(Int64)
     case float32(Float)
     case float64(Double)
+
+    /// Compares what is stored: bytes of texts and bits of numbers. Swift's own comparison takes canonically equivalent
+    /// texts for equal, and 0 and -0, but no NaN.
+    public static func == (left: FieldValue, right: FieldValue) -> Bool {
+        switch (left, right) {
+        case (.text(let a), .text(let b)): a.utf8.elementsEqual(b.utf8)
+        case (.bool(let a), .bool(let b)): a == b
+        case (.int32(let a), .int32(let b)): a == b
+        case (.int64(let a), .int64(let b)): a == b
+        case (.float32(let a), .float32(let b)): a.bitPattern == b.bitPattern
+        case (.float64(let a), .float64(let b)): a.bitPattern == b.bitPattern
+        default: false
+        }
+    }
 }
 
 /// A record of any kind. `values` has one place for each of the kind's fields, nil where the field is absent.

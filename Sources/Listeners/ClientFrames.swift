@@ -4,12 +4,17 @@ import FrameCodec
 
 extension FrameHeader {
     /// Why this collector does not take the admitted frame from a client, if it does not.
-    var faultFromClient: FrameError? {
-        // Keys are not there yet, so no frame can name one that is.
+    func faultFromClient(_ frame: RawSpan) -> FrameError? {
         if isAuthenticated { return FrameError(.unknownKey, at: Self.lengthMin) }
         switch type {
-        case .records, .heartbeat: return nil
-        // They go from a collector to its clients.
+        case .records: return nil
+        case .heartbeat:
+            do throws(FrameError) {
+                _ = try HeartbeatFrame(frame: frame, header: self)
+                return nil
+            } catch {
+                return error
+            }
         case .welcome, .acknowledgement, .refusal, .receipt: return FrameError(.unknownType, at: Self.typeOffset)
         }
     }

@@ -66,7 +66,7 @@ struct DatagramIntake: ~Copyable {
                 let source = error.provenSource(of: rest)
                 return refuse(error, at: offset, datagram.peer, source: source, nowMicroseconds)
             }
-            if let error = header.faultFromClient {
+            if let error = header.faultFromClient(rest) {
                 let source = header.identity.source
                 return refuse(error, at: offset, datagram.peer, source: source, nowMicroseconds)
             }

@@ -39,7 +39,7 @@ enum FrameCut: Equatable {
             guard error.isBehindChecksum else { return .broken(error) }
             return .refused(error, header.identity, frameBytes: header.frameLength)
         }
-        if let error = header.faultFromClient {
+        if let error = header.faultFromClient(frame) {
             return .refused(error, header.identity, frameBytes: header.frameLength)
         }
         return .frame(header)

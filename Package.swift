@@ -74,6 +74,8 @@ let package = Package(
         .testTarget(
             name: "ListenersTests", dependencies: ["Listeners", "FrameCodec", "FrameRing", "LinuxSystem"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SpillwayClientTests", dependencies: ["SpillwayClient", "LinuxSystem"], swiftSettings: strict),
         .target(
             name: "TestSupport", dependencies: ["TimescaleStore", "LinuxSystem", log], path: "Tests/TestSupport",
             swiftSettings: strict),

@@ -180,7 +180,7 @@ public final class CollectorService {
         } else {
             return
         }
-        let reporter = try HostReporter(address: address, systemID: settings.systemID)
+        let reporter = try HostReporter(address: address, systemID: settings.systemID, log: log)
         self.reporter = reporter
         reporterThread = try NamedThread(name: "host-metrics") { reporter.run() }
     }

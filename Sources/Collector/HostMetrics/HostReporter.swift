@@ -12,29 +12,65 @@ final class HostReporter: Sendable {
     static let firstMilliseconds: Int32 = 1_000
     static let sourceName = "spillway-host"
 
-    private let client: MetricsClient
+    private let door: Door
     private let systemID: String
+    private let log: Logger
     private let stopping: WakeEvent
     private let isStopping = Atomic(false)
 
+    /// How a record gets in.
+    private enum Door: Sendable {
+        case udp(MetricsClient)
+        case tcp(CollectorAddress, SourceIdentity)
+    }
+
     /// - Parameter address: one of the collector's own, for example `udp://127.0.0.1:8127`.
-    init(address: String, systemID: String) throws {
-        client = try MetricsClient(to: address, source: Self.sourceName)
+    init(address text: String, systemID: String, log: Logger) throws {
+        let address = try CollectorAddress(text)
+        let identity = SourceIdentity(name: Self.sourceName)
+        door =
+            switch address.transport {
+            case .udp: .udp(try MetricsClient(to: address, identity: identity, options: MetricsClientOptions()))
+            case .tcp: .tcp(address, identity)
+            }
         self.systemID = systemID
+        self.log = log
         stopping = try WakeEvent()
     }
 
     func run() {
         var sampler = HostSampler(systemID: systemID)
+        var sequence: UInt64 = 0
         var wait = Self.firstMilliseconds
         while !isStopping.load(ordering: .acquiring) {
             stopping.wait(timeoutMilliseconds: wait)
             if isStopping.load(ordering: .acquiring) { break }
-            client.record(sampler.sample())
-            client.flush()
+            sequence += 1
+            send(sampler.sample(), sequence: sequence)
             wait = Self.intervalMilliseconds
         }
-        client.close()
+        if case .udp(let client) = door { client.close() }
+    }
+
+    private func send(_ record: SystemRecord, sequence: UInt64) {
+        switch door {
+        case .udp(let client):
+            client.record(record)
+            client.flush()
+        case .tcp(let address, let identity):
+            do {
+                var encoder = FrameEncoder()
+                guard try encoder.append(record) else { preconditionFailure("an empty frame takes any record") }
+                var transport = try TCPTransport(to: address)
+                _ = try encoder.finish(identity.frame(sequence: sequence)) { (frame) throws(ClientError) in
+                    try transport.write(frame, frameCount: 1, recordCount: 1)
+                }
+                try transport.finishWriting()
+                while try transport.nextReply() != nil {}
+            } catch {
+                log.debug("the host's own record was not sent: \(error)")
+            }
+        }
     }
 
     func stop() {

@@ -262,6 +262,7 @@ struct UDPListenerTests {
                 guard header.type.rawValue < 16 else { return counts[refused: .unknownType] += 1 }
                 guard !header.isAuthenticated else { return counts[refused: .unknownKey] += 1 }
                 if header.type == .heartbeat {
+                    _ = try HeartbeatFrame(frame: Array(rest).span.bytes, header: header)
                     counts.add(1, to: .heartbeatsReceived)
                 } else {
                     counts.add(1, to: .framesReceived)

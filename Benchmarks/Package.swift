@@ -1,0 +1,32 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that nobody who builds the collector builds the tools that measure it.
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+]
+
+func spillway(_ name: String) -> Target.Dependency { .product(name: name, package: "spillway") }
+
+let package = Package(
+    name: "spillway-benchmarks",
+    products: [.executable(name: "spillway-bench", targets: ["SpillwayBench"])],
+    dependencies: [
+        .package(name: "spillway", path: ".."),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    ],
+    targets: [
+        // Warnings of C are errors by `#pragma` in its files: a flag here would be an unsafe one.
+        .target(name: "CAllocations"),
+        .target(name: "CFloor"),
+        .executableTarget(
+            name: "SpillwayBench",
+            dependencies: [
+                "CAllocations", "CFloor", spillway("FrameCodec"), spillway("FrameRing"), spillway("JSONLines"),
+                spillway("TimescaleStore"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,89 @@
+// How many datagrams a second arrive without a loss: at the bare machine's receiver, and at the collector.
+//
+// The two take turns, run by run, so that a machine that slows down or has other work does so for both; the ratio is
+// taken within each run.
+
+import CFloor
+import FrameCodec
+
+struct IngestBenchmark {
+    static let receiveBufferBytes = 8 << 20
+    let runs: Int
+    let seconds: Double
+    let collector: String
+
+    func run(into report: inout Report) throws(IngestError) {
+        progress("ingest: encoding \(FrameSupply.frameCount) frames")
+        let supply = FrameSupply()
+        let sink = try Sink(receiveBufferBytes: Self.receiveBufferBytes)
+        let child = try CollectorProcess(program: collector, receiveBufferBytes: Self.receiveBufferBytes)
+        for sockets in [1, 8] {
+            // Memory is touched and grown before anything counts.
+            _ = try trial(sink, supply, sockets, 20_000)
+            _ = try trial(child, supply, sockets, 20_000)
+            var floors: [Capacity] = []
+            var capacities: [Capacity] = []
+            for run in 1...runs {
+                let step = "ingest: \(sockets) source socket\(sockets == 1 ? "" : "s"), run \(run) of \(runs), "
+                floors.append(try measure(sink, supply, sockets, step))
+                capacities.append(try measure(child, supply, sockets, step))
+            }
+            try add(sink.name, sockets, supply, floors, floors, &report)
+            try add(child.name, sockets, supply, capacities, floors, &report)
+        }
+        progressEnd()
+        report.note(
+            "ingest",
+            """
+            UDP over loopback, frames of \(short(supply.bytesPerFrame)) B with \(short(supply.recordsPerFrame)) \
+            routing records each, \(FrameSupply.frameCount) different ones in turn; sendmmsg in batches of \
+            \(FLOOR_BATCH) from one thread; \(sink.receiveBufferBytes >> 20) MiB of SO_RCVBUF on both sides. Lossless: \
+            every datagram of a trial of \(seconds) s was counted by the receiver, by the collector each record too, \
+            decoded to COPY rows. CPU is that of the lossless trial. The sender works on the same cores.
+            """)
+    }
+
+    private func trial<Receiver: Target & ~Copyable>(
+        _ target: borrowing Receiver, _ supply: FrameSupply, _ sockets: Int, _ rate: Double
+    ) throws(IngestError) -> Trial {
+        try Trial(target, supply, sockets: sockets, rate: rate, seconds: seconds)
+    }
+
+    private func measure<Receiver: Target & ~Copyable>(
+        _ target: borrowing Receiver, _ supply: FrameSupply, _ sockets: Int, _ step: String
+    ) throws(IngestError) -> Capacity {
+        let name = target.name
+        func oneTrial(_ rate: Double) throws(IngestError) -> Trial {
+            progress("\(step)\(name), \(rate == 0 ? "flat out" : "\(short(rate)) datagrams/s")")
+            return try Trial(target, supply, sockets: sockets, rate: rate, seconds: seconds)
+        }
+        return try Capacity(oneTrial)
+    }
+
+    private func add(
+        _ name: String, _ sockets: Int, _ supply: FrameSupply, _ capacities: [Capacity], _ floors: [Capacity],
+        _ report: inout Report
+    ) throws(IngestError) {
+        let row = "\(name), \(sockets) source socket\(sockets == 1 ? "" : "s")"
+        let best = capacities.compactMap(\.lossless)
+        let flat = capacities.map(\.flatOut)
+        guard best.count == capacities.count else {
+            throw .collector("\(row): no rate was without loss. Is the machine busy with something else?")
+        }
+        let ratios = zip(capacities, floors).map { ($0.lossless?.rate ?? 0) / ($1.lossless?.rate ?? 1) }
+        func add(_ column: String, _ unit: String, _ samples: [Double]) {
+            report.add("ingest", row, column, unit, samples)
+        }
+        add("lossless", "datagrams/s", best.map(\.rate))
+        add("lossless", "records/s", best.map { $0.rate * supply.recordsPerFrame })
+        add("of the floor", "", ratios)
+        add("sender", "CPU s/s", best.map { $0.senderCPUSeconds / $0.seconds })
+        add("receiver", "CPU s/s", best.map { $0.received.cpuSeconds / $0.seconds })
+        add("receiver", "CPU ns/record", best.map { $0.received.cpuSeconds * 1e9 / Double($0.sentRecords) })
+        add("flat out: sent", "datagrams/s", flat.map(\.rate))
+        add("taken", "datagrams/s", flat.map(\.takenRate))
+        add("lost in kernel", "%", flat.map { $0.percent($0.received.kernelDrops) })
+        add("lost at ring", "%", flat.map { $0.percent($0.received.otherDrops) })
+        add("runs bound by the sender", "%", [Double(capacities.count(where: \.isBoundBySender)) * 100 / Double(runs)])
+    }
+}

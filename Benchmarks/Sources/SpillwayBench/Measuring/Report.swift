@@ -1,0 +1,74 @@
+// All figures of one call: the table for people, JSON for programs.
+
+import Foundation
+
+/// Collects figures and prints them by group.
+struct Report: Codable {
+    let machine: Machine
+    let started: String
+    let quick: Bool
+    let runs: Int
+    private(set) var figures: [Figure] = []
+    /// What a reader must know of a group beside its figures.
+    private(set) var notes: [String: [String]] = [:]
+
+    init(machine: Machine, quick: Bool, runs: Int) {
+        self.machine = machine
+        self.quick = quick
+        self.runs = runs
+        started = ISO8601DateFormatter().string(from: Date())
+    }
+
+    mutating func add(_ group: String, _ row: String, _ column: String, _ unit: String, _ samples: [Double]) {
+        figures.append(Figure(group: group, row: row, column: column, unit: unit, samples: samples))
+    }
+
+    mutating func note(_ group: String, _ text: String) { notes[group, default: []].append(text) }
+
+    /// Every group as a Markdown table: rows in the order of their first figure, columns too.
+    func markdown(only group: String? = nil) -> String {
+        var out = ""
+        for name in distinct(figures.map(\.group)) where group == nil || name == group {
+            let cells = figures.filter { $0.group == name }
+            let columns = distinct(cells.map(\.heading))
+            var table = [[name] + columns]
+            for row in distinct(cells.map(\.row)) {
+                table.append(
+                    [row] + columns.map { column in cells.first { $0.row == row && $0.heading == column }?.text ?? "-" }
+                )
+            }
+            out += render(table)
+            for note in notes[name] ?? [] { out += "\n\(note)\n" }
+            out += "\n"
+        }
+        return out
+    }
+
+    private func render(_ table: [[String]]) -> String {
+        let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
+        func line(_ cells: [String]) -> String {
+            let padded = cells.enumerated().map { index, cell in
+                let blank = String(repeating: " ", count: widths[index] - cell.count)
+                return index == 0 ? cell + blank : blank + cell
+            }
+            return "| " + padded.joined(separator: " | ") + " |\n"
+        }
+        let rule = widths.enumerated().map { index, width in
+            String(repeating: "-", count: width + (index == 0 ? 2 : 1)) + (index == 0 ? "" : ":")
+        }
+        return line(table[0]) + "|" + rule.joined(separator: "|") + "|\n" + table.dropFirst().map(line).joined()
+    }
+
+    func write(to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        let url = URL(fileURLWithPath: path)
+        try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try encoder.encode(self).write(to: url)
+    }
+}
+
+private func distinct(_ names: [String]) -> [String] {
+    var seen: Set<String> = []
+    return names.filter { seen.insert($0).inserted }
+}

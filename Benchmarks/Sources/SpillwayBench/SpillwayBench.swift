@@ -1,0 +1,49 @@
+// `spillway-bench`: measures, prints one table on standard output and progress on standard error, writes one JSON.
+
+import ArgumentParser
+import Foundation
+
+@main
+struct SpillwayBench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "spillway-bench",
+        abstract: "Measure the codec, the ring, sizes on the wire and the ingest rate of the collector.",
+        discussion: """
+            Each timed figure is the median of so many runs with its range; what is counted stands alone. Nothing else \
+            should run meanwhile: the load average before the start is part of the result.
+            """)
+
+    enum Suite: String, CaseIterable, ExpressibleByArgument {
+        case codec, ring, sizes, ingest, all
+    }
+
+    @Argument(help: "What to measure.") var suite = Suite.all
+    @Option(help: "How often each timed figure is measured, 1 to 1,000.") var runs = 5
+    @Option(help: "Where the JSON goes. (default: Results/<suite>.json beside the benchmarks)") var json: String?
+    @Option(help: "The collector's program. (default: ../.build/release/spillway beside the benchmarks)")
+    var collector: String?
+    @Flag(help: "Short runs, to see that everything works; the figures mean little.") var quick = false
+
+    func validate() throws {
+        guard (1...1_000).contains(runs) else { throw ValidationError("--runs is 1 to 1,000") }
+    }
+
+    func run() throws {
+        var report = Report(machine: Machine(), quick: quick, runs: runs)
+        say(report.machine.text)
+        if quick { say("quick: the figures mean little") }
+        if wants(.sizes) { SizesBenchmark(recordCount: quick ? 5_000 : 50_000).run(into: &report) }
+        if wants(.codec) { CodecBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report) }
+        if wants(.ring) { try RingBenchmark(runs: runs, scale: quick ? 1 : 10).run(into: &report) }
+        if wants(.ingest) {
+            let program = collector ?? packageDirectory + "/../.build/release/spillway"
+            try IngestBenchmark(runs: runs, seconds: quick ? 0.3 : 1.0, collector: program).run(into: &report)
+        }
+        print(report.machine.text + "\n\n" + report.markdown(), terminator: "")
+        let path = json ?? packageDirectory + "/Results/\(suite.rawValue).json"
+        try report.write(to: path)
+        say("wrote \(path)")
+    }
+
+    private func wants(_ one: Suite) -> Bool { suite == .all || suite == one }
+}

@@ -1,0 +1,115 @@
+// Where a client's records wait: in the frame that is being made, then with the datagrams that go out together.
+//
+// Limits: `MetricsClientOptions.bufferRecordsMax` records. Invariant: recorded = sent + dropped + refused + waiting.
+
+import Synchronization
+
+/// The records of one client on their way. All of it is behind one lock, which is never held over a wait.
+final class RecordBuffer: Sendable {
+    /// Datagrams of one system call: enough to make it cheap, few enough for the caller whose record completes them.
+    static let datagramsTogether = 8
+
+    private let state: Mutex<State>
+
+    fileprivate struct State: ~Copyable {
+        var encoder: FrameEncoder
+        var transport: UDPTransport
+        let identity: SourceIdentity
+        let recordsMax: Int
+        /// Of the last record frame.
+        var sequence: UInt64 = 0
+        var recorded: UInt64 = 0
+        var refused: UInt64 = 0
+        var droppedAfterClose: UInt64 = 0
+        var lastRefusal: RecordError?
+        var isClosed = false
+
+        init(transport: consuming UDPTransport, identity: SourceIdentity, options: MetricsClientOptions) {
+            encoder = FrameEncoder(
+                frameBytesTarget: options.datagramBytes, frameBytesMax: FrameLimits.datagramBytesMax)
+            self.transport = transport
+            self.identity = identity
+            recordsMax = options.bufferRecordsMax
+        }
+    }
+
+    init(transport: consuming sending UDPTransport, identity: SourceIdentity, options: MetricsClientOptions) {
+        state = Mutex(State(transport: transport, identity: identity, options: options))
+    }
+
+    func append<Record: MetricRecord>(_ record: Record) {
+        state.withLock { state in
+            state.recorded += 1
+            guard !state.isClosed else {
+                state.droppedAfterClose += 1
+                return
+            }
+            do throws(RecordError) {
+                while !(try state.encoder.append(record)) { state.finishFrame() }
+                if state.recordsWaiting >= state.recordsMax { state.flush() }
+            } catch {
+                state.refused += 1
+                state.lastRefusal = error
+            }
+        }
+    }
+
+    func flush(withHeartbeat: Bool) {
+        state.withLock { state in
+            guard !state.isClosed else { return }
+            state.flush()
+            if withHeartbeat { state.sendHeartbeat() }
+        }
+    }
+
+    func close() {
+        state.withLock { state in
+            state.flush()
+            state.sendHeartbeat()
+            state.isClosed = true
+        }
+    }
+
+    var statistics: MetricsClientStatistics {
+        state.withLock { state in
+            var result = MetricsClientStatistics()
+            result.recordsRecorded = state.recorded
+            result.recordsSent = state.transport.statistics.records
+            result.recordsDropped = state.dropped
+            result.recordsRefused = state.refused
+            result.recordsWaiting = UInt64(state.recordsWaiting)
+            result.framesSent = state.transport.statistics.frames
+            result.bytesSent = state.transport.statistics.bytes
+            result.lastRefusal = state.lastRefusal
+            return result
+        }
+    }
+}
+
+extension RecordBuffer.State {
+    var recordsWaiting: Int { encoder.recordCount + transport.recordsWaiting }
+    var dropped: UInt64 { transport.statistics.recordsDropped + droppedAfterClose }
+
+    mutating func finishFrame() {
+        guard encoder.recordCount > 0 else { return }
+        sequence += 1
+        let recordCount = encoder.recordCount
+        encoder.finish(identity.frame(sequence: sequence)) { transport.append($0, recordCount: recordCount) }
+    }
+
+    mutating func flush() {
+        finishFrame()
+        transport.send()
+    }
+
+    /// Tells the collector the totals, so that a lost tail shows too.
+    mutating func sendHeartbeat() {
+        let sent = transport.statistics
+        let heartbeat = HeartbeatFrame(
+            framesSent: sent.frames, recordsSent: sent.records, bytesSent: sent.bytes,
+            recordsDropped: dropped + refused, name: identity.name)
+        let frame = heartbeat.encoded(identity.frame(sequence: sequence), baseTime: Timestamp.now)
+        transport.append(frame.span.bytes, recordCount: 0)
+        transport.send()
+    }
+}

@@ -1,0 +1,117 @@
+// Datagrams, fire and forget: many with one system call, none waited for. What the kernel refuses is counted.
+//
+// Limits: `SPILLWAY_SEND_DATAGRAMS_MAX` datagrams wait at most; a datagram has at most `FrameLimits.datagramBytesMax`
+// bytes. Invariant: every frame that was appended is waiting, sent or dropped, and counted as such.
+
+import CLinux
+import Glibc
+import LinuxSystem
+
+/// Sends frames as datagrams, one frame each. Not shared between threads.
+public struct UDPTransport: ~Copyable {
+    public private(set) var statistics = SendStatistics()
+    /// Why the last datagram was dropped.
+    public private(set) var lastError: SystemCallError?
+    /// Records that wait for `send`.
+    public private(set) var recordsWaiting = 0
+    /// So many datagrams are sent together.
+    public let batchSize: Int
+    /// How long a full socket is waited for before its datagrams are dropped.
+    public let waitMilliseconds: Int32
+
+    private let address: CollectorAddress
+    private let socket: Socket
+    private var bytes: [UInt8] = []
+    private var lengths: [UInt32] = []
+    private var recordCounts: [Int] = []
+
+    /// The most datagrams of one system call.
+    public static let batchSizeMax = Int(SPILLWAY_SEND_DATAGRAMS_MAX)
+
+    /// - Parameters:
+    ///   - batchSize: 1 to `batchSizeMax`.
+    ///   - waitMilliseconds: 0 never waits, which is right for programs that must not be slowed down.
+    /// - Throws: when the host is unknown or the kernel has no socket. That nobody listens cannot be seen.
+    public init(
+        to address: CollectorAddress, batchSize: Int = batchSizeMax, waitMilliseconds: Int32 = 0
+    ) throws(ClientError) {
+        precondition((1...Self.batchSizeMax).contains(batchSize))
+        self.address = address
+        self.batchSize = batchSize
+        self.waitMilliseconds = waitMilliseconds
+        socket = try Socket.connected(to: address, timeoutMilliseconds: 0)
+    }
+
+    /// Takes a frame as the next datagram, and sends all when enough wait.
+    ///
+    /// - Parameter recordCount: the records in it; 0 for a control frame.
+    /// - Complexity: O(bytes), without allocation once the memory has grown to a batch.
+    public mutating func append(_ frame: RawSpan, recordCount: Int) {
+        frame.withUnsafeBytes { bytes.append(contentsOf: $0) }
+        lengths.append(UInt32(clamping: frame.byteCount))
+        recordCounts.append(recordCount)
+        recordsWaiting += recordCount
+        if lengths.count >= batchSize { send() }
+    }
+
+    /// Hands all waiting datagrams to the kernel. Never throws: what the kernel refuses is dropped and counted.
+    public mutating func send() {
+        var next = 0
+        var byteOffset = 0
+        while next < lengths.count {
+            let result = Result<CallResult, SystemCallError> { () throws(SystemCallError) in
+                try systemCall("sendmmsg", object: "\(address)") {
+                    bytes.withUnsafeBytes { bytes in
+                        lengths.withUnsafeBufferPointer { lengths in
+                            guard let start = bytes.baseAddress, let first = lengths.baseAddress else { return 0 }
+                            return Int(
+                                spillway_send_datagrams(
+                                    socket.descriptor, start + byteOffset, first + next,
+                                    UInt32(lengths.count - next)))
+                        }
+                    }
+                }
+            }
+            switch result {
+            case .success(.value(let sent)):
+                for _ in 0..<sent { count(&next, &byteOffset, dropped: false) }
+            case .success(.wouldBlock):
+                if waitForRoom() { continue }
+                lastError = SystemCallError(call: "sendmmsg", code: EAGAIN, object: "\(address)")
+                while next < lengths.count { count(&next, &byteOffset, dropped: true) }
+            case .failure(let error):
+                // The error is the first datagram's, or for ECONNREFUSED an earlier one's that took its place.
+                lastError = error
+                count(&next, &byteOffset, dropped: true)
+            }
+        }
+        bytes.removeAll(keepingCapacity: true)
+        lengths.removeAll(keepingCapacity: true)
+        recordCounts.removeAll(keepingCapacity: true)
+        recordsWaiting = 0
+    }
+
+    private func waitForRoom() -> Bool {
+        guard waitMilliseconds > 0 else { return false }
+        do throws(SystemCallError) {
+            return try socket.wait(for: POLLOUT, timeoutMilliseconds: waitMilliseconds) != 0
+        } catch {
+            return false
+        }
+    }
+
+    private mutating func count(_ next: inout Int, _ byteOffset: inout Int, dropped: Bool) {
+        let records = UInt64(recordCounts[next])
+        let frames: UInt64 = records > 0 ? 1 : 0
+        if dropped {
+            statistics.framesDropped += frames
+            statistics.recordsDropped += records
+        } else {
+            statistics.frames += frames
+            statistics.records += records
+            statistics.bytes += UInt64(lengths[next])
+        }
+        byteOffset += Int(lengths[next])
+        next += 1
+    }
+}

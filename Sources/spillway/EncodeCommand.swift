@@ -1,0 +1,118 @@
+// JSON lines in, frames out.
+
+import ArgumentParser
+import Glibc
+import JSONLines
+import SpillwayClient
+
+/// `spillway encode`
+struct EncodeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "encode",
+        abstract: "Turn records as JSON lines into frames.",
+        discussion: """
+            The frames are anonymous and uncounted, so that the same lines always give the same bytes; with --source \
+            they carry the name's id, a random session and a sequence. A bad line ends the command with \
+            exit code 65; the lines before it are written.
+
+            EXAMPLES:
+              spillway encode records.jsonl --output records.frames
+              spillway encode --records-per-frame 100 < records.jsonl | spillway send --to tcp://127.0.0.1:8127 --file -
+              spillway encode --generate routing --count 1000000 --statistics > /dev/null
+            """)
+
+    @Argument(help: "A file of JSON lines; - is standard input.")
+    var file = "-"
+
+    @OptionGroup var generator: GeneratorArguments
+    @OptionGroup var frames: FrameArguments
+
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("Where the frames go instead of standard output.", valueName: "file"))
+    var output: String?
+
+    @Flag(help: "Print records, frames, bytes and bytes a record on standard error.")
+    var statistics = false
+
+    func run() throws {
+        var writer = FrameFileWriter(
+            output: try ByteOutput(path: output), identity: frames.source.map { SourceIdentity(name: $0) })
+        guard !writer.isTerminal else {
+            throw CommandError(
+                .usage, "frames are binary, and standard output is a terminal: use --output FILE or a pipe")
+        }
+        var encoder = FrameEncoder(
+            frameBytesTarget: frames.frameBytes ?? FrameLimits.frameBytesMax,
+            recordsMax: frames.recordsPerFrame ?? 1_000)
+        if generator.generate != nil {
+            var feed = try generator.feed(startTimeDefault: RecordGenerator.Options.fixedStartTime)
+            try writer.writeAll(&feed, &encoder)
+        } else {
+            var feed = LineFeed(LineInput(try ByteInput(path: file)))
+            try writer.writeAll(&feed, &encoder)
+        }
+        if statistics { report(writer.summary) }
+    }
+}
+
+/// Writes the frames of a feed one behind the other.
+private struct FrameFileWriter: ~Copyable {
+    private var output: ByteOutput
+    private let identity: SourceIdentity?
+    private var records = 0
+    private var frames: UInt64 = 0
+
+    init(output: consuming ByteOutput, identity: SourceIdentity?) {
+        self.output = output
+        self.identity = identity
+    }
+
+    var isTerminal: Bool { output.isTerminal }
+
+    var summary: String {
+        let perRecord = records == 0 ? 0 : Double(output.byteCount) / Double(records)
+        return "\(records) records, \(frames) frames, \(output.byteCount) bytes, \(decimal(perRecord, 2)) bytes/record"
+    }
+
+    mutating func writeAll<Feed: RecordFeed & ~Copyable>(
+        _ feed: inout Feed, _ encoder: inout FrameEncoder
+    ) throws(CommandError) {
+        do throws(CommandError) {
+            loop: while true {
+                switch try feed.appendNext(to: &encoder) {
+                case .appended: continue
+                case .frameFull: try writeFrame(&encoder)
+                case .end: break loop
+                }
+            }
+        } catch {
+            // What came before the fault is good, and goes out.
+            try writeFrame(&encoder)
+            try output.flush()
+            throw error
+        }
+        try writeFrame(&encoder)
+        try output.flush()
+    }
+
+    private mutating func writeFrame(_ encoder: inout FrameEncoder) throws(CommandError) {
+        let count = encoder.recordCount
+        guard count > 0 else { return }
+        frames += 1
+        records += count
+        try encoder.finish(identity?.frame(sequence: frames) ?? FrameIdentity()) { (frame) throws(CommandError) in
+            try output.write(frame)
+        }
+    }
+}
+
+/// A number with so many decimals, rounded: Swift's own formatting needs Foundation.
+func decimal(_ value: Double, _ decimals: Int) -> String {
+    guard value.isFinite, value.magnitude < 1e15 else { return "\(value)" }
+    var scale: Int64 = 1
+    for _ in 0..<decimals { scale *= 10 }
+    let scaled = Int64((value.magnitude * Double(scale)).rounded())
+    let digits = String(scaled % scale)
+    let fraction = decimals == 0 ? "" : "." + String(repeating: "0", count: decimals - digits.count) + digits
+    return (value < 0 && scaled > 0 ? "-" : "") + "\(scaled / scale)" + fraction
+}

@@ -1,0 +1,39 @@
+import FrameCodec
+
+/// The frames of a file or of standard input.
+struct FrameInput: ~Copyable {
+    private var input: ByteInput
+
+    init(_ input: consuming ByteInput) { self.input = input }
+
+    /// Hands out the next frame, admitted.
+    ///
+    /// - Returns: nil behind the last frame.
+    /// - Throws: what `body` throws, a read that failed, bytes that are not a frame.
+    mutating func next<Result>(
+        _ body: (RawSpan, FrameHeader) throws(CommandError) -> Result
+    ) throws(CommandError) -> Result? {
+        while input.bytes.count < FrameHeader.lengthMin, try input.readMore() {}
+        if input.bytes.isEmpty { return nil }
+        // The header is checked before its length is believed.
+        let length = try checked { (bytes) throws(FrameError) in try FrameHeader.read(bytes).frameLength }
+        while input.bytes.count < length, try input.readMore() {}
+        let header = try checked { (bytes) throws(FrameError) in try FrameHeader.admit(bytes) }
+        let result = try body(input.bytes.bytes, header)
+        input.consume(header.frameLength)
+        return result
+    }
+
+    private func checked<Value>(_ body: (RawSpan) throws(FrameError) -> Value) throws(CommandError) -> Value {
+        do throws(FrameError) {
+            return try body(input.bytes.bytes)
+        } catch {
+            throw fault(error)
+        }
+    }
+
+    /// A frame that cannot be read, and where it begins in the file.
+    func fault(_ error: FrameError) -> CommandError {
+        CommandError(.badData, "\(input.name): the frame at byte \(input.offset) of the file is bad: \(error)")
+    }
+}

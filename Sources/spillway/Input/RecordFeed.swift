@@ -1,0 +1,99 @@
+// Where records come from: lines of JSON, or the generator. Both go straight into the frame that is being made.
+
+import JSONLines
+import LinuxSystem
+import SpillwayClient
+
+/// What became of the next record.
+enum FeedResult {
+    case appended
+    /// The frame has no room for it: it comes again.
+    case frameFull
+    case end
+}
+
+/// An ordered source of records.
+protocol RecordFeed: ~Copyable {
+    /// Appends the next record to the encoder's frame.
+    mutating func appendNext(to encoder: inout FrameEncoder) throws(CommandError) -> FeedResult
+}
+
+/// Records as JSON lines. Lines without anything but whitespace are passed over.
+struct LineFeed: RecordFeed, ~Copyable {
+    private var lines: LineInput
+    private var parser = RecordLineParser()
+    /// The parser holds a record that did not fit into the frame before.
+    private var isWaiting = false
+
+    init(_ lines: consuming LineInput) { self.lines = lines }
+
+    mutating func appendNext(to encoder: inout FrameEncoder) throws(CommandError) -> FeedResult {
+        while !isWaiting {
+            let fault = try lines.next { (line) throws(CommandError) -> LineResult in
+                if Self.isBlank(line) { return .blank }
+                do throws(RecordLineError) {
+                    try parser.parse(line)
+                    return .record
+                } catch {
+                    return .fault(error)
+                }
+            }
+            switch fault {
+            case nil: return .end
+            case .blank: continue
+            case .record: isWaiting = true
+            case .fault(let error): throw bad(error)
+            }
+        }
+        do throws(RecordLineError) {
+            guard try parser.append(to: &encoder) else { return .frameFull }
+        } catch {
+            throw bad(error)
+        }
+        isWaiting = false
+        return .appended
+    }
+
+    private enum LineResult {
+        case blank
+        case record
+        case fault(RecordLineError)
+    }
+
+    private borrowing func bad(_ error: RecordLineError) -> CommandError {
+        CommandError(
+            .badData,
+            "\(lines.place):\(error.column): \(error); the lines before it went out: correct this one and go on")
+    }
+
+    private static func isBlank(_ line: RawSpan) -> Bool {
+        line.withUnsafeBytes { bytes in
+            guard let first = bytes.first else { return true }
+            guard first <= 0x20 else { return false }
+            return bytes.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
+        }
+    }
+}
+
+/// Generated records, so many of them.
+struct GeneratedFeed: RecordFeed, ~Copyable {
+    private var generator: RecordGenerator
+    private var left: Int
+
+    init(_ options: RecordGenerator.Options, count: Int) {
+        generator = RecordGenerator(options)
+        left = count
+    }
+
+    mutating func appendNext(to encoder: inout FrameEncoder) throws(CommandError) -> FeedResult {
+        guard left > 0 else { return .end }
+        do throws(RecordError) {
+            guard try generator.append(to: &encoder) else { return .frameFull }
+        } catch {
+            throw CommandError(
+                .usage, "a generated record does not fit: \(error); allow larger frames with --frame-bytes")
+        }
+        left -= 1
+        return .appended
+    }
+}

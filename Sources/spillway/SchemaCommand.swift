@@ -1,0 +1,95 @@
+// `spillway schema`: what the tables are, whether they are there, and making them.
+
+import ArgumentParser
+import Collector
+import LinuxSystem
+import TimescaleStore
+
+struct SchemaCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "schema",
+        abstract: "Print, apply or check the database's schema.",
+        subcommands: [Print.self, Apply.self, Status.self])
+
+    struct Location: ParsableArguments {
+        @Option(help: "A URL (postgresql://user@host/database) or libpq's keywords; else TIMESCALEDB_* or PG* hold.")
+        var database: String?
+
+        func connect() throws -> DatabaseConnection {
+            let location: DatabaseLocation?
+            do throws(DatabaseError) {
+                if let database {
+                    location = try DatabaseLocation(database)
+                } else {
+                    location = try DatabaseLocation.fromEnvironment(processEnvironment())
+                }
+            } catch {
+                throw CommandError(.configuration, "\(error)")
+            }
+            guard let location else {
+                throw CommandError(.usage, "which database? Give --database URL, or set TIMESCALEDB_HOST or PGHOST")
+            }
+            do throws(DatabaseError) {
+                return try DatabaseConnection(location, options: ConnectionOptions(applicationName: "spillway schema"))
+            } catch {
+                throw CommandError(.unavailable, "\(error)")
+            }
+        }
+    }
+
+    struct Print: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Print the SQL that makes the schema, for psql.")
+        private static let flavours = Flavour.allCases.map(\.rawValue).joined(separator: ", ")
+
+        @Option(help: "One of \(Print.flavours).") var flavour = Flavour.timescaleApache.rawValue
+
+        func run() throws {
+            guard let found = Flavour(rawValue: flavour) else {
+                throw CommandError(.usage, "--flavour \(flavour): it is one of \(Self.flavours)")
+            }
+            Swift.print(SchemaSQL.script(found), terminator: "")
+        }
+    }
+
+    struct Apply: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make what is missing of the schema. Safe to repeat, and for several at once.")
+
+        @OptionGroup var location: Location
+        @Option(help: "Days for which partitions are made ahead, on plain PostgreSQL.") var daysAhead = 3
+        @Flag(help: "Print the report as JSON.") var json = false
+
+        func run() throws {
+            let connection = try location.connect()
+            do throws(DatabaseError) {
+                let report = try SchemaManager(connection).apply(daysAhead: daysAhead)
+                Swift.print(json ? report.json : report.text, terminator: "")
+            } catch {
+                throw CommandError(.unavailable, "\(error)")
+            }
+        }
+    }
+
+    struct Status: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show the server, the schema's version and the tables. Exit 65 when something is missing.")
+
+        @OptionGroup var location: Location
+        @Flag(help: "Print the report as JSON.") var json = false
+
+        func run() throws {
+            let connection = try location.connect()
+            let report: SchemaReport
+            do throws(DatabaseError) {
+                report = try SchemaManager(connection).status()
+            } catch {
+                throw CommandError(.unavailable, "\(error)")
+            }
+            Swift.print(json ? report.json : report.text, terminator: "")
+            guard report.isComplete else {
+                throw CommandError(.badData, "the schema is not complete; 'spillway schema apply' makes it so")
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+// Records or frames to a collector, with a measure of it.
+
+import ArgumentParser
+import JSONLines
+import SpillwayClient
+
+/// `spillway send`
+struct SendCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "send",
+        abstract: "Send records to a collector, and measure it.",
+        discussion: """
+            A file holds JSON lines, or frames, which are sent as they are. Over UDP nobody answers: what the \
+            collector got stands in `spillway stats`. Over TCP the collector's receipt must say that everything \
+            arrived; otherwise the exit code is 69.
+
+            EXAMPLES:
+              spillway send --to udp://127.0.0.1:8127 --generate routing --count 1000000 --rate 100000
+              spillway send --to tcp://127.0.0.1:8127 --file records.jsonl --source import
+              spillway encode records.jsonl | spillway send --to tcp://[::1]:8127 --file - --json
+            """)
+
+    @Option(help: ArgumentHelp("Where the collector listens.", valueName: "udp://HOST:PORT | tcp://HOST:PORT"))
+    var to: String
+
+    @Option(help: ArgumentHelp("A file of JSON lines or of frames; - is standard input.", valueName: "file"))
+    var file: String?
+
+    @OptionGroup var generator: GeneratorArguments
+    @OptionGroup var frames: FrameArguments
+
+    @Option(help: ArgumentHelp("Send evenly, so many records a second.", valueName: "records/s"))
+    var rate: Double?
+
+    @Flag(help: "Print the measure as one line of JSON.")
+    var json = false
+
+    /// The first bytes of a frame; no JSON begins like this.
+    private static let magic = Array("SPWY".utf8)
+
+    func validate() throws {
+        guard (file == nil) != (generator.generate == nil) else {
+            throw ValidationError("Give either --file or --generate.")
+        }
+        if let rate, !(rate > 0 && rate <= 1e9) { throw ValidationError("--rate \(rate): expected a number above 0.") }
+    }
+
+    func run() throws {
+        let address = try connecting { () throws(ClientError) in try CollectorAddress(to) }
+        switch address.transport {
+        case .udp:
+            if let bytes = frames.frameBytes, bytes > FrameLimits.datagramBytesMax {
+                throw CommandError(
+                    .usage, "--frame-bytes \(bytes): a datagram has at most \(FrameLimits.datagramBytesMax)")
+            }
+            // A paced sender hands datagrams over as they become due; the batch is for full speed.
+            try send(
+                through: try DatagramSink(to: address, batchSize: UDPTransport.batchSizeMax),
+                FrameEncoder(
+                    frameBytesTarget: frames.frameBytes ?? FrameLimits.datagramBytesDefault,
+                    frameBytesMax: FrameLimits.datagramBytesMax,
+                    recordsMax: recordsPerFrame(FrameLimits.recordsPerFrameMax)))
+        case .tcp:
+            try send(
+                through: try StreamSink(to: address),
+                FrameEncoder(frameBytesTarget: frames.frameBytes ?? 65_536, recordsMax: recordsPerFrame(1_000)))
+        }
+    }
+
+    private func recordsPerFrame(_ limit: Int) -> Int {
+        Pacer(recordsPerSecond: rate).recordsPerFrame(atMost: frames.recordsPerFrame ?? limit)
+    }
+
+    private func send<Sink: FrameSink & ~Copyable>(
+        through sink: consuming Sink, _ encoder: consuming FrameEncoder
+    ) throws(CommandError) {
+        var encoder = encoder
+        let identity = SourceIdentity(name: frames.source ?? "spillway send")
+        var sender = FrameSender(sink, identity: identity, pacer: Pacer(recordsPerSecond: rate))
+        var fault: CommandError?
+        do throws(CommandError) {
+            try sendInput(&sender, &encoder)
+        } catch {
+            // Only a bad record leaves a connection that still works.
+            guard error.code == .badData else { throw error }
+            fault = error
+        }
+        let (outcome, measure) = try sender.finish()
+        print(json ? measure.json : measure.text)
+        for refusal in outcome.refusals { report(refusal) }
+        if let failure = fault ?? outcome.failure { throw failure }
+    }
+
+    private func sendInput<Sink: FrameSink & ~Copyable>(
+        _ sender: inout FrameSender<Sink>, _ encoder: inout FrameEncoder
+    ) throws(CommandError) {
+        guard let file else {
+            var feed = try generator.feed(startTimeDefault: Timestamp.now)
+            try sender.sendAll(&feed, &encoder)
+            return try sender.sendHeartbeat()
+        }
+        var input = try ByteInput(path: file)
+        while input.bytes.count < Self.magic.count, try input.readMore() {}
+        if input.bytes.starts(with: Self.magic) {
+            // These frames are their source's own; so are its heartbeats.
+            var frames = FrameInput(input)
+            return try sender.sendAll(&frames)
+        }
+        var feed = LineFeed(LineInput(input))
+        do throws(CommandError) {
+            try sender.sendAll(&feed, &encoder)
+        } catch {
+            if error.code == .badData { try sender.sendHeartbeat() }
+            throw error
+        }
+        try sender.sendHeartbeat()
+    }
+}

@@ -1,0 +1,56 @@
+import SpillwayClient
+
+/// What `send` did, for people or as JSON.
+struct SendMeasure {
+    let statistics: SendStatistics
+    let seconds: Double
+    let receipt: ReceiptFrame?
+
+    private var recordsPerSecond: Double { Double(statistics.records) / max(seconds, 1e-9) }
+    private var bytesPerRecord: Double {
+        statistics.records == 0 ? 0 : Double(statistics.bytes) / Double(statistics.records)
+    }
+
+    var json: String {
+        var object = JSONObject()
+        object.add("records", statistics.records)
+        object.add("frames", statistics.frames)
+        object.add("bytes", statistics.bytes)
+        object.add("seconds", seconds, decimals: 6)
+        object.add("records_per_second", recordsPerSecond, decimals: 0)
+        object.add("bytes_per_record", bytesPerRecord, decimals: 2)
+        object.add("records_dropped", statistics.recordsDropped)
+        object.add("frames_dropped", statistics.framesDropped)
+        if let receipt {
+            object.add("frames_accepted", receipt.framesAccepted)
+            object.add("records_accepted", receipt.recordsAccepted)
+            object.add("frames_refused", receipt.framesRefused)
+            object.add("frames_duplicate", receipt.framesDuplicate)
+        }
+        return object.text
+    }
+
+    var text: String {
+        var rows = [
+            ("records", grouped(statistics.records)), ("frames", grouped(statistics.frames)),
+            ("bytes", grouped(statistics.bytes)), ("seconds", decimal(seconds, 3)),
+            ("records/s", grouped(UInt64(recordsPerSecond))), ("bytes/record", decimal(bytesPerRecord, 2)),
+            ("dropped", grouped(statistics.recordsDropped)),
+        ]
+        if let receipt { rows.append(("received", grouped(receipt.recordsAccepted))) }
+        let width = rows.map(\.1.count).max() ?? 0
+        return rows.map { name, value in
+            name + String(repeating: " ", count: 14 - name.count + width - value.count) + value
+        }.joined(separator: "\n")
+    }
+}
+
+/// A number with commas between its thousands.
+func grouped(_ value: UInt64) -> String {
+    var out = ""
+    for (index, digit) in String(value).reversed().enumerated() {
+        if index > 0, index % 3 == 0 { out.append(",") }
+        out.append(digit)
+    }
+    return String(out.reversed())
+}

@@ -1,0 +1,149 @@
+// `spillway serve`: configuration, the collector, signals.
+
+import ArgumentParser
+import Collector
+import Glibc
+import LinuxSystem
+import Logging
+
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run the collector in the foreground.",
+        discussion: """
+            Takes frames over UDP and TCP and stores their records. Prints one line that begins with "ready" when it \
+            listens; logs go to standard error. SIGTERM or SIGINT: stores what was accepted and ends; a second one ends \
+            at once.
+
+            Every setting can also stand in the environment (SPILLWAY_ and its name in capitals) or in the file of \
+            --config (key = value); a flag goes before the environment, that before the file. Without any setting for \
+            the database (TIMESCALEDB_HOST and so on, PGHOST and so on, --database) a private server is run.
+
+            Examples:
+              spillway serve
+              spillway serve --database postgresql://metrics@db.example:5432/metrics --lanes 4
+              spillway serve --udp 127.0.0.1:0 --tcp none --http none --database discard
+            """)
+
+    @Option(help: Setting.udp.argumentHelp) var udp: [String] = []
+    @Option(help: Setting.tcp.argumentHelp) var tcp: [String] = []
+    @Option(help: Setting.http.argumentHelp) var http: String?
+    @Option(help: Setting.database.argumentHelp) var database: String?
+    @Option(help: Setting.lanes.argumentHelp) var lanes: String?
+    @Option(help: Setting.flushInterval.argumentHelp) var flushInterval: String?
+    @Option(help: Setting.batchRecords.argumentHelp) var batchRecords: String?
+    @Option(help: Setting.batchBytes.argumentHelp) var batchBytes: String?
+    @Option(help: Setting.ringBytes.argumentHelp) var ringBytes: String?
+    @Option(help: Setting.udpThreads.argumentHelp) var udpThreads: String?
+    @Option(help: Setting.receiveBuffer.argumentHelp) var receiveBuffer: String?
+    @Option(help: Setting.connections.argumentHelp) var connections: String?
+    @Option(help: Setting.connectionsPerSource.argumentHelp) var connectionsPerSource: String?
+    @Option(help: Setting.frameDeadline.argumentHelp) var frameDeadline: String?
+    @Option(help: Setting.idleDeadline.argumentHelp) var idleDeadline: String?
+    @Option(help: Setting.sources.argumentHelp) var sources: String?
+    @Flag(help: Setting.allowUnauthenticated.argumentHelp) var allowUnauthenticated = false
+    @Option(help: Setting.systemMetrics.argumentHelp) var systemMetrics: String?
+    @Option(help: Setting.systemID.argumentHelp) var systemID: String?
+    @Option(help: Setting.daysAhead.argumentHelp) var daysAhead: String?
+    @Option(help: Setting.shutdownDeadline.argumentHelp) var shutdownDeadline: String?
+    @Option(help: Setting.logLevel.argumentHelp) var logLevel: String?
+    @Option(help: "A file of settings, a line 'key = value' each.") var config: String?
+    @Flag(help: "Print what holds and where each value came from, and end.") var printConfiguration = false
+    @Flag(help: "With --print-configuration: as JSON.") var json = false
+
+    private var flags: [Setting: [String]] {
+        let single: [(Setting, String?)] = [
+            (.http, http), (.database, database), (.lanes, lanes), (.flushInterval, flushInterval),
+            (.batchRecords, batchRecords), (.batchBytes, batchBytes), (.ringBytes, ringBytes),
+            (.udpThreads, udpThreads), (.receiveBuffer, receiveBuffer), (.connections, connections),
+            (.connectionsPerSource, connectionsPerSource), (.frameDeadline, frameDeadline),
+            (.idleDeadline, idleDeadline), (.sources, sources),
+            (.allowUnauthenticated, allowUnauthenticated ? "true" : nil), (.systemMetrics, systemMetrics),
+            (.systemID, systemID), (.daysAhead, daysAhead), (.shutdownDeadline, shutdownDeadline),
+            (.logLevel, logLevel),
+        ]
+        var flags: [Setting: [String]] = [.udp: udp, .tcp: tcp]
+        for (setting, value) in single { flags[setting] = value.map { [$0] } }
+        return flags
+    }
+
+    func run() throws {
+        let environment = processEnvironment()
+        let settings: CollectorSettings
+        do throws(ConfigurationError) {
+            settings = try CollectorSettings(
+                ConfigurationResolver(flags: flags, environment: environment, filePath: config))
+        } catch {
+            throw CommandError(.configuration, "\(error)")
+        }
+        if printConfiguration {
+            print(json ? settings.reportJSON : settings.reportText, terminator: "")
+            return
+        }
+
+        // Before any thread starts, so that all of them leave these signals to `waitForSignal`.
+        StopSignals.block()
+        var log = Logger(label: "spillway", factory: { StreamLogHandler.standardError(label: $0) })
+        log.logLevel = settings.logLevel
+        let service: CollectorService
+        do throws(CollectorError) {
+            service = try CollectorService(settings, environment: environment, log: log)
+        } catch {
+            throw CommandError(error)
+        }
+        print(service.readyLine)
+        fflush(nil)
+
+        StopSignals.wait()
+        log.notice("stopping: what was accepted is stored first; another signal ends at once")
+        StopSignals.exitAtNext()
+        guard service.stop() else {
+            throw CommandError(.unavailable, "records that were accepted could not be stored; see the log")
+        }
+        log.notice("stopped")
+    }
+}
+
+extension Setting {
+    /// With the default, where there is one to show.
+    fileprivate var argumentHelp: ArgumentHelp {
+        let shown = defaultText.map { $0.isEmpty || self == .allowUnauthenticated ? "" : " (default: \($0))" } ?? ""
+        return ArgumentHelp(stringLiteral: help + shown)
+    }
+}
+
+/// SIGTERM and SIGINT, taken synchronously.
+private enum StopSignals {
+    private static var set: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGTERM)
+        sigaddset(&set, SIGINT)
+        return set
+    }
+
+    static func block() {
+        var signals = set
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        // A peer that is gone is an error of the write, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    static func wait() {
+        var signals = set
+        var number: Int32 = 0
+        while sigwait(&signals, &number) != 0 {}
+    }
+
+    /// The next signal ends the process as the shell expects it.
+    static func exitAtNext() {
+        do throws(SystemCallError) {
+            _ = try NamedThread(name: "signals") {
+                wait()
+                _exit(130)
+            }
+        } catch {
+            // Without the thread the stop goes on, and SIGKILL is still there.
+        }
+    }
+}

@@ -1,0 +1,69 @@
+// The program: one command with its subcommands, and the one place where an error becomes a line and an exit code.
+
+import ArgumentParser
+import Glibc
+
+/// `spillway`
+struct SpillwayCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "spillway",
+        abstract: "Collects telemetry records and stores each exactly once.",
+        discussion: """
+            EXAMPLES:
+              spillway serve                                         collect into an embedded database
+              spillway send --to udp://127.0.0.1:8127 --generate all --count 100000
+              spillway encode records.jsonl | spillway decode        there and back again
+              spillway stats                                         what came in, and what became of it
+
+            EXIT CODES:
+              0 done, 64 wrong usage, 65 bad data, 69 a server is not available, 70 internal error,
+              73 or 74 a file or a disk, 78 configuration
+            """,
+        version: "0.1.0",
+        subcommands: [
+            ServeCommand.self, SendCommand.self, EncodeCommand.self, DecodeCommand.self, SchemaCommand.self,
+            StatsCommand.self,
+        ])
+
+    /// Runs the command line of this process on its main thread and exits. Synchronous, since `serve` blocks signals
+    /// in the main thread before it starts any other.
+    static func start() -> Never {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+            Glibc.exit(0)
+        } catch {
+            fail(error)
+        }
+    }
+
+    /// Prints help to standard output, or an error as one line to standard error, and exits with its code.
+    private static func fail(_ error: any Error) -> Never {
+        if let failure = error as? CommandError {
+            report("error: \(failure.message)")
+            Glibc.exit(failure.code.rawValue)
+        }
+        let code = exitCode(for: error)
+        let text = fullMessage(for: error)
+        if code.isSuccess {
+            print(text)
+        } else if code == .validationFailure {
+            report("error: \(oneLine(message(for: error))) (see spillway --help)")
+        } else if !(error is ExitCode) {
+            report("error: \(oneLine("\(error)"))")
+        }
+        Glibc.exit(code == .failure && !(error is ExitCode) ? FailureCode.software.rawValue : code.rawValue)
+    }
+
+    private static func oneLine(_ text: String) -> String {
+        text.split(whereSeparator: \.isNewline).joined(separator: " ")
+    }
+}
+
+/// Prints one line on standard error.
+func report(_ text: String) { writeStandardError("spillway: \(text)\n") }
+
+/// Writes to standard error without a buffer in between. There is nobody to tell when that fails.
+func writeStandardError(_ text: String) {
+    text.utf8Span.span.withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}

@@ -1,0 +1,60 @@
+// The ledger as `/stats` has it, and whether its books balance.
+
+import FoundationEssentials
+
+/// What `/stats` says. Members that this version does not know are passed over, absent ones count as 0.
+struct CollectorStatistics: Decodable {
+    struct Source: Decodable {
+        let source: String
+        let peer: String?
+        let totals: [String: UInt64]
+    }
+
+    let totals: [String: UInt64]
+    let framesRefused: [String: UInt64]?
+    let gauges: [String: Double]?
+    let sources: [Source]?
+    let database: String?
+    let notReady: [String]?
+    let warnings: [String]?
+
+    private enum CodingKeys: String, CodingKey {
+        case totals, gauges, sources, database, warnings
+        case framesRefused = "frames_refused"
+        case notReady = "not_ready"
+    }
+
+    init(json: [UInt8]) throws(CommandError) {
+        do {
+            self = try JSONDecoder().decode(CollectorStatistics.self, from: Data(json))
+        } catch {
+            throw CommandError(
+                .unavailable, "the collector's statistics cannot be read: is it of another version than this program?")
+        }
+    }
+
+    /// A number of the totals or of the gauges.
+    subscript(name: String) -> UInt64 {
+        if let total = totals[name] { return total }
+        guard let gauge = gauges?[name], gauge >= 0, gauge < 1e18 else { return 0 }
+        return UInt64(gauge)
+    }
+
+    /// Where the records are that were received: at the end of a run their sum is `records_received`.
+    static let places: [(name: String, meaning: String)] = [
+        ("records_committed", "in the database"),
+        ("records_in_spill", "in the spill, for later"),
+        ("records_in_memory", "in memory, on their way"),
+        ("records_dead_lettered", "in the dead letters"),
+        ("ring_full_drops", "lost: the ring was full"),
+        ("quota_drops", "lost: the spill was full"),
+        ("records_refused", "lost: found malformed"),
+        ("records_unknown_kind", "lost: of unknown kinds"),
+    ]
+
+    /// Records received less records accounted for.
+    var unaccounted: Int64 {
+        let accounted = Self.places.reduce(UInt64(0)) { $0 &+ self[$1.name] }
+        return Int64(bitPattern: self["records_received"] &- accounted)
+    }
+}

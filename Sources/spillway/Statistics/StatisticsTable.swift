@@ -1,0 +1,82 @@
+/// The ledger for people.
+struct StatisticsTable {
+    let statistics: CollectorStatistics
+
+    private static let sourcesShownMax = 20
+
+    var text: String {
+        var out: [String] = []
+        out += rows(
+            [
+                ("datagrams received", "datagrams_received"), ("frames received", "frames_received"),
+                ("bytes received", "bytes_received"), ("records received", "records_received"),
+            ].map { ($0.0, statistics[$0.1]) })
+        out.append("")
+        out.append("Where the records are")
+        out += rows(CollectorStatistics.places.map { ("  " + $0.meaning, statistics[$0.name]) })
+        out.append(balance)
+        out.append("")
+        out.append("Lost before they were received")
+        out += rows([
+            ("  frames missing by sequence", statistics["sequence_gap_frames"]),
+            ("  datagrams dropped by the kernel", statistics["kernel_drops"]),
+        ])
+        let refused = (statistics.framesRefused ?? [:]).filter { $0.value > 0 }.sorted { $0.value > $1.value }
+        out += rows(refused.map { ("  frames refused: \($0.key)", $0.value) })
+        if statistics["duplicate_frames"] > 0 {
+            out += rows([("Frames recognised as resent", statistics["duplicate_frames"])])
+        }
+        out += sources
+        if let database = statistics.database { out += ["", "Database: \(database)"] }
+        out += (statistics.notReady ?? []).map { "Not ready: \($0)" }
+        out += (statistics.warnings ?? []).map { "Warning: \($0)" }
+        return out.joined(separator: "\n")
+    }
+
+    private var balance: String {
+        let difference = statistics.unaccounted
+        if difference == 0 { return "The books balance: every record that was received is accounted for." }
+        if difference > 0 {
+            return "The books do not balance: \(grouped(UInt64(difference))) records are unaccounted for. "
+                + "Under load they may be between two counters: look again."
+        }
+        return
+            "The books do not balance: \(grouped(difference.magnitude)) records more are accounted for than came in. "
+            + "Under load they may be between two counters: look again."
+    }
+
+    private var sources: [String] {
+        let all = (statistics.sources ?? []).sorted { received($0) > received($1) }
+        guard !all.isEmpty else { return [] }
+        var table = [["SOURCE", "PEER", "RECORDS", "FRAMES", "MISSING"]]
+        for source in all.prefix(Self.sourcesShownMax) {
+            table.append([
+                source.source, source.peer ?? "", grouped(received(source)),
+                grouped(source.totals["frames_received"] ?? 0), grouped(source.totals["sequence_gap_frames"] ?? 0),
+            ])
+        }
+        let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
+        var lines = [""]
+        for row in table {
+            let cells = row.indices.map { column in
+                let space = String(repeating: " ", count: widths[column] - row[column].count)
+                return column < 2 ? row[column] + space : space + row[column]
+            }
+            lines.append(cells.joined(separator: "  "))
+        }
+        if all.count > Self.sourcesShownMax {
+            lines.append("and \(all.count - Self.sourcesShownMax) more (--json has them)")
+        }
+        return lines
+    }
+
+    private func received(_ source: CollectorStatistics.Source) -> UInt64 { source.totals["records_received"] ?? 0 }
+
+    /// Names to the left, numbers to the right.
+    private func rows(_ rows: [(name: String, value: UInt64)]) -> [String] {
+        rows.map { row in
+            let value = grouped(row.value)
+            return row.name + String(repeating: " ", count: max(1, 56 - row.name.count - value.count)) + value
+        }
+    }
+}

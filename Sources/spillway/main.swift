@@ -1,0 +1,1 @@
+SpillwayCommand.start()

@@ -1,0 +1,66 @@
+// The program under test, run as its users run it.
+
+import Foundation
+import Testing
+
+/// What a finished program left.
+struct Finished {
+    let status: Int32
+    let output: Data
+    let errors: String
+
+    var text: String { String(decoding: output, as: UTF8.self) }
+}
+
+enum Programs {
+    /// The program that was built with the tests.
+    static let spillway: URL = {
+        let folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        return folder.appending(path: "spillway")
+    }()
+
+    /// Runs the program to its end.
+    ///
+    /// - Parameter input: what it reads on standard input; nil is /dev/null.
+    static func run(
+        _ arguments: [String], input: URL? = nil, output: URL? = nil, environment: [String: String] = [:]
+    ) throws -> Finished {
+        let process = Process()
+        process.executableURL = spillway
+        process.arguments = arguments
+        process.environment = cleanEnvironment(environment)
+        process.standardInput = try input.map { try FileHandle(forReadingFrom: $0) } ?? FileHandle.nullDevice
+        let outputFile = try output ?? temporaryFile("out")
+        let errorFile = try temporaryFile("err")
+        process.standardOutput = try FileHandle(forWritingTo: outputFile)
+        process.standardError = try FileHandle(forWritingTo: errorFile)
+        defer {
+            unlink(errorFile.path)
+            if output == nil { unlink(outputFile.path) }
+        }
+        try process.run()
+        process.waitUntilExit()
+        return Finished(
+            status: process.terminationStatus, output: output == nil ? try Data(contentsOf: outputFile) : Data(),
+            errors: String(decoding: try Data(contentsOf: errorFile), as: UTF8.self))
+    }
+
+    /// Without the variables of this process that configure a collector or name a database.
+    static func cleanEnvironment(_ added: [String: String]) -> [String: String] {
+        let names = ["SPILLWAY_", "TIMESCALEDB_", "PG", "ENABLE_SYSTEM_METRICS"]
+        let kept = ProcessInfo.processInfo.environment.filter { entry in
+            entry.key == "SPILLWAY_TIMESCALEDB_ROOT" || !names.contains { entry.key.hasPrefix($0) }
+        }
+        return kept.merging(added) { $1 }
+    }
+
+    /// An empty file of its own.
+    static func temporaryFile(_ suffix: String) throws -> URL {
+        let url = FileManager.default.temporaryDirectory
+            .appending(path: "spillway-\(getpid())-\(UUID().uuidString).\(suffix)")
+        guard FileManager.default.createFile(atPath: url.path, contents: nil) else {
+            throw CocoaError(.fileWriteUnknown)
+        }
+        return url
+    }
+}

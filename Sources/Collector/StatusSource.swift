@@ -63,9 +63,11 @@ final class StatusSource: Sendable {
                 name: "uptime_seconds", help: "Since the start.", value: Double(now &- startedAt) / 1e9),
         ]
         var notReady: [String] = []
-        if let gate, connected == 0 {
+        if let reason = gate?.reason {
+            notReady = [reason]
+        } else if gate != nil, connected == 0 {
             let errors = Set(lanes.errors.values).sorted()
-            notReady = gate.reason.map { [$0] } ?? (errors.isEmpty ? ["no lane has reached the database yet"] : errors)
+            notReady = errors.isEmpty ? ["no lane has reached the database yet"] : errors
         }
         return CollectorStatus(
             ledger: snapshot, gauges: gauges, notReady: notReady, warnings: gate?.warnings ?? [],

@@ -12,6 +12,8 @@ final class StoreGate: Sendable {
         /// What the server is, once it was asked.
         var identity: ServerIdentity?
         var warnings: [String] = []
+        /// Why the server did not answer when it was last asked.
+        var silence: String?
     }
 
     private let state: Mutex<State>
@@ -40,8 +42,8 @@ final class StoreGate: Sendable {
     var isOpen: Bool { state.withLock { $0.closed == nil } }
     var identity: ServerIdentity? { state.withLock { $0.identity } }
     var warnings: [String] { state.withLock { $0.warnings } }
-    /// Why it is closed.
-    var reason: String? { state.withLock { $0.closed.map { "\($0)" } } }
+    /// Why the database cannot be used now: no schema yet, or no answer.
+    var reason: String? { state.withLock { $0.closed.map { "\($0)" } ?? $0.silence } }
 
     func open(_ identity: ServerIdentity) {
         state.withLock {
@@ -51,6 +53,9 @@ final class StoreGate: Sendable {
     }
 
     func stayClosed(_ error: DatabaseError) { state.withLock { if $0.closed != nil { $0.closed = error } } }
+
+    /// What came of asking the server; nil when it answered.
+    func asked(_ silence: DatabaseError?) { state.withLock { $0.silence = silence.map { "\($0)" } } }
 
     /// The server was started again somewhere else.
     func move(to location: DatabaseLocation) { state.withLock { $0.location = location } }

@@ -13,6 +13,9 @@ final class StoreKeeper: Sendable {
     /// Partitions are made days ahead: an hour is soon enough.
     private static let aheadNanoseconds: UInt64 = 3_600 * 1_000_000_000
     private static let warnNanoseconds: UInt64 = 60 * 1_000_000_000
+    private static let retryNanoseconds: UInt64 = 1_000_000_000
+    /// An idle lane does not notice that the server is gone: the keeper asks it, so that /readyz tells the truth.
+    private static let askNanoseconds: UInt64 = 5 * 1_000_000_000
 
     private let gate: StoreGate
     private let embedded: EmbeddedServer?
@@ -38,42 +41,63 @@ final class StoreKeeper: Sendable {
     ///
     /// - Throws: why it could not be made.
     func applySchema() throws(DatabaseError) {
-        let connection = try connect()
-        let report = try SchemaManager(connection).apply(daysAhead: daysAhead)
+        let report = try SchemaManager(connect()).apply(daysAhead: daysAhead)
         gate.open(report.server)
         log.info("the schema is in place", metadata: ["database": "\(report.server)"])
     }
 
+    /// When each thing is due again.
+    private struct Rounds {
+        var ask: UInt64 = 0
+        var ahead: UInt64 = 0
+        var warn: UInt64 = 0
+    }
+
     /// Runs until `stop`.
     func run() {
-        var nextAhead: UInt64 = 0
-        var nextWarn: UInt64 = 0
+        var rounds = Rounds()
+        var connection: DatabaseConnection?
         var lastError = ""
         while !isStopping.load(ordering: .acquiring) {
-            do throws(DatabaseError) {
-                reviveServer()
-                let now = monotonicNanoseconds()
-                if !gate.isOpen { try applySchema() }
-                if now >= nextAhead {
-                    let report = try SchemaManager(connect()).ensurePartitionsAhead(days: daysAhead)
-                    for line in report.created { log.debug("made ahead: \(line)") }
-                    for line in report.warnings { log.warning("\(line)") }
-                    nextAhead = now + Self.aheadNanoseconds
+            reviveServer()
+            let now = monotonicNanoseconds()
+            if now >= rounds.ask {
+                rounds.ask = now + Self.askNanoseconds
+                do throws(DatabaseError) {
+                    if !gate.isOpen { try applySchema() }
+                    let usable = if let connection, connection.isUsable { connection } else { try connect() }
+                    connection = usable
+                    try usable.query("SELECT 1")
+                    gate.asked(nil)
+                    try tidy(usable, now: now, &rounds)
+                    lastError = ""
+                } catch {
+                    connection = nil
+                    gate.stayClosed(error)
+                    gate.asked(error)
+                    // Said once for each cause; /readyz shows it for as long as it lasts.
+                    if "\(error)" != lastError, error.kind != .cancelled { log.warning("the database: \(error)") }
+                    lastError = "\(error)"
+                    rounds.ask = now + Self.retryNanoseconds
                 }
-                if now >= nextWarn {
-                    let warnings = try SchemaManager(connect()).defaultPartitionWarnings()
-                    if warnings != gate.warnings { for line in warnings { log.warning("\(line)") } }
-                    gate.warn(warnings)
-                    nextWarn = now + Self.warnNanoseconds
-                }
-                lastError = ""
-            } catch {
-                gate.stayClosed(error)
-                // Said once for each cause; /readyz shows it for as long as it lasts.
-                if "\(error)" != lastError, error.kind != .cancelled { log.warning("the database: \(error)") }
-                lastError = "\(error)"
             }
             stopping.wait(timeoutMilliseconds: Self.lookMilliseconds)
+        }
+    }
+
+    private func tidy(_ connection: DatabaseConnection, now: UInt64, _ rounds: inout Rounds) throws(DatabaseError) {
+        let manager = SchemaManager(connection)
+        if now >= rounds.ahead {
+            let report = try manager.ensurePartitionsAhead(days: daysAhead)
+            for line in report.created { log.debug("made ahead: \(line)") }
+            for line in report.warnings { log.warning("\(line)") }
+            rounds.ahead = now + Self.aheadNanoseconds
+        }
+        if now >= rounds.warn {
+            let warnings = try manager.defaultPartitionWarnings()
+            if warnings != gate.warnings { for line in warnings { log.warning("\(line)") } }
+            gate.warn(warnings)
+            rounds.warn = now + Self.warnNanoseconds
         }
     }
 

@@ -101,7 +101,18 @@ public struct FrameDecoder: ~Copyable {
             let tagCount = reader.has(0) ? try reader.readTags() : -1
             let metadata = reader.has(1) ? try reader.readMetadata() : nil
             try reader.readFields(of: kind, &visitor)
-            if tagCount < 0 { visitor.absentTags() } else { reader.tellTags(tagCount, &visitor) }
+            if tagCount < 0 {
+                visitor.absentTags()
+            } else {
+                // A few bytes can name 256 texts of 64 KiB: such a record is refused below without being told first.
+                let tagBytes = reader.tagBytes(tagCount)
+                if reader.expandedBytes &+ tagBytes <= reader.expandedBytesMax {
+                    reader.tellTags(tagCount, &visitor)
+                } else {
+                    reader.expandedBytes &+= tagBytes
+                    visitor.absentTags()
+                }
+            }
             if let metadata { visitor.metadata(metadata.bytes) } else { visitor.absentMetadata() }
             visitor.endRecord()
 

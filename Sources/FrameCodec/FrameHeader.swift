@@ -52,7 +52,7 @@ public struct FrameHeader: Equatable, Sendable {
     static let magic: UInt32 = 0x5957_5053
     static let version: UInt8 = 1
     static let authenticatedFlag: UInt8 = 1
-    static let criticalFlags: UInt8 = 0b1110
+    package static let criticalFlags: UInt8 = 0b1110
     static let checksumOffset = 12
     static let baseTimeOffset = 40
     @usableFromInline static let recordCountOffset = 48

@@ -175,6 +175,12 @@ struct RecordReader {
         return json
     }
 
+    /// Bytes of the present record's tags, keys and values.
+    @usableFromInline
+    func tagBytes(_ count: Int) -> Int {
+        (0..<2 * count).reduce(0) { $0 + Int(entries[Int(tagIndices[$1])].length) }
+    }
+
     @inlinable
     mutating func tellTags<Visitor: FrameVisitor & ~Copyable>(_ count: Int, _ visitor: inout Visitor) {
         visitor.beginTags(count: count)

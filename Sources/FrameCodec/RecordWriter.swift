@@ -67,7 +67,12 @@ public struct RecordWriter: ~Copyable {
     }
 
     @inlinable @inline(__always)
-    mutating func mark(_ bit: Int) { presence |= 1 &<< UInt64(truncatingIfNeeded: bit) }
+    mutating func mark(_ bit: Int) {
+        let flag: UInt64 = 1 &<< UInt64(truncatingIfNeeded: bit)
+        // Each bit once: so no caller can store more numbers than `fixedBytesMax` has room for.
+        precondition(presence & flag == 0, "a field is written once")
+        presence |= flag
+    }
 
     @inlinable @inline(__always)
     public mutating func int32(_ value: Int32, bit: Int) {
@@ -117,7 +122,7 @@ public struct RecordWriter: ~Copyable {
     /// The same as bytes that are UTF-8.
     @inlinable @inline(__always)
     public mutating func prefixedText(_ value: RawSpan, bit: Int, slot: Int) throws(RecordError) {
-        precondition(slot < MetricKind.prefixSlotsMax)
+        precondition(slot >= 0 && slot < MetricKind.prefixSlotsMax)
         try Self.checkText(value)
         mark(bit)
         value.withUnsafeBytes { text in

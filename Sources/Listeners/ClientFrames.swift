@@ -33,14 +33,4 @@ extension FrameError {
         default: true
         }
     }
-
-    /// The source that a refused frame names, if its checksum vouches for it.
-    func provenSource(of frame: RawSpan) -> UInt64? {
-        guard isBehindChecksum else { return nil }
-        do throws(FrameError) {
-            return try FrameHeader.read(frame).identity.source
-        } catch {
-            return nil
-        }
-    }
 }

@@ -44,7 +44,8 @@ public final class MetricsClient: Sendable {
             transport: try UDPTransport(to: address, batchSize: RecordBuffer.datagramsTogether), identity: identity,
             options: options)
         self.buffer = buffer
-        let interval = Int32(clamping: Int64((options.flushIntervalSeconds * 1_000).rounded(.up)))
+        let seconds = options.flushIntervalSeconds
+        let interval = seconds.isFinite ? Int32(min(max(seconds, 0.001), 86_400) * 1_000) : 86_400_000
         do throws(SystemCallError) {
             let stop = try WakeEvent()
             self.stop = stop

@@ -5,6 +5,7 @@ import Collector
 import Glibc
 import LinuxSystem
 import Logging
+import Synchronization
 
 struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -81,8 +82,8 @@ struct ServeCommand: ParsableCommand {
             return
         }
 
-        // Before any thread starts, so that all of them leave these signals to `waitForSignal`.
-        StopSignals.block()
+        // Before any other thread starts, so that all of them leave these signals to the one that takes them.
+        let signals = try StopSignals()
         var log = Logger(label: "spillway", factory: { StreamLogHandler.standardError(label: $0) })
         log.logLevel = settings.logLevel
         let service: CollectorService
@@ -91,12 +92,12 @@ struct ServeCommand: ParsableCommand {
         } catch {
             throw CommandError(error)
         }
+        signals.serving()
         print(service.readyLine)
         fflush(nil)
 
-        StopSignals.wait()
+        signals.wait()
         log.notice("stopping: what was accepted is stored first; another signal ends at once")
-        StopSignals.exitAtNext()
         guard service.stop() else {
             throw CommandError(.unavailable, "records that were accepted could not be stored; see the log")
         }
@@ -112,38 +113,53 @@ extension Setting {
     }
 }
 
-/// SIGTERM and SIGINT, taken synchronously.
-private enum StopSignals {
+/// SIGTERM and SIGINT, taken by a thread of their own: before the collector serves they end the process, since nothing was
+/// accepted yet; then the first one asks for the stop, and the next one ends the process.
+private final class StopSignals: Sendable {
+    private enum Phase {
+        case starting
+        case serving
+        case stopping
+    }
+
+    private let phase = Mutex(Phase.starting)
+    private let stop: WakeEvent
+
+    init() throws {
+        stop = try WakeEvent()
+        var set = Self.set
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        // A peer that is gone is an error of the write, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        _ = try NamedThread(name: "signals") { [self] in
+            while true { take() }
+        }
+    }
+
+    /// From here on a signal is answered by storing what was accepted.
+    func serving() { phase.withLock { $0 = .serving } }
+
+    /// Waits for the first signal.
+    func wait() { while !stop.wait(timeoutMilliseconds: 60_000) {} }
+
+    private func take() {
+        var set = Self.set
+        var number: Int32 = 0
+        guard sigwait(&set, &number) == 0 else { return }
+        let before = phase.withLock { phase in
+            defer { if phase == .serving { phase = .stopping } }
+            return phase
+        }
+        // As a shell expects it of a process that a signal ended. An embedded server ends with this process.
+        if before != .serving { _exit(128 + number) }
+        stop.signal()
+    }
+
     private static var set: sigset_t {
         var set = sigset_t()
         sigemptyset(&set)
         sigaddset(&set, SIGTERM)
         sigaddset(&set, SIGINT)
         return set
-    }
-
-    static func block() {
-        var signals = set
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
-        // A peer that is gone is an error of the write, not the end of the process.
-        signal(SIGPIPE, SIG_IGN)
-    }
-
-    static func wait() {
-        var signals = set
-        var number: Int32 = 0
-        while sigwait(&signals, &number) != 0 {}
-    }
-
-    /// The next signal ends the process as the shell expects it.
-    static func exitAtNext() {
-        do throws(SystemCallError) {
-            _ = try NamedThread(name: "signals") {
-                wait()
-                _exit(130)
-            }
-        } catch {
-            // Without the thread the stop goes on, and SIGKILL is still there.
-        }
     }
 }

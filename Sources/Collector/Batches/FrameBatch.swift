@@ -26,6 +26,9 @@ final class FrameBatch: @unchecked Sendable {
     private(set) var byteCount = 0
     /// When the first frame came in, in monotonic nanoseconds.
     private(set) var openedAt: UInt64 = 0
+    /// A record's length, bitmap and time take a byte each.
+    private static let recordBytesMin = 3
+
     private let limits: BatchLimits
     private let base: UnsafeMutableRawPointer
     private let capacity: Int
@@ -53,7 +56,8 @@ final class FrameBatch: @unchecked Sendable {
             memcpy(base + byteCount, source, bytes.count)
         }
         byteCount += frame.byteCount
-        recordCount += frameRecords
+        // What a header claims is not proven yet: 52 bytes must not fill a batch.
+        recordCount += min(frameRecords, frame.byteCount / Self.recordBytesMin)
         frameCount += 1
     }
 

@@ -1,7 +1,8 @@
 // A worker with a connection of its own: takes full batches, decodes them once, and tries until each is stored.
 //
 // A batch leaves a lane in one of two ways only: it is stored (committed, or found in the ledger), or the collector's stop
-// has waited for its deadline, and then its records are counted and named in the log.
+// has waited for its deadline, and then its batch is named in the log and its records stay open in
+// the books.
 
 import Listeners
 import LinuxSystem
@@ -71,16 +72,20 @@ final class Lane: Sendable {
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()
         var nextLog: UInt64 = 0
+        var lastOutcomeUnknown = false
         while true {
             do throws(DatabaseError) {
                 let stored = try batch.withFrames { (frames) throws(DatabaseError) in
                     try session.store(batch.identity, frames: frames, decoded: decoded)
                 }
+                guard let stored else { return }
                 if health.connected(lane: number), nextLog > 0 { log.notice("the database is back") }
                 count(decoded, stored)
                 return
             } catch {
                 health.failed(lane: number, "\(error)")
+                // An attempt that did not get as far settles nothing about the one before it.
+                lastOutcomeUnknown = lastOutcomeUnknown || error.isCommitOutcomeUnknown
                 let now = monotonicNanoseconds()
                 if now >= nextLog {
                     nextLog = now + Self.logEveryNanoseconds
@@ -94,7 +99,9 @@ final class Lane: Sendable {
             let wait = backoff.next(using: &generator)
             if giveUp.wait(timeoutMilliseconds: Int32(wait)) {
                 log.error(
-                    "the database did not come back before the stop's deadline: records lost",
+                    lastOutcomeUnknown
+                        ? "not known whether the batch is stored: the stop's deadline came first; spillway.batches tells"
+                        : "the database did not come back before the stop's deadline: records lost",
                     metadata: ["batch": "\(batch.identity)", "records": "\(batch.recordCount)"])
                 return
             }

@@ -46,13 +46,21 @@ struct LaneSession {
     }
 
     /// One attempt to store a batch.
+    ///
+    /// - Returns: nil when there was nothing to store.
     mutating func store(
         _ identity: BatchIdentity, frames: UnsafeRawBufferPointer, decoded: DecodedBatch
-    ) throws(DatabaseError) -> StoredBatch {
-        guard case .database = target else { return StoredBatch() }
-        guard decoded.recordCount > 0 else { return StoredBatch() }
+    ) throws(DatabaseError) -> StoredBatch? {
+        guard decoded.recordCount > 0 else { return nil }
+        guard case .database(let gate) = target else { return StoredBatch() }
         try connect()
         guard let connection else { preconditionFailure("connect() throws or connects") }
-        return try BatchWriter(connection).store(identity, frames: frames, decoded: decoded)
+        do throws(DatabaseError) {
+            return try BatchWriter(connection).store(identity, frames: frames, decoded: decoded)
+        } catch {
+            // Dropped and made again by somebody while we run.
+            if error.sqlstate == .undefinedTable || error.sqlstate == SQLState("3F000") { gate.close(error) }
+            throw error
+        }
     }
 }

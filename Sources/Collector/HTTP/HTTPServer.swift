@@ -76,16 +76,18 @@ private final class HTTPHandler: ChannelInboundHandler {
 
     private let respond: @Sendable (String) -> HTTPResponse?
     private var head: HTTPRequestHead?
+    private var isAnswered = false
 
     init(respond: @escaping @Sendable (String) -> HTTPResponse?) { self.respond = respond }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head(let head): self.head = head
+        case .head(let head): if !isAnswered { self.head = head }
         case .body: break
         case .end:
             guard let head else { return }
             self.head = nil
+            isAnswered = true
             write(answer(head), for: head, context)
         }
     }
@@ -103,6 +105,7 @@ private final class HTTPHandler: ChannelInboundHandler {
         headers.add(name: "content-type", value: response.contentType)
         headers.add(name: "content-length", value: "\(response.body.utf8.count)")
         headers.add(name: "cache-control", value: "no-store")
+        headers.add(name: "connection", value: "close")
         headers.add(name: "x-content-type-options", value: "nosniff")
         let head = HTTPResponseHead(
             version: request.version, status: HTTPResponseStatus(statusCode: response.status), headers: headers)
@@ -110,11 +113,9 @@ private final class HTTPHandler: ChannelInboundHandler {
         if request.method != .HEAD {
             context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: response.body)))), promise: nil)
         }
-        let end = context.writeAndFlush(wrapOutboundOut(.end(nil)))
-        if !request.isKeepAlive {
-            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-            end.whenComplete { _ in bound.value.close(promise: nil) }
-        }
+        // One request a connection: who asks for much and reads nothing holds one answer here, not a pipeline of them.
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in bound.value.close(promise: nil) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

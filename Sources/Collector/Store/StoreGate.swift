@@ -52,6 +52,9 @@ final class StoreGate: Sendable {
         }
     }
 
+    /// The schema is gone: the keeper makes it again before a lane tries.
+    func close(_ error: DatabaseError) { state.withLock { $0.closed = error } }
+
     func stayClosed(_ error: DatabaseError) { state.withLock { if $0.closed != nil { $0.closed = error } } }
 
     /// What came of asking the server; nil when it answered.

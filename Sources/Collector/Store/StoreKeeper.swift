@@ -48,6 +48,8 @@ final class StoreKeeper: Sendable {
 
     /// When each thing is due again.
     private struct Rounds {
+        var revive: UInt64 = 0
+        var reviveBackoff = Backoff()
         var ask: UInt64 = 0
         var ahead: UInt64 = 0
         var warn: UInt64 = 0
@@ -59,8 +61,8 @@ final class StoreKeeper: Sendable {
         var connection: DatabaseConnection?
         var lastError = ""
         while !isStopping.load(ordering: .acquiring) {
-            reviveServer()
             let now = monotonicNanoseconds()
+            if now >= rounds.revive { reviveServer(now: now, &rounds) }
             if now >= rounds.ask {
                 rounds.ask = now + Self.askNanoseconds
                 do throws(DatabaseError) {
@@ -69,8 +71,8 @@ final class StoreKeeper: Sendable {
                     connection = usable
                     try usable.query("SELECT 1")
                     gate.asked(nil)
-                    try tidy(usable, now: now, &rounds)
                     lastError = ""
+                    tidy(usable, now: now, &rounds)
                 } catch {
                     connection = nil
                     gate.stayClosed(error)
@@ -85,19 +87,29 @@ final class StoreKeeper: Sendable {
         }
     }
 
-    private func tidy(_ connection: DatabaseConnection, now: UInt64, _ rounds: inout Rounds) throws(DatabaseError) {
+    /// What is due of the housekeeping. It failing keeps no lane from storing, so it is said and tried again later.
+    private func tidy(_ connection: DatabaseConnection, now: UInt64, _ rounds: inout Rounds) {
         let manager = SchemaManager(connection)
         if now >= rounds.ahead {
-            let report = try manager.ensurePartitionsAhead(days: daysAhead)
-            for line in report.created { log.debug("made ahead: \(line)") }
-            for line in report.warnings { log.warning("\(line)") }
             rounds.ahead = now + Self.aheadNanoseconds
+            do throws(DatabaseError) {
+                let report = try manager.ensurePartitionsAhead(days: daysAhead)
+                for line in report.created { log.debug("made ahead: \(line)") }
+                for line in report.warnings { log.warning("\(line)") }
+            } catch {
+                rounds.ahead = now + Self.warnNanoseconds
+                log.warning("partitions or chunks could not be made ahead: \(error)")
+            }
         }
-        if now >= rounds.warn {
-            let warnings = try manager.defaultPartitionWarnings()
-            if warnings != gate.warnings { for line in warnings { log.warning("\(line)") } }
-            gate.warn(warnings)
+        if now >= rounds.warn, connection.isUsable {
             rounds.warn = now + Self.warnNanoseconds
+            do throws(DatabaseError) {
+                let warnings = try manager.defaultPartitionWarnings()
+                if warnings != gate.warnings { for line in warnings { log.warning("\(line)") } }
+                gate.warn(warnings)
+            } catch {
+                log.warning("the default partitions could not be looked into: \(error)")
+            }
         }
     }
 
@@ -108,14 +120,17 @@ final class StoreKeeper: Sendable {
         ) { report in log.warning("the database warns", metadata: ["message": "\(report.message)"]) }
     }
 
-    private func reviveServer() {
+    private func reviveServer(now: UInt64, _ rounds: inout Rounds) {
         guard let embedded, !embedded.isAlive else { return }
         log.warning("the embedded database has ended; it is started again")
         embedded.stop()
         do throws(EmbeddedServerError) {
             try embedded.start()
             gate.move(to: embedded.location)
+            rounds.reviveBackoff.reset()
         } catch {
+            var generator = SystemRandomNumberGenerator()
+            rounds.revive = now + UInt64(rounds.reviveBackoff.next(using: &generator)) * 1_000_000
             log.error("the embedded database does not start: \(error)")
         }
     }

@@ -60,15 +60,20 @@ struct DatagramIntake: ~Copyable {
         repeat {
             let rest = bytes.extracting(offset..<bytes.byteCount)
             let header: FrameHeader
-            do throws(FrameError) {
-                header = try FrameHeader.admit(rest)
-            } catch {
-                let source = error.provenSource(of: rest)
-                return refuse(error, at: offset, datagram.peer, source: source, nowMicroseconds)
-            }
-            if let error = header.faultFromClient(rest) {
-                let source = header.identity.source
-                return refuse(error, at: offset, datagram.peer, source: source, nowMicroseconds)
+            switch FrameCut(at: rest) {
+            case .frame(let admitted): header = admitted
+            case .refused(let error, let identity, let frameBytes):
+                // Its lengths and checksum are sound: the frames behind it have nothing to do with it.
+                refuse(error, at: offset, datagram.peer, source: identity.source, nowMicroseconds)
+                offset += frameBytes
+                continue
+            case .broken(let error):
+                return refuse(error, at: offset, datagram.peer, source: nil, nowMicroseconds)
+            case .incomplete:
+                let missing: FrameError.Reason =
+                    rest.byteCount < FrameHeader.lengthMin ? .truncatedHeader : .truncatedPayload
+                let error = FrameError(missing, at: rest.byteCount)
+                return refuse(error, at: offset, datagram.peer, source: nil, nowMicroseconds)
             }
             if header.type == .heartbeat {
                 let source = header.identity.source

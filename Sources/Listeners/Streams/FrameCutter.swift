@@ -26,7 +26,8 @@ enum FrameCut: Equatable {
         do throws(FrameError) {
             self = try Self.cut(bytes, header: try FrameHeader.read(bytes))
         } catch {
-            self = error.reason == .unknownType ? Self.cutUnknownType(bytes, error) : .broken(error)
+            let isFromTheFuture = error.reason == .unknownType || error.reason == .unknownFlag
+            self = isFromTheFuture ? Self.cutUnknown(bytes, error) : .broken(error)
         }
     }
 
@@ -45,27 +46,28 @@ enum FrameCut: Equatable {
         return .frame(header)
     }
 
-    /// A frame of a type from the future is skipped if its lengths and its checksum are sound.
-    private static func cutUnknownType(_ bytes: RawSpan, _ error: FrameError) -> FrameCut {
+    /// A frame with a type or a flag from the future is skipped if its lengths and its checksum are sound.
+    private static func cutUnknown(_ bytes: RawSpan, _ futureError: FrameError) -> FrameCut {
         do throws(FrameError) {
-            let header = try readIgnoringType(bytes)
+            let header = try readIgnoringTypeAndFlags(bytes)
             guard bytes.byteCount >= header.frameLength else { return .incomplete(neededBytes: header.frameLength) }
             guard hasSoundChecksum(bytes.extracting(0..<header.frameLength)) else {
-                return .broken(error)
+                return .broken(futureError)
             }
-            return .refused(error, header.identity, frameBytes: header.frameLength)
+            return .refused(futureError, header.identity, frameBytes: header.frameLength)
         } catch {
-            // Nobody can skip it; and the type is at fault before the rest of the header is.
-            return .broken(FrameError(.unknownType, at: FrameHeader.typeOffset))
+            // Nobody can skip it.
+            return .broken(futureError)
         }
     }
 
-    private static func readIgnoringType(_ bytes: RawSpan) throws(FrameError) -> FrameHeader {
+    private static func readIgnoringTypeAndFlags(_ bytes: RawSpan) throws(FrameError) -> FrameHeader {
         var copy = InlineArray<52, UInt8>(repeating: 0)
         bytes.withUnsafeBytes { all in
             for index in 0..<FrameHeader.lengthMin { copy[index] = all[index] }
         }
         copy[FrameHeader.typeOffset] = FrameType.heartbeat.rawValue
+        copy[FrameHeader.typeOffset + 1] &= ~FrameHeader.criticalFlags
         return try FrameHeader.read(copy.span.bytes)
     }
 

@@ -24,6 +24,8 @@ public struct TCPTransport: ~Copyable {
 
     private let socket: Socket
     private var inbox: [UInt8] = []
+    /// How much of the inbox was taken already.
+    private var inboxStart = 0
     private var hasEnded = false
 
     /// Replies that were not asked for yet, in bytes: while so many wait, no more are read.
@@ -59,7 +61,7 @@ public struct TCPTransport: ~Copyable {
                 sent += count
                 continue
             }
-            let listens = inbox.count < Self.inboxBytesMax && !hasEnded
+            let listens = inbox.count - inboxStart < Self.inboxBytesMax && !hasEnded
             let events = try wait(for: POLLOUT | (listens ? POLLIN : 0), "writing to \(address)")
             if events & POLLIN != 0, listens { try readSome() }
         }
@@ -96,26 +98,30 @@ public struct TCPTransport: ~Copyable {
         }
         guard case .value(let count) = result else { return }
         if count == 0 { hasEnded = true }
+        inbox.removeFirst(inboxStart)
+        inboxStart = 0
         inbox += chunk[..<count]
     }
 
     /// The reply at the front of the inbox, if it is there as a whole.
     private mutating func takeReply() throws(ClientError) -> CollectorReply? {
-        while inbox.count >= FrameHeader.lengthMin {
+        while inbox.count - inboxStart >= FrameHeader.lengthMin {
             let length: Int
             let reply: CollectorReply?
             do throws(FrameError) {
-                length = try FrameHeader.read(inbox.span.bytes).frameLength
-                guard inbox.count >= length else { break }
-                let header = try FrameHeader.admit(inbox.span.bytes)
-                reply = try CollectorReply(frame: inbox.span.bytes, header: header)
+                let rest = inbox.span.bytes.extracting(inboxStart..<inbox.count)
+                length = try FrameHeader.read(rest).frameLength
+                guard rest.byteCount >= length else { break }
+                let header = try FrameHeader.admit(rest)
+                reply = try CollectorReply(frame: rest, header: header)
             } catch {
                 throw .badReply(error)
             }
-            inbox.removeFirst(length)
+            inboxStart += length
             if let reply { return reply }
         }
-        if hasEnded, !inbox.isEmpty { throw .badReply(FrameError(.truncatedHeader, at: inbox.count)) }
+        let left = inbox.count - inboxStart
+        if hasEnded, left > 0 { throw .badReply(FrameError(.truncatedHeader, at: left)) }
         return nil
     }
 

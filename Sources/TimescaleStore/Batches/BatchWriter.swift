@@ -52,7 +52,7 @@ public struct BatchWriter {
             guard connection.isUsable else { throw error }
             try connection.rollback()
             if error.sqlstate == .uniqueViolation, error.operation == Self.ledgerOperation {
-                return StoredBatch(wasStoredBefore: true, deadLetters: try deadLetters(of: identity))
+                return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: identity))
             }
             guard error.isAboutRows else { throw error }
         }
@@ -69,16 +69,23 @@ public struct BatchWriter {
         try connection.commit()
     }
 
-    /// What an earlier attempt set aside. Rare, so it may look through the table.
-    private func deadLetters(of identity: BatchIdentity) throws(DatabaseError) -> [UInt64: Int] {
-        let rows = try connection.query(
-            """
-            SELECT source, count(*) FROM spillway.dead_letters WHERE epoch = $1 AND sequence = $2 GROUP BY source
-            """, [String(identity.epoch), String(identity.sequence)])
+    /// What an earlier attempt set aside. Rare, so it may look through the table. A role that may not read it, or a look
+    /// that fails, leaves these records counted as committed: that the batch is stored is settled, whatever comes of this.
+    private func deadLetters(of identity: BatchIdentity) -> [UInt64: Int] {
         var found: [UInt64: Int] = [:]
-        for row in rows {
-            guard let source = row[0].flatMap({ Int64($0) }), let count = row[1].flatMap({ Int($0) }) else { continue }
-            found[UInt64(bitPattern: source)] = count
+        do throws(DatabaseError) {
+            let rows = try connection.query(
+                """
+                SELECT source, count(*) FROM spillway.dead_letters WHERE epoch = $1 AND sequence = $2 GROUP BY source
+                """, [String(identity.epoch), String(identity.sequence)])
+            for row in rows {
+                guard let source = row[0].flatMap({ Int64($0) }), let count = row[1].flatMap({ Int($0) }) else {
+                    continue
+                }
+                found[UInt64(bitPattern: source)] = count
+            }
+        } catch {
+            return [:]
         }
         return found
     }
@@ -122,9 +129,10 @@ extension DatabaseConnection {
 
 extension DatabaseError {
     /// Whether the server refused what a row says, so that the other rows can be stored without it: data exceptions (22),
-    /// violated constraints (23), and errors that a trigger or function raises (P0).
+    /// violated constraints (23), program limits such as an index row that is too long (54), what the row's chunk does
+    /// not support (0A), and errors that a trigger or function raises (P0).
     var isAboutRows: Bool {
         guard case .server(let report) = kind, !report.endsSession else { return false }
-        return ["22", "23", "P0"].contains(String(report.sqlstate.errorClass))
+        return ["22", "23", "54", "0A", "P0"].contains(String(report.sqlstate.errorClass))
     }
 }

@@ -2,9 +2,9 @@
 // transaction with the ledger row.
 //
 // COPY has no way to skip a row, so a table's rows go in runs, each behind a savepoint. When a run fails, the error's
-// context names the row: the rows before it are sent again, the row is set aside, and the next run begins behind it. An
-// error that names no row halves the run until one row is left. Every row is sent twice at most in the first case and
-// log2(rows) times in the second.
+// context names the row: the rows before it are sent again and the row is set aside. An error that names no row halves the
+// run until one row is left. Runs begin small behind a refused row and double with each that is stored, so that many
+// refused rows do not send the rest of the table again for each of them.
 
 import FrameCodec
 import MetricKinds
@@ -44,27 +44,35 @@ struct RowIsolation {
 
     // MARK: Rows
 
+    /// How many rows are tried at once behind a refused one.
+    private static let firstRunRows = 64
+
     private func storeRows(_ kind: MetricKind) throws(DatabaseError) -> [RefusedRow] {
         let offsets = decoded.rows.withRows(kind) { Self.rowOffsets($0) }
+        let rowCount = offsets.count - 1
         var refused: [RefusedRow] = []
-        // Runs that still have to be stored, the first one last.
-        var runs = [0..<offsets.count - 1]
-        while let run = runs.popLast() {
-            guard !run.isEmpty, let report = try copy(run, of: kind, offsets) else { continue }
-            if run.count == 1 {
-                refused.append(RefusedRow(kind: kind, index: run.lowerBound, report: report))
-            } else if let line = report.copyLine, (1...run.count).contains(line) {
-                let row = run.lowerBound + line - 1
-                refused.append(RefusedRow(kind: kind, index: row, report: report))
-                runs.append(row + 1..<run.upperBound)
-                runs.append(run.lowerBound..<row)
-            } else {
-                let middle = run.lowerBound + run.count / 2
-                runs.append(middle..<run.upperBound)
-                runs.append(run.lowerBound..<middle)
+        var runLength = rowCount
+        var next = 0
+        while next < rowCount {
+            var run = next..<min(next + runLength, rowCount)
+            while let report = try copy(run, of: kind, offsets) {
+                runLength = Self.firstRunRows
+                if run.count == 1 {
+                    refused.append(RefusedRow(kind: kind, index: run.lowerBound, report: report))
+                    break
+                }
+                if let line = report.copyLine, (1...run.count).contains(line) {
+                    let row = run.lowerBound + line - 1
+                    // The rows before it are a run that can only fail for another reason; the row itself is one alone.
+                    run = row > run.lowerBound ? run.lowerBound..<row : row..<row + 1
+                } else {
+                    run = run.lowerBound..<run.lowerBound + run.count / 2
+                }
             }
+            next = run.upperBound
+            runLength = min(runLength * 2, rowCount)
         }
-        return refused.sorted { $0.index < $1.index }
+        return refused
     }
 
     /// Sends a run of rows behind a savepoint.

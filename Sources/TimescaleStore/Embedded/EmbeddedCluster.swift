@@ -96,7 +96,9 @@ struct EmbeddedCluster: Sendable {
         log_timezone = 'UTC'
         shared_buffers = 256MB
         max_connections = 50
-        max_wal_size = 4GB
+        max_wal_size = 2GB
+        # A batch of late rows makes a chunk for each of its days, under several locks each, in one transaction.
+        max_locks_per_transaction = 1024
         wal_compression = on
         checkpoint_completion_target = 0.9
         log_checkpoints = off

@@ -19,6 +19,8 @@ extension EmbeddedServer {
 
         /// Where `.timescaleRoot` is looked for, unless `SPILLWAY_TIMESCALEDB_ROOT` says otherwise.
         public static let defaultTimescaleRoot = "/var/lib/spillway/timescaledb-root"
+        /// An older server would be refused once it runs.
+        private static let oldestMajorVersion = 15
         private static let packagePath = "/usr/lib/postgresql"
 
         /// The TimescaleDB root where it is there and may be used, else the host's newest PostgreSQL.
@@ -41,7 +43,8 @@ extension EmbeddedServer {
         }
 
         private static func newestBinDirectory(in folder: String) -> String? {
-            let versions = Files.names(in: folder).compactMap { Int($0) }.sorted(by: >)
+            let versions = Files.names(in: folder).compactMap { Int($0) }.filter { $0 >= oldestMajorVersion }
+                .sorted(by: >)
             return versions.map { "\(folder)/\($0)/bin" }.first { access("\($0)/postgres", F_OK) == 0 }
         }
 

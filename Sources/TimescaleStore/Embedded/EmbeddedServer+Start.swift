@@ -128,6 +128,7 @@ extension EmbeddedServer {
 
     private func waitUntilReady(_ child: ChildProcess, deadline: UInt64) throws(EmbeddedServerError) {
         let maintenance = location.with(database: "postgres")
+        var deadline = deadline
         while true {
             if let status = try exitStatus(of: child) {
                 throw .programFailed(
@@ -138,6 +139,10 @@ extension EmbeddedServer {
                 return
             } catch {
                 guard error.isTransient else { throw .system(error.description) }
+                // It answers, but recovers from a crash: that takes as long as it takes, and ending it would begin it anew.
+                if error.sqlstate == .cannotConnectNow {
+                    deadline = max(deadline, monotonicNanoseconds() + UInt64(Self.startSeconds) * 1_000_000_000)
+                }
             }
             guard monotonicNanoseconds() < deadline else {
                 throw .notReady(seconds: Self.startSeconds, log: directory.lastLogLines())

@@ -61,7 +61,11 @@ enum Files {
         _ text: String, to path: String, mode: mode_t, owner: UserID
     ) throws(EmbeddedServerError) {
         let temporary = path + ".new"
-        let descriptor = try open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+        // The folder belongs to the server's user, who may have planted a link under this name: made anew, never followed.
+        if unlink(temporary) != 0, errno != ENOENT {
+            throw .system(SystemCallError(call: "unlink", code: errno, object: temporary).description)
+        }
+        let descriptor = try open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
         defer { close(descriptor) }
         let bytes = Array(text.utf8)
         let written = try call("write", temporary) { Glibc.write(descriptor, bytes, bytes.count) }

@@ -84,9 +84,8 @@ struct UDPListenerTests {
         let snapshot = ledger.snapshot()
         #expect(snapshot.totals[refused: reason] == 1)
         #expect(snapshot.totals[.framesReceived] == 1)
-        // Behind a sound checksum the source is known, too.
-        let isProven = reason != .unknownFlag && frame.type != 99
-        #expect(snapshot.sources.first?.counts[refused: reason] == (isProven ? 1 : 0))
+        // The checksum is sound, so the source is known.
+        #expect(snapshot.sources.first?.counts[refused: reason] == 1)
     }
 
     @Test func refusesAnEmptyDatagram() async throws {
@@ -186,8 +185,10 @@ struct UDPListenerTests {
         listener.stop()
         try sender.join()
         let accounted = Int(totals[.datagramsReceived] + totals[.kernelDrops])
-        // What is sent to the port after the close is nobody's; a connected sender learns it with the next datagram.
-        #expect((0...2).contains(sent.value - accounted))
+        // Nobody's is what arrives between the last look at the kernel's counter and the close, two calls later, and the
+        // one or two datagrams after it. The sender pauses behind each 50: a thread that is set aside right there meets
+        // no more than a few such bursts. A stop that forgot the queue would miss thousands.
+        #expect((0...200).contains(sent.value - accounted))
         #expect(reader.finish().count + Int(totals[.ringFullDropFrames]) == Int(totals[.framesReceived]))
     }
 
@@ -257,12 +258,9 @@ struct UDPListenerTests {
         counts.add(1, to: .datagramsReceived)
         var rest = datagram[...]
         repeat {
-            do throws(FrameError) {
-                let header = try FrameHeader.admit(Array(rest).span.bytes)
-                guard header.type.rawValue < 16 else { return counts[refused: .unknownType] += 1 }
-                guard !header.isAuthenticated else { return counts[refused: .unknownKey] += 1 }
+            switch FrameCut(at: Array(rest).span.bytes) {
+            case .frame(let header):
                 if header.type == .heartbeat {
-                    _ = try HeartbeatFrame(frame: Array(rest).span.bytes, header: header)
                     counts.add(1, to: .heartbeatsReceived)
                 } else {
                     counts.add(1, to: .framesReceived)
@@ -270,10 +268,30 @@ struct UDPListenerTests {
                     counts.add(header.frameLength, to: .bytesReceived)
                 }
                 rest = rest.dropFirst(header.frameLength)
-            } catch {
-                return counts[refused: error.reason] += 1
+            case .refused(let error, _, let frameBytes):
+                counts[refused: error.reason] += 1
+                rest = rest.dropFirst(frameBytes)
+            case .broken(let error): return counts[refused: error.reason] += 1
+            case .incomplete:
+                return counts[refused: rest.count < FrameHeader.lengthMin ? .truncatedHeader : .truncatedPayload] += 1
             }
         } while !rest.isEmpty
+    }
+
+    @Test func aRefusedFrameWithSoundLengthsKeepsNoneBehindItFromTheRing() async throws {
+        let listener = try listen()
+        let reader = try RingReader(ring)
+        let client = try ClientSocket(.datagrams, to: listener.localAddress)
+        let good = TestFrame(sequence: 1).bytes
+        for fault in [TestFrame(type: 19), TestFrame(type: 99), TestFrame(flags: 2), TestFrame(recordCount: 0)] {
+            try client.send(fault.bytes + TestFrame(sequence: 0).bytes)
+        }
+        try client.send(good)
+        #expect(try await eventually { totals[.datagramsReceived] == 5 })
+        listener.stop()
+        #expect(totals.framesRefused == 4)
+        #expect(totals[.framesReceived] == 5)
+        #expect(reader.finish().count == 5)
     }
 
     @Test func refusesToListenWhereItMustNot() throws {

@@ -107,7 +107,8 @@ extension RecordBuffer.State {
         let sent = transport.statistics
         let heartbeat = HeartbeatFrame(
             framesSent: sent.frames, recordsSent: sent.records, bytesSent: sent.bytes,
-            recordsDropped: dropped + refused, name: identity.name)
+            // What was dropped in a numbered frame is a gap in the sequences already.
+            recordsDropped: droppedAfterClose + refused, name: identity.name)
         let frame = heartbeat.encoded(identity.frame(sequence: sequence), baseTime: Timestamp.now)
         transport.append(frame.span.bytes, recordCount: 0)
         transport.send()

@@ -77,7 +77,8 @@ struct FrameSender<Sink: FrameSink & ~Copyable>: ~Copyable {
         let sent = sink.statistics
         let heartbeat = HeartbeatFrame(
             framesSent: sent.frames, recordsSent: sent.records, bytesSent: sent.bytes,
-            recordsDropped: sent.recordsDropped, name: identity.name)
+            // What the kernel did not take was numbered already: the collector sees the gap.
+            recordsDropped: 0, name: identity.name)
         let bytes = heartbeat.encoded(identity.frame(sequence: sequence), baseTime: Timestamp.now)
         try sink.send(bytes.span.bytes, recordCount: 0)
     }

@@ -54,10 +54,27 @@ enum Programs {
         return kept.merging(added) { $1 }
     }
 
+    /// The files of this test process: removed at its end, whatever the tests' outcome.
+    private static let folder: URL = {
+        let url = FileManager.default.temporaryDirectory.appending(path: "spillway-tests-\(getpid())")
+        do {
+            try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        } catch {
+            print("cannot make \(url.path): \(error)")
+        }
+        atexit {
+            do {
+                try FileManager.default.removeItem(at: Programs.folder)
+            } catch {
+                print("cannot remove \(Programs.folder.path): \(error)")
+            }
+        }
+        return url
+    }()
+
     /// An empty file of its own.
     static func temporaryFile(_ suffix: String) throws -> URL {
-        let url = FileManager.default.temporaryDirectory
-            .appending(path: "spillway-\(getpid())-\(UUID().uuidString).\(suffix)")
+        let url = folder.appending(path: "\(UUID().uuidString).\(suffix)")
         guard FileManager.default.createFile(atPath: url.path, contents: nil) else {
             throw CocoaError(.fileWriteUnknown)
         }

@@ -39,16 +39,33 @@ struct SchemaCommand: ParsableCommand {
 
     struct Print: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print the SQL that makes the schema, for psql.")
+            abstract: "Print the SQL that makes the schema, for psql.",
+            discussion: "For the flavour given, or for that of the database given.")
+
         private static let flavours = Flavour.allCases.map(\.rawValue).joined(separator: ", ")
 
-        @Option(help: "One of \(Print.flavours).") var flavour = Flavour.timescaleApache.rawValue
+        @Option(help: "One of \(Print.flavours). Without it and a database: \(Flavour.timescaleApache.rawValue).")
+        var flavour: String?
+        @OptionGroup var location: Location
 
         func run() throws {
-            guard let found = Flavour(rawValue: flavour) else {
-                throw CommandError(.usage, "--flavour \(flavour): it is one of \(Self.flavours)")
+            Swift.print(SchemaSQL.script(try chosenFlavour()), terminator: "")
+        }
+
+        private func chosenFlavour() throws -> Flavour {
+            if let flavour {
+                guard let found = Flavour(rawValue: flavour) else {
+                    throw CommandError(.usage, "--flavour \(flavour): it is one of \(Self.flavours)")
+                }
+                return found
             }
-            Swift.print(SchemaSQL.script(found), terminator: "")
+            guard location.database != nil else { return .timescaleApache }
+            let connection = try location.connect()
+            do throws(DatabaseError) {
+                return try ServerIdentity.detect(connection).flavour
+            } catch {
+                throw CommandError(.unavailable, "\(error)")
+            }
         }
     }
 

@@ -102,6 +102,9 @@ import TimescaleStore
             let status = try Programs.run(["schema", "status", "--database", url])
             #expect(status.status == 0, "\(status.errors)")
             #expect(status.text.contains("metrics.routing_metrics"))
+            let printed = try Programs.run(["schema", "print", "--database", url])
+            #expect(printed.status == 0, "\(printed.errors)")
+            #expect(printed.text.contains("create_hypertable") == (flavour == .timescale))
         }
     }
 

@@ -255,12 +255,19 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     /// The collector stops and the ring has not moved: what is held is lost, and counted.
     private func dropHeld() {
-        for arrival in arrivals {
-            shared.ledger.ringFull(source: arrival.identity.source, frames: 1, records: Int(arrival.recordCount))
+        isBusy = true
+        defer { isBusy = false }
+        while true {
+            for arrival in arrivals {
+                shared.ledger.ringFull(source: arrival.identity.source, frames: 1, records: Int(arrival.recordCount))
+            }
+            shared.log.ringFull(records: arrivals.reduce(0) { $0 + Int($1.recordCount) })
+            arrivals.removeAll()
+            // What waits behind was received as well: it is cut, so that its frames are counted before they are dropped.
+            guard fault == nil, let next = waitingChunks.popFirst() else { return }
+            cutter.finishChunk()
+            cut(next)
         }
-        shared.log.ringFull(records: arrivals.reduce(0) { $0 + Int($1.recordCount) })
-        arrivals.removeAll()
-        waitingChunks.removeAll()
     }
 
     /// The peer has sent its last byte, and all its frames are in the ring.

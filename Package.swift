@@ -19,6 +19,7 @@ let package = Package(
         .library(name: "FrameCodec", targets: ["FrameCodec"]),
         .library(name: "FrameRing", targets: ["FrameRing"]),
         .library(name: "Listeners", targets: ["Listeners"]),
+        .library(name: "SpillLog", targets: ["SpillLog"]),
         .library(name: "TimescaleStore", targets: ["TimescaleStore"]),
         .library(name: "Collector", targets: ["Collector"]),
         .library(name: "JSONLines", targets: ["JSONLines"]),
@@ -36,20 +37,25 @@ let package = Package(
         .target(name: "CChecksum"),
         .target(name: "FrameCodec", dependencies: ["MetricKinds", "CChecksum"], swiftSettings: strict),
         .target(name: "FrameRing", swiftSettings: strict),
+        // What is decided on a frame's way, without I/O, threads and clocks.
+        .target(name: "Delivery", dependencies: ["FrameCodec"], swiftSettings: strict),
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         .target(
             name: "Listeners",
-            dependencies: ["FrameCodec", "FrameRing", "CLinux", "LinuxSystem", log, nioCore, nioPosix],
+            dependencies: ["FrameCodec", "FrameRing", "Delivery", "CLinux", "LinuxSystem", log, nioCore, nioPosix],
             swiftSettings: strict),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .target(
+            name: "SpillLog", dependencies: ["Delivery", "CLZ4", "CChecksum", "LinuxSystem"], swiftSettings: strict),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
             name: "TimescaleStore",
-            dependencies: ["MetricKinds", "FrameCodec", "LinuxSystem", "CPostgreSQL", log],
+            dependencies: ["MetricKinds", "FrameCodec", "Delivery", "LinuxSystem", "CPostgreSQL", log],
             swiftSettings: strict),
         .target(
             name: "Collector",
-            dependencies: ["Listeners", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix, nioHTTP1],
+            dependencies: ["Listeners", "SpillLog", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix, nioHTTP1],
             swiftSettings: strict),
 
         // What programs use to send, and the text form of records.
@@ -69,6 +75,10 @@ let package = Package(
         // Tests, at mirrored paths.
         .testTarget(name: "MetricKindsTests", dependencies: ["MetricKinds"], swiftSettings: strict),
         .testTarget(name: "FrameCodecTests", dependencies: ["FrameCodec", "MetricKinds"], swiftSettings: strict),
+        .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "FrameCodec"], swiftSettings: strict),
+        .testTarget(
+            name: "SpillLogTests", dependencies: ["SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
+            swiftSettings: strict),
         .testTarget(name: "FrameRingTests", dependencies: ["FrameRing"], swiftSettings: strict),
         .testTarget(name: "JSONLinesTests", dependencies: ["JSONLines", "FrameCodec"], swiftSettings: strict),
         .testTarget(

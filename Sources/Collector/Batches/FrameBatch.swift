@@ -1,5 +1,6 @@
 // The unit of the drain: whole frames, one behind the other, under one identity. What a lane commits is a batch.
 
+import Delivery
 import FrameCodec
 import Glibc
 import TimescaleStore

@@ -2,6 +2,7 @@
 //
 // When every batch is in use it stops taking: the ring fills, TCP connections wait and UDP counts what it drops.
 
+import Delivery
 import FrameCodec
 import FrameRing
 import LinuxSystem

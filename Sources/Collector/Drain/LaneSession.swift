@@ -1,5 +1,6 @@
 // What a lane stores through: a connection that is made when it is needed and again when it was lost.
 
+import Delivery
 import LinuxSystem
 import Logging
 import TimescaleStore

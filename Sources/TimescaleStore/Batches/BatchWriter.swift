@@ -4,6 +4,7 @@
 // and knows that the batch is stored; a repeated key also waits for the transaction that holds it, so a half-dead session
 // cannot commit behind our back.
 
+import Delivery
 import FrameCodec
 import MetricKinds
 

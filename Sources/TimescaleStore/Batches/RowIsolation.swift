@@ -6,6 +6,7 @@
 // run until one row is left. Runs begin small behind a refused row and double with each that is stored, so that many
 // refused rows do not send the rest of the table again for each of them.
 
+import Delivery
 import FrameCodec
 import MetricKinds
 

@@ -1,0 +1,58 @@
+// What is known of a batch without reading its frames. It travels with the batch: into the spill's header, and into the
+// database's ledger.
+
+import FrameCodec
+
+/// A client's session, the unit in which frames are numbered.
+public struct SessionKey: Hashable, Comparable, Sendable {
+    public let source: UInt64
+    public let session: UInt64
+
+    public init(source: UInt64, session: UInt64) {
+        self.source = source
+        self.session = session
+    }
+
+    public init(_ identity: FrameIdentity) { self.init(source: identity.source, session: identity.session) }
+
+    public static func < (left: Self, right: Self) -> Bool {
+        (left.source, left.session) < (right.source, right.session)
+    }
+}
+
+/// The numbered frames of one session in a batch.
+public struct SessionFrames: Equatable, Sendable {
+    public let key: SessionKey
+    public var sequences: SequenceRanges
+
+    public init(key: SessionKey, sequences: SequenceRanges) {
+        self.key = key
+        self.sequences = sequences
+    }
+}
+
+/// The account of a closed batch.
+public struct BatchSummary: Equatable, Sendable {
+    public var identity: BatchIdentity
+    /// Records that its frames' headers claim.
+    public var recordCount: Int
+    public var frameCount: Int
+    /// Bytes of all frames.
+    public var byteCount: Int
+    /// When its first frame came in, in microseconds since the Unix epoch.
+    public var openedMicroseconds: Int64
+    /// The frames that are to be acknowledged, by session in ascending order; each session stands once.
+    public var sessions: [SessionFrames]
+
+    public init(
+        identity: BatchIdentity, recordCount: Int, frameCount: Int, byteCount: Int, openedMicroseconds: Int64,
+        sessions: [SessionFrames] = []
+    ) {
+        self.identity = identity
+        self.recordCount = recordCount
+        self.frameCount = frameCount
+        self.byteCount = byteCount
+        self.openedMicroseconds = openedMicroseconds
+        self.sessions = sessions
+    }
+}

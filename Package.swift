@@ -82,7 +82,7 @@ let package = Package(
         .testTarget(name: "FrameRingTests", dependencies: ["FrameRing"], swiftSettings: strict),
         .testTarget(name: "JSONLinesTests", dependencies: ["JSONLines", "FrameCodec"], swiftSettings: strict),
         .testTarget(
-            name: "ListenersTests", dependencies: ["Listeners", "FrameCodec", "FrameRing", "LinuxSystem"],
+            name: "ListenersTests", dependencies: ["Listeners", "Delivery", "FrameCodec", "FrameRing", "LinuxSystem"],
             swiftSettings: strict),
         .testTarget(
             name: "SpillwayClientTests", dependencies: ["SpillwayClient", "LinuxSystem"], swiftSettings: strict),
@@ -98,6 +98,9 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests", dependencies: ["TimescaleStore", "LinuxSystem", "TestSupport", "spillway"],
             swiftSettings: strict),
+        .executableTarget(
+            name: "DeliverySimulation", dependencies: ["Collector", "SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
+            path: "Tests/DeliverySimulation", swiftSettings: strict),
         .executableTarget(
             name: "RingTorture", dependencies: ["FrameRing"], path: "Tests/RingTorture", swiftSettings: strict),
         .executableTarget(

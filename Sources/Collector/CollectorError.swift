@@ -10,6 +10,8 @@ public struct CollectorError: Error, Sendable, CustomStringConvertible {
         case unavailable
         /// The machine has no more threads or descriptors.
         case system
+        /// The spill's directory.
+        case disk
     }
 
     public let kind: Kind

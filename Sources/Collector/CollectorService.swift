@@ -1,8 +1,9 @@
-// The composition: listeners, ring, drainer, lanes, keeper, HTTP. A frame goes down this list once.
+// The composition: listeners, ring, drainer, lanes, spill, keeper, HTTP. A frame goes down this list once.
 //
-// Threads: one for each UDP socket, one event loop for TCP and HTTP, the drainer, one for each lane, the keeper of the store,
-// the host's reporter. All of them are joined by `stop`.
+// Threads: one for each UDP socket, one event loop for TCP and HTTP, the drainer, one for each lane, the spill's writer, the
+// keeper of the store, who asks for sessions, the host's reporter. All of them are joined by `stop`.
 
+import Delivery
 import FrameRing
 import Glibc
 import LinuxSystem
@@ -10,6 +11,7 @@ import Listeners
 import Logging
 import NIOCore
 import NIOPosix
+import SpillLog
 import TimescaleStore
 
 /// A running collector. `init` starts it, `stop` ends it; both wait, and belong on the main thread.
@@ -20,11 +22,19 @@ public final class CollectorService {
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let ledger: ConservationLedger
     private let ring: FrameRing
-    private let pool: BatchPool
+    private let desk: SessionDesk
+    private let inquiry: WakeEvent
+    private let epoch = Int64.random(in: 1...Int64.max)
+    private var spill: SpillDirectory?
+    private var spillThread: NamedThread?
+    private var inquirer: SessionInquirer?
+    private var inquirerThread: NamedThread?
+    private let hub: DeliveryHub
     private let health = LaneHealth()
     private let giveUp: WakeEvent
     private var embedded: EmbeddedServer?
     private var gate: StoreGate?
+    private var fence: CommitFence?
     private var keeper: StoreKeeper?
     private var keeperThread: NamedThread?
     private var laneThreads: [NamedThread] = []
@@ -48,18 +58,32 @@ public final class CollectorService {
         var limits = ConservationLedger.Limits()
         limits.sourcesMax = settings.sourcesMax
         ledger = ConservationLedger(limits: limits)
-        pool = BatchPool(lanes: settings.lanes, limits: settings.batch)
+        let wake: WakeEvent
         do throws(SystemCallError) {
-            let wake = try WakeEvent()
+            wake = try WakeEvent()
             giveUp = try WakeEvent()
-            ring = FrameRing(capacityBytes: settings.ringBytes) { wake.signal() }
-            drainer = Drainer(
-                ring: ring, wake: wake, pool: pool, flushMilliseconds: settings.flushMilliseconds,
-                epoch: Int64.random(in: 1...Int64.max))
+            let inquiry = try WakeEvent()
+            self.inquiry = inquiry
+            desk = SessionDesk(book: SessionBook(hasStore: settings.database != .discard)) { inquiry.signal() }
         } catch {
             throw CollectorError(.system, "\(error)")
         }
+        let path = Self.spillPath(settings, environment: environment)
+        guard path != nil || !settings.isJournal else {
+            throw CollectorError(.configuration, "journal: it needs a spill; name one with --spill-directory")
+        }
+        ring = FrameRing(capacityBytes: settings.ringBytes) { wake.signal() }
+        hub = DeliveryHub(
+            limits: DeliveryPlan.Limits(
+                // One in each lane and one waiting for each, those that are spilled together and one that waits for
+                // them, and the one that is filled.
+                slots: 2 * settings.lanes + (path == nil ? 0 : SpillThread.groupMax + 1) + 1, lanes: settings.lanes,
+                waitingMax: settings.lanes, replayPercent: settings.replaySharePercent,
+                isJournal: settings.isJournal, hasSpill: path != nil),
+            batch: settings.batch, ledger: ledger, desk: desk, epoch: epoch)
+        drainer = Drainer(ring: ring, wake: wake, hub: hub, flushMilliseconds: settings.flushMilliseconds)
         do {
+            if let path { try startSpill(path) }
             try startStore(environment)
             try startDrain()
             try startListeners()
@@ -81,6 +105,55 @@ public final class CollectorService {
 
     // MARK: Start
 
+    /// Where the spill is; nil for none.
+    private static func spillPath(_ settings: CollectorSettings, environment: [String: String]) -> String? {
+        if let given = settings.spillDirectory { return given.isEmpty ? nil : given }
+        switch settings.database {
+        case .discard: return nil
+        case .embedded(let directory?): return directory + "-spill"
+        case .embedded(nil), .server:
+            let database = EmbeddedServer.defaultDirectory(environment: environment)
+            guard let slash = database.lastIndex(of: "/") else { return nil }
+            return database[..<slash] + "/spill"
+        }
+    }
+
+    private func startSpill(_ path: String) throws {
+        let directory = try SpillDirectory.open(path)
+        spill = directory
+        let log = log
+        var nextLog = monotonicNanoseconds() + 2_000_000_000
+        let recovery = try SpillRecovery(fileSystem: directory.fileSystem) { progress in
+            guard monotonicNanoseconds() >= nextLog else { return }
+            nextLog = monotonicNanoseconds() + 2_000_000_000
+            log.info(
+                "looking through the spill",
+                metadata: ["segments": "\(progress.segmentsDone) of \(progress.segments)"])
+        }
+        for warning in recovery.warnings { log.warning("spill: \(warning)") }
+        if recovery.damagedBatches > 0 || recovery.tornTails > 0 {
+            log.warning(
+                "the spill had damage; what could be saved of it is in its quarantine",
+                metadata: [
+                    "batches": "\(recovery.damagedBatches)", "records": "\(recovery.damagedRecords)",
+                    "torn_ends": "\(recovery.tornTails)",
+                ])
+        }
+        if recovery.batches > 0 {
+            log.notice(
+                "an earlier run left batches in the spill, which are replayed",
+                metadata: ["batches": "\(recovery.batches)", "records": "\(recovery.records)"])
+        }
+        hub.recovered(recovery)
+        var limits = SpillLimits()
+        limits.quotaBytes = UInt64(settings.spillQuotaBytes)
+        limits.freePercentMin = Double(settings.spillFreePercent)
+        let found = Dictionary(
+            uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) })
+        let thread = SpillThread(hub: hub, directory: directory, limits: limits, found: found, log: log)
+        spillThread = try NamedThread(name: "spill") { thread.run() }
+    }
+
     private func startStore(_ environment: [String: String]) throws {
         let location: DatabaseLocation
         switch settings.database {
@@ -95,7 +168,10 @@ public final class CollectorService {
         }
         let gate = StoreGate(location)
         self.gate = gate
-        let keeper = try StoreKeeper(gate: gate, embedded: embedded, daysAhead: settings.daysAhead, log: log)
+        let fence = CommitFence(key: Int64(bitPattern: spill?.directoryID ?? UInt64(bitPattern: epoch)))
+        self.fence = fence
+        let keeper = try StoreKeeper(
+            gate: gate, fence: fence, embedded: embedded, daysAhead: settings.daysAhead, log: log)
         self.keeper = keeper
         do throws(DatabaseError) {
             try keeper.applySchema()
@@ -105,13 +181,21 @@ public final class CollectorService {
             log.warning("the database cannot be reached yet, which is tried again: \(error)")
         }
         keeperThread = try NamedThread(name: "keeper") { keeper.run() }
+        let (giveUp, log) = (giveUp, log)
+        let inquirer = SessionInquirer(desk: desk, wake: inquiry) {
+            LaneSession(name: "sessions", target: .database(gate, fence), giveUp: giveUp, log: log)
+        }
+        self.inquirer = inquirer
+        inquirerThread = try NamedThread(name: "sessions") { inquirer.run() }
     }
 
     private func startDrain() throws {
-        let target: LaneTarget = gate.map { .database($0) } ?? .discard
+        let target: LaneTarget =
+            if let gate, let fence { .database(gate, fence) } else { .discard }
         for number in 0..<settings.lanes {
             let lane = Lane(
-                number: number, target: target, pool: pool, ledger: ledger, health: health, giveUp: giveUp, log: log)
+                number: number, target: target, hub: hub, desk: desk, spill: spill, ledger: ledger, health: health,
+                giveUp: giveUp, log: log)
             laneThreads.append(try NamedThread(name: "lane-\(number)") { lane.run() })
         }
         let drainer = drainer
@@ -133,10 +217,11 @@ public final class CollectorService {
             configuration.frameDeadline = .seconds(Int64(settings.frameDeadlineSeconds))
             configuration.idleDeadline = .seconds(Int64(settings.idleDeadlineSeconds))
             configuration.allowUnauthenticated = settings.allowUnauthenticated
-            let (chosen, ring, ledger, group, log) = (configuration, ring, ledger, group, log)
+            let (chosen, ring, ledger, desk, group, log) = (configuration, ring, ledger, desk, group, log)
             tcp.append(
                 try waitForTask {
-                    try await TCPListener.start(chosen, ring: ring, ledger: ledger, logger: log, group: group)
+                    try await TCPListener.start(
+                        chosen, ring: ring, ledger: ledger, desk: desk, logger: log, group: group)
                 })
         }
     }
@@ -150,7 +235,7 @@ public final class CollectorService {
                 "http \(text): anybody could read the statistics there; allow it with --allow-unauthenticated")
         }
         let status = StatusSource(
-            settings: settings, startedAt: startedAt, ledger: ledger, ring: ring, pool: pool, health: health, gate: gate
+            settings: settings, startedAt: startedAt, ledger: ledger, ring: ring, hub: hub, health: health, gate: gate
         )
         do {
             http = try HTTPServer(host: address.ip.description, port: Int(address.port), group: group) { path in
@@ -187,29 +272,23 @@ public final class CollectorService {
 
     // MARK: Stop
 
-    /// Stops accepting, stores all that was accepted, and ends. Waits for the database at most for the configured time.
+    /// Stops accepting, stores or spills all that was accepted, and ends.
     ///
-    /// - Returns: whether everything that was accepted is stored.
+    /// - Returns: whether everything that was accepted is stored or in the spill.
     @discardableResult
     public func stop() -> Bool {
         reporter?.stop()
         reporterThread?.join()
         reporterThread = nil
         for listener in udp { listener.stop() }
-        for listener in tcp {
-            do {
-                try waitForTask { await listener.stop() }
-            } catch {
-                log.error("a TCP listener did not stop: \(error)")
-            }
-        }
+        forEachStream("take its last frames") { await $0.quiesce() }
+        hub.stopReplay()
         drainer.stop()
-        let patience = ShutdownPatience(seconds: settings.shutdownDeadlineSeconds, giveUp: giveUp)
-        if let drainerThread { drainerThread.join() } else { pool.full.close() }
-        drainerThread = nil
-        for thread in laneThreads { thread.join() }
-        laneThreads = []
-        patience.end()
+        let lost = drain()
+        forEachStream("stop") { await $0.finish() }
+        inquirer?.stop()
+        inquirerThread?.join()
+        inquirerThread = nil
         keeper?.stop()
         keeperThread?.join()
         keeperThread = nil
@@ -222,8 +301,59 @@ public final class CollectorService {
             log.error("the event loop did not stop: \(error)")
         }
         let left = ledger.snapshot().recordsInFlight
-        if left > 0 { log.error("records that were accepted are not stored", metadata: ["records": "\(left)"]) }
-        return left <= 0
+        if lost > 0 || left > 0 {
+            log.error(
+                "records that were accepted are neither stored nor in the spill",
+                metadata: ["records": "\(max(Int64(lost), left))"])
+        }
+        let spilled = ledger.snapshot().spillRecords
+        if spilled > 0 {
+            log.notice("the spill keeps records for the next start", metadata: ["records": "\(spilled)"])
+        }
+        return lost == 0 && left <= 0
+    }
+
+    /// Brings what is in ring and batches to the database or the spill, and ends the threads that do it.
+    ///
+    /// - Returns: the records that neither took.
+    private func drain() -> Int {
+        guard let drainerThread else {
+            // The start failed before anything could be taken.
+            giveUp.signal()
+            return endDelivery()
+        }
+        let hub = hub
+        let patience = ShutdownPatience(seconds: settings.shutdownDeadlineSeconds, giveUp: giveUp) {
+            hub.giveUpOnDatabase()
+        } second: {
+            hub.abandon()
+        }
+        drainerThread.join()
+        self.drainerThread = nil
+        while !hub.waitUntilEmpty(timeoutMilliseconds: 500), !hub.isAbandoned {}
+        patience.end()
+        return endDelivery()
+    }
+
+    private func endDelivery() -> Int {
+        hub.end()
+        for thread in laneThreads { thread.join() }
+        laneThreads = []
+        spillThread?.join()
+        spillThread = nil
+        // What came back from a lane or the writer behind the last moment.
+        hub.abandon()
+        return hub.abandonedRecords
+    }
+
+    private func forEachStream(_ what: String, _ body: @escaping @Sendable (TCPListener) async -> Void) {
+        for listener in tcp {
+            do {
+                try waitForTask { await body(listener) }
+            } catch {
+                log.error("a TCP listener did not \(what): \(error)")
+            }
+        }
     }
 
     // MARK: Texts
@@ -233,6 +363,7 @@ public final class CollectorService {
         case let error as CollectorError: error
         case let error as ListenAddressError: CollectorError(.configuration, "\(error)")
         case let error as ListenerError: CollectorError(.unavailable, "\(error)")
+        case let error as SpillError: CollectorError(.disk, "\(error)")
         case let error as SystemCallError: CollectorError(.system, "\(error)")
         default: CollectorError(.unavailable, "\(error)")
         }

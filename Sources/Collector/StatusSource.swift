@@ -11,20 +11,20 @@ final class StatusSource: Sendable {
     private let startedAt: UInt64
     private let ledger: ConservationLedger
     private let ring: FrameRing
-    private let pool: BatchPool
+    private let hub: DeliveryHub
     private let health: LaneHealth
     private let gate: StoreGate?
     private let stalled: Mutex<StalledClaimGauge>
 
     init(
-        settings: CollectorSettings, startedAt: UInt64, ledger: ConservationLedger, ring: FrameRing, pool: BatchPool,
+        settings: CollectorSettings, startedAt: UInt64, ledger: ConservationLedger, ring: FrameRing, hub: DeliveryHub,
         health: LaneHealth, gate: StoreGate?
     ) {
         self.settings = settings
         self.startedAt = startedAt
         self.ledger = ledger
         self.ring = ring
-        self.pool = pool
+        self.hub = hub
         self.health = health
         self.gate = gate
         stalled = Mutex(StalledClaimGauge(ring: ring))
@@ -34,6 +34,7 @@ final class StatusSource: Sendable {
     func now() -> CollectorStatus {
         let snapshot = ledger.snapshot()
         let lanes = health.snapshot
+        let delivery = hub.view
         let now = monotonicNanoseconds()
         let stalledSeconds = stalled.withLock { Double($0.ageNanoseconds(nowNanoseconds: now)) / 1e9 }
         let connected = gate == nil ? settings.lanes : lanes.connected.count
@@ -47,7 +48,32 @@ final class StatusSource: Sendable {
                 name: "ring_oldest_unpublished_claim_seconds",
                 help: "For how long a producer has held up the ring; it is looked at when this is read.",
                 value: stalledSeconds),
-            Gauge(name: "batches_waiting", help: "Batches that wait for a lane.", value: Double(pool.full.count)),
+            Gauge(
+                name: "batches_waiting", help: "Batches in memory that wait for a lane or the spill.",
+                value: Double(delivery.batchesWaiting)),
+            Gauge(
+                name: "spill_batches", help: "Batches in the spill that are not stored yet.",
+                value: Double(delivery.spillBatches)),
+            Gauge(
+                name: "spill_records", help: "Records in the spill that are not stored yet.",
+                value: Double(delivery.spillRecords)),
+            Gauge(
+                name: "spill_bytes", help: "Bytes of these batches on disk.", value: Double(delivery.spillBytes)),
+            Gauge(
+                name: "spill_oldest_age_seconds", help: "Since the oldest record in the spill came.",
+                value: delivery.oldestSpilledMicroseconds.map {
+                    max(0, Double(wallClockMicroseconds() - $0) / 1e6)
+                } ?? 0),
+            Gauge(
+                name: "replay_records_per_second", help: "The pace of the replay in the last seconds.",
+                value: delivery.replayRecordsPerSecond.rounded()),
+            Gauge(
+                name: "spill_catch_up_seconds",
+                help: "When the spill is empty at that pace; -1 while nothing is replayed.",
+                value: delivery.secondsToCatchUp.map { $0.rounded(.up) } ?? -1),
+            Gauge(
+                name: "spill_blocked", help: "1 while the spill takes nothing.",
+                value: delivery.spillBlock == nil ? 0 : 1),
             Gauge(name: "lanes", help: "Lanes.", value: Double(settings.lanes)),
             Gauge(name: "lanes_connected", help: "Lanes that reach the database.", value: Double(connected)),
             Gauge(
@@ -69,8 +95,16 @@ final class StatusSource: Sendable {
             let errors = Set(lanes.errors.values).sorted()
             notReady = errors.isEmpty ? ["no lane has reached the database yet"] : errors
         }
+        // What comes is safe in the spill, and so the collector is ready to take it.
+        var warnings = gate?.warnings ?? []
+        if hub.hasSpill, delivery.spillBlock == nil, !notReady.isEmpty {
+            warnings += notReady.map { "the database is away, all goes to the spill: \($0)" }
+            notReady = []
+        } else if let block = delivery.spillBlock {
+            if notReady.isEmpty { warnings.append("the spill takes nothing: \(block)") } else { notReady.append(block) }
+        }
         return CollectorStatus(
-            ledger: snapshot, gauges: gauges, notReady: notReady, warnings: gate?.warnings ?? [],
+            ledger: snapshot, gauges: gauges, notReady: notReady, warnings: warnings,
             database: gate?.identity.map { "\($0)" })
     }
 }

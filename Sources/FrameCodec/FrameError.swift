@@ -59,6 +59,7 @@ public struct FrameError: Error, Equatable, Sendable, CustomStringConvertible {
         case badAuthentication
         case authenticationRequired
         case truncatedDatagram
+        case sequenceRefused
     }
 }
 
@@ -114,5 +115,6 @@ extension FrameError.Reason {
         ("bad_authentication", "the frame was not signed with the key that it names"),
         ("authentication_required", "this collector takes signed frames only"),
         ("truncated_datagram", "the datagram is larger than the receiver's buffer"),
+        ("sequence_refused", "the collector cannot remember this frame: too many gaps or sessions, or over 2^63 - 2"),
     ]
 }

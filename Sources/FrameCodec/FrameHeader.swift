@@ -54,6 +54,7 @@ public struct FrameHeader: Equatable, Sendable {
     static let authenticatedFlag: UInt8 = 1
     package static let criticalFlags: UInt8 = 0b1110
     static let checksumOffset = 12
+    package static let sequenceOffset = 32
     static let baseTimeOffset = 40
     @usableFromInline static let recordCountOffset = 48
 

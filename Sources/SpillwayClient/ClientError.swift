@@ -4,7 +4,7 @@ import LinuxSystem
 public enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The text is not `udp://HOST:PORT` or `tcp://HOST:PORT`.
     case invalidAddress(String)
-    /// The transport does not do this, for example records without acknowledgement over TCP.
+    /// The transport does not do this: acknowledgements over UDP, for example.
     case unsupportedTransport(CollectorAddress)
     /// The resolver knows no such host.
     case unresolvable(host: String, reason: String)
@@ -22,7 +22,8 @@ public enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .invalidAddress(let text):
             "\"\(text)\" is no address: expected udp://HOST:PORT or tcp://HOST:PORT, for example udp://127.0.0.1:8127"
-        case .unsupportedTransport(let address): "\(address): expected an address with udp://"
+        case .unsupportedTransport(let address):
+            "\(address): expected an address with \(address.transport == .udp ? "tcp" : "udp")://"
         case .unresolvable(let host, let reason): "cannot resolve \(host): \(reason)"
         case .system(let error): "\(error)"
         case .timedOut(let what, let milliseconds): "\(what): nothing moved for \(milliseconds) ms"

@@ -8,6 +8,7 @@ extension CommandError {
             case .configuration: .configuration
             case .unavailable: .unavailable
             case .system: .software
+            case .disk: .cannotCreate
             }
         self.init(code, error.description)
     }

@@ -30,6 +30,11 @@ struct ServeCommand: ParsableCommand {
     @Option(help: Setting.tcp.argumentHelp) var tcp: [String] = []
     @Option(help: Setting.http.argumentHelp) var http: String?
     @Option(help: Setting.database.argumentHelp) var database: String?
+    @Option(help: Setting.spillDirectory.argumentHelp) var spillDirectory: String?
+    @Option(help: Setting.spillQuota.argumentHelp) var spillQuota: String?
+    @Option(help: Setting.spillFreePercent.argumentHelp) var spillFreePercent: String?
+    @Option(help: Setting.replayShare.argumentHelp) var replayShare: String?
+    @Flag(help: Setting.journal.argumentHelp) var journal = false
     @Option(help: Setting.lanes.argumentHelp) var lanes: String?
     @Option(help: Setting.flushInterval.argumentHelp) var flushInterval: String?
     @Option(help: Setting.batchRecords.argumentHelp) var batchRecords: String?
@@ -54,7 +59,9 @@ struct ServeCommand: ParsableCommand {
 
     private var flags: [Setting: [String]] {
         let single: [(Setting, String?)] = [
-            (.http, http), (.database, database), (.lanes, lanes), (.flushInterval, flushInterval),
+            (.http, http), (.database, database), (.spillDirectory, spillDirectory), (.spillQuota, spillQuota),
+            (.spillFreePercent, spillFreePercent), (.replayShare, replayShare), (.journal, journal ? "true" : nil),
+            (.lanes, lanes), (.flushInterval, flushInterval),
             (.batchRecords, batchRecords), (.batchBytes, batchBytes), (.ringBytes, ringBytes),
             (.udpThreads, udpThreads), (.receiveBuffer, receiveBuffer), (.connections, connections),
             (.connectionsPerSource, connectionsPerSource), (.frameDeadline, frameDeadline),
@@ -108,7 +115,7 @@ struct ServeCommand: ParsableCommand {
 extension Setting {
     /// With the default, where there is one to show.
     fileprivate var argumentHelp: ArgumentHelp {
-        let shown = defaultText.map { $0.isEmpty || self == .allowUnauthenticated ? "" : " (default: \($0))" } ?? ""
+        let shown = defaultText.map { $0.isEmpty || self == .allowUnauthenticated || self == .journal ? "" : " (default: \($0))" } ?? ""
         return ArgumentHelp(stringLiteral: help + shown)
     }
 }

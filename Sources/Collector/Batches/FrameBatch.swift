@@ -3,7 +3,6 @@
 import Delivery
 import FrameCodec
 import Glibc
-import TimescaleStore
 
 /// How large a batch may become before it is closed.
 public struct BatchLimits: Sendable {
@@ -20,13 +19,30 @@ public struct BatchLimits: Sendable {
 /// `@unchecked Sendable`: a batch is handed from thread to thread by queues, whose locks order the accesses, and nobody
 /// keeps it afterwards.
 final class FrameBatch: @unchecked Sendable {
-    /// Given when the batch is closed, before its first attempt; the same for every attempt.
-    private(set) var identity = BatchIdentity(epoch: 0, sequence: 0)
+    /// Records as the headers claim them: what the ledger has counted.
     private(set) var recordCount = 0
+    /// Given when the batch is closed, before its first attempt; the same for every attempt. Nil while it is filled.
+    private(set) var identity: BatchIdentity?
     private(set) var frameCount = 0
     private(set) var byteCount = 0
     /// When the first frame came in, in monotonic nanoseconds.
     private(set) var openedAt: UInt64 = 0
+    private var openedMicroseconds: Int64 = 0
+    /// Records by source.
+    private(set) var sources: [UInt64: Int] = [:]
+    private var sessions: [SessionKey: SequenceRanges] = [:]
+    /// Records that can be in the frames, whatever their headers claim.
+    private var possibleRecords = 0
+    /// The frames that follow each other with one identity, not added to the tables yet.
+    private var run = Run()
+
+    private struct Run {
+        var source: UInt64 = 0
+        var records = 0
+        var key: SessionKey?
+        var sequences: Range<UInt64> = 0..<0
+    }
+
     /// A record's length, bitmap and time take a byte each.
     private static let recordBytesMin = 3
 
@@ -46,29 +62,83 @@ final class FrameBatch: @unchecked Sendable {
     var isEmpty: Bool { frameCount == 0 }
 
     /// Whether the next frame belongs into another batch.
-    var isFull: Bool { recordCount >= limits.recordsMax || byteCount >= limits.bytesMax }
+    var isFull: Bool {
+        // The ledger's column has 32 bits.
+        possibleRecords >= limits.recordsMax || byteCount >= limits.bytesMax || recordCount >= 1 << 30
+    }
 
     /// Copies an admitted frame to the batch's end.
-    func append(_ frame: RawSpan, recordCount frameRecords: Int, now: UInt64) {
+    ///
+    /// - Parameter isAcknowledged: its client is to be told when it is durable, if it is numbered.
+    func append(
+        _ frame: RawSpan, _ header: borrowing FrameHeader, isAcknowledged: Bool, now: UInt64, wallMicroseconds: Int64
+    ) {
         precondition(!isFull && frame.byteCount <= capacity - byteCount)
-        if isEmpty { openedAt = now }
+        if isEmpty {
+            openedAt = now
+            openedMicroseconds = wallMicroseconds
+        }
         frame.withUnsafeBytes { bytes in
             guard let source = bytes.baseAddress else { return }
             memcpy(base + byteCount, source, bytes.count)
         }
         byteCount += frame.byteCount
         // What a header claims is not proven yet: 52 bytes must not fill a batch.
-        recordCount += min(frameRecords, frame.byteCount / Self.recordBytesMin)
+        possibleRecords += min(header.recordCount, frame.byteCount / Self.recordBytesMin)
+        recordCount += header.recordCount
         frameCount += 1
+        note(header.identity, records: header.recordCount, isAcknowledged: isAcknowledged)
+    }
+
+    private func note(_ identity: FrameIdentity, records: Int, isAcknowledged: Bool) {
+        if identity.source != run.source {
+            endSourceRun()
+            run.source = identity.source
+        }
+        run.records += records
+        guard isAcknowledged, identity.sequence > 0 else { return }
+        let key = SessionKey(identity)
+        if run.key == key, run.sequences.upperBound == identity.sequence {
+            run.sequences = run.sequences.lowerBound..<identity.sequence + 1
+        } else {
+            endSessionRun()
+            run.key = key
+            run.sequences = identity.sequence..<identity.sequence + 1
+        }
+    }
+
+    private func endSourceRun() {
+        if run.records > 0 { sources[run.source, default: 0] += run.records }
+        run.records = 0
+    }
+
+    private func endSessionRun() {
+        if let key = run.key { sessions[key, default: SequenceRanges()].insert(run.sequences) }
+        run.key = nil
     }
 
     /// Names the batch. From here on its frames do not change until it is emptied.
-    func close(_ identity: BatchIdentity) { self.identity = identity }
+    ///
+    /// - Returns: its account.
+    func close(_ identity: BatchIdentity) -> BatchSummary {
+        endSourceRun()
+        endSessionRun()
+        self.identity = identity
+        return BatchSummary(
+            identity: identity, recordCount: recordCount, frameCount: frameCount, byteCount: byteCount,
+            openedMicroseconds: openedMicroseconds,
+            sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }.sorted { $0.key < $1.key })
+    }
 
     func removeAll() {
+        identity = nil
         recordCount = 0
+        possibleRecords = 0
         frameCount = 0
         byteCount = 0
+        sources.removeAll(keepingCapacity: true)
+        sessions.removeAll(keepingCapacity: true)
+        run = Run()
     }
 
     /// The frames, one behind the other.

@@ -27,6 +27,12 @@ public struct CollectorSettings: Sendable {
     public let tcp: [String]
     public let http: String?
     public let database: DatabaseTarget
+    /// Nil is the default place; empty is none.
+    public let spillDirectory: String?
+    public let spillQuotaBytes: Int
+    public let spillFreePercent: Int
+    public let replaySharePercent: Int
+    public let isJournal: Bool
     public let lanes: Int
     public let flushMilliseconds: Int
     public let batch: BatchLimits
@@ -53,11 +59,16 @@ public struct CollectorSettings: Sendable {
         tcp = try reader.addresses(.tcp)
         http = try reader.addresses(.http).first
         database = try reader.database()
+        spillDirectory = try reader.spillDirectory()
+        spillQuotaBytes = try reader.integer(.spillQuota, in: 1 << 20...1 << 50)
+        spillFreePercent = try reader.integer(.spillFreePercent, in: 0...99)
+        replaySharePercent = try reader.integer(.replayShare, in: 0...100)
+        isJournal = try reader.bool(.journal)
         lanes = try reader.integer(.lanes, in: 1...64)
         flushMilliseconds = try reader.integer(.flushInterval, in: 1...60_000)
         var limits = BatchLimits()
         limits.recordsMax = try reader.integer(.batchRecords, in: 1...1_000_000)
-        limits.bytesMax = try reader.integer(.batchBytes, in: 1 << 16...256 << 20)
+        limits.bytesMax = try reader.integer(.batchBytes, in: 1 << 16...64 << 20)
         batch = limits
         ringBytes = try reader.integer(.ringBytes, in: 8 << 20...1 << 30)
         guard ringBytes & (ringBytes - 1) == 0 else { throw reader.refuse(.ringBytes, "it must be a power of two") }
@@ -124,6 +135,18 @@ private struct SettingReader {
         if values == ["none"] { return [] }
         guard !values.contains("none") else { throw refuse(setting, "'none' stands alone") }
         return values
+    }
+
+    /// Nil without a setting, empty for none.
+    mutating func spillDirectory() throws(ConfigurationError) -> String? {
+        guard let found = resolver.resolve(.spillDirectory), !found.value.isEmpty else {
+            report.append(ResolvedSetting(setting: .spillDirectory, values: [], origin: "default"))
+            return nil
+        }
+        report.append(found)
+        if found.value == "none" { return "" }
+        guard found.value.hasPrefix("/") else { throw refuse(.spillDirectory, "it must be an absolute path, or none") }
+        return found.value
     }
 
     /// A flag, the variable or the file; then the variables of the database; then the embedded server.

@@ -6,6 +6,11 @@ public enum Setting: String, CaseIterable, Sendable {
     case tcp
     case http
     case database
+    case spillDirectory = "spill-directory"
+    case spillQuota = "spill-quota"
+    case spillFreePercent = "spill-free-percent"
+    case replayShare = "replay-share"
+    case journal
     case lanes
     case flushInterval = "flush-interval"
     case batchRecords = "batch-records"
@@ -42,7 +47,11 @@ public enum Setting: String, CaseIterable, Sendable {
         switch self {
         case .udp, .tcp: "127.0.0.1:8127"
         case .http: "127.0.0.1:8128"
-        case .database: nil
+        case .database, .spillDirectory: nil
+        case .spillQuota: "10737418240"
+        case .spillFreePercent: "5"
+        case .replayShare: "50"
+        case .journal: "false"
         case .lanes: "2"
         case .flushInterval: "250"
         case .batchRecords: "50000"
@@ -71,6 +80,12 @@ public enum Setting: String, CaseIterable, Sendable {
         case .tcp: "Where to take connections: ADDR:PORT, port 0 for a free one, 'none' for none. Repeatable."
         case .http: "Where to answer /healthz, /readyz, /stats and /metrics, or 'none'."
         case .database: "Where rows go: a URL, embedded[:DIR], or discard (decode and drop, for measuring)."
+        case .spillDirectory:
+            "Where batches are kept that the database cannot take: an absolute path, or 'none'. By default beside the embedded database."
+        case .spillQuota: "Bytes that the spill may have on disk."
+        case .spillFreePercent: "How much of the spill's disk stays free, in percent."
+        case .replayShare: "The spill's share of the lanes while live records come too, in percent."
+        case .journal: "Send every batch through the spill: what was taken survives a crash, over UDP too."
         case .lanes: "Connections that store batches side by side."
         case .flushInterval: "How long a record waits at most for its batch to fill, in milliseconds."
         case .batchRecords: "Records of a batch."

@@ -1,13 +1,14 @@
-// Takes frames off the ring into batches, and hands full batches to the lanes. It is the ring's only consumer.
+// Takes frames off the ring into batches, and closes them. It is the ring's only consumer.
 //
-// When every batch is in use it stops taking: the ring fills, TCP connections wait and UDP counts what it drops.
+// It waits for no database: a closed batch goes to a lane or to the spill. Only when every batch in memory is in use, which
+// takes a database that is away and a disk that is full, it stops taking: the ring fills, TCP connections wait and UDP
+// counts what it drops.
 
 import Delivery
 import FrameCodec
 import FrameRing
 import LinuxSystem
 import Synchronization
-import TimescaleStore
 
 /// The thread between the ring and the lanes.
 final class Drainer: Sendable {
@@ -15,21 +16,17 @@ final class Drainer: Sendable {
     private static let lookMilliseconds = 50
 
     private let ring: FrameRing
-    private let pool: BatchPool
+    private let hub: DeliveryHub
     private let wake: WakeEvent
     private let flushNanoseconds: UInt64
-    private let epoch: Int64
     private let isStopping = Atomic(false)
 
-    /// - Parameters:
-    ///   - wake: what the ring was told to signal.
-    ///   - epoch: random for this start; not negative.
-    init(ring: FrameRing, wake: WakeEvent, pool: BatchPool, flushMilliseconds: Int, epoch: Int64) {
+    /// - Parameter wake: what the ring was told to signal.
+    init(ring: FrameRing, wake: WakeEvent, hub: DeliveryHub, flushMilliseconds: Int) {
         self.ring = ring
         self.wake = wake
-        self.pool = pool
+        self.hub = hub
         flushNanoseconds = UInt64(flushMilliseconds) * 1_000_000
-        self.epoch = epoch
     }
 
     /// Ends `run` once the ring is empty. Call it when nothing is put into the ring any more.
@@ -39,47 +36,65 @@ final class Drainer: Sendable {
         wake.signal()
     }
 
-    /// Runs until `stop` and an empty ring; then closes the queue of full batches.
+    /// Runs until `stop` and an empty ring.
     func run() {
         var consumer = ring.takeConsumer()
-        var batch: FrameBatch?
+        var open: (slot: BatchSlot, batch: FrameBatch)?
         var sequence: Int64 = 0
         while true {
             // Read before the ring is looked at: an empty ring after it is the end.
             let stopping = isStopping.load(ordering: .acquiring)
-            guard let open = batch ?? pool.empty.pop(timeoutMilliseconds: Self.lookMilliseconds) else { continue }
-            batch = open
-            let taken = take(&consumer, into: open)
+            guard let (slot, batch) = open ?? hub.openBatch(timeoutMilliseconds: Self.lookMilliseconds) else {
+                if hub.isAbandoned { return drop(&consumer) }
+                continue
+            }
+            open = (slot, batch)
+            let taken = take(&consumer, into: batch)
             let now = monotonicNanoseconds()
-            let isDue = !open.isEmpty && (now &- open.openedAt >= flushNanoseconds || stopping && taken == 0)
-            if open.isFull || isDue {
+            let isDue = !batch.isEmpty && (now &- batch.openedAt >= flushNanoseconds || stopping && taken == 0)
+            if batch.isFull || isDue {
                 sequence += 1
-                open.close(BatchIdentity(epoch: epoch, sequence: sequence))
-                let fits = pool.full.push(open, timeoutMilliseconds: 0)
-                precondition(fits, "there are only as many batches as the queue has room for")
-                batch = nil
+                hub.close(slot, sequence: sequence)
+                open = nil
             } else if taken == 0 {
-                if stopping { break }
-                wait(&consumer, until: open.isEmpty ? nil : open.openedAt &+ flushNanoseconds, now: now)
+                if stopping {
+                    hub.giveBack(slot)
+                    return
+                }
+                wait(&consumer, until: batch.isEmpty ? nil : batch.openedAt &+ flushNanoseconds, now: now)
             }
         }
-        pool.full.close()
     }
 
     /// Moves frames from the ring until the batch is full or the ring is empty.
     private func take(_ consumer: inout FrameRing.Consumer, into batch: FrameBatch) -> Int {
         guard !batch.isFull else { return 0 }
         let now = monotonicNanoseconds()
-        return consumer.consume(maximumRecords: FrameLimits.recordsPerFrameMax) { (frame, _) -> Bool in
+        let wall = wallClockMicroseconds()
+        return consumer.consume(maximumRecords: FrameLimits.recordsPerFrameMax) { (frame, tag) -> Bool in
             guard !batch.isFull else { return false }
-            let header: FrameHeader
-            do throws(FrameError) {
-                header = try FrameHeader.read(frame)
-            } catch {
-                preconditionFailure("only admitted frames are put into the ring: \(error)")
-            }
-            batch.append(frame, recordCount: header.recordCount, now: now)
+            batch.append(
+                frame, Self.header(frame), isAcknowledged: tag != 0, now: now, wallMicroseconds: wall)
             return true
+        }
+    }
+
+    /// The stop has run out of time and nothing takes a batch: what the ring holds is lost, and counted.
+    private func drop(_ consumer: inout FrameRing.Consumer) {
+        while consumer.consume(
+            maximumRecords: FrameLimits.recordsPerFrameMax,
+            { (frame, _) -> Bool in
+                hub.lost(Self.header(frame))
+                return true
+            }) > 0
+        {}
+    }
+
+    private static func header(_ frame: RawSpan) -> FrameHeader {
+        do throws(FrameError) {
+            return try FrameHeader.read(frame)
+        } catch {
+            preconditionFailure("only admitted frames are put into the ring: \(error)")
         }
     }
 

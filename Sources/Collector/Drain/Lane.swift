@@ -1,12 +1,12 @@
-// A worker with a connection of its own: takes full batches, decodes them once, and tries until each is stored.
-//
-// A batch leaves a lane in one of two ways only: it is stored (committed, or found in the ledger), or the collector's stop
-// has waited for its deadline, and then its batch is named in the log and its records stay open in
-// the books.
+// A worker with a connection of its own: takes closed batches, live ones and those of the spill, and stores each in one
+// attempt. What fails goes back to the plan, which knows where it goes next; a lane never waits with a batch in its hands.
 
-import Listeners
+import Delivery
+import FrameCodec
 import LinuxSystem
+import Listeners
 import Logging
+import SpillLog
 import TimescaleStore
 
 /// One lane. `run` is the body of its thread.
@@ -17,7 +17,9 @@ final class Lane: Sendable {
 
     private let number: Int
     private let target: LaneTarget
-    private let pool: BatchPool
+    private let hub: DeliveryHub
+    private let desk: SessionDesk
+    private let spill: SpillDirectory?
     private let ledger: ConservationLedger
     private let health: LaneHealth
     /// Signalled when the stop's deadline has passed: attempts end.
@@ -25,111 +27,139 @@ final class Lane: Sendable {
     private let log: Logger
 
     init(
-        number: Int, target: LaneTarget, pool: BatchPool, ledger: ConservationLedger, health: LaneHealth,
-        giveUp: WakeEvent, log: Logger
+        number: Int, target: LaneTarget, hub: DeliveryHub, desk: SessionDesk, spill: SpillDirectory?,
+        ledger: ConservationLedger, health: LaneHealth, giveUp: WakeEvent, log: Logger
     ) {
         self.number = number
         self.target = target
-        self.pool = pool
+        self.hub = hub
+        self.desk = desk
+        self.spill = spill
         self.ledger = ledger
         self.health = health
         self.giveUp = giveUp
         self.log = log
     }
 
-    /// Works until the queue of full batches is closed and empty.
-    func run() {
+    /// What a lane keeps from batch to batch.
+    private struct Bench {
+        var session: LaneSession
         let decoded = DecodedBatch()
-        var session = LaneSession(lane: number, target: target, giveUp: giveUp, log: log)
-        // Connected before the first batch, so that readiness says the truth on an idle collector.
+        let reader: ReplayReader?
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()
         var nextProbe: UInt64 = 0
-        while true {
-            if let batch = pool.full.pop(timeoutMilliseconds: Self.lookMilliseconds) {
-                batch.withFrames { decoded.decode($0) }
-                countRefused(decoded)
-                store(batch, decoded, &session)
-                pool.release(batch)
-            } else if pool.full.isDrained {
-                return
-            } else if !session.isConnected, monotonicNanoseconds() >= nextProbe {
-                // A connection that is wanted when the next batch comes.
-                do throws(DatabaseError) {
-                    try session.connect()
-                    health.connected(lane: number)
-                    backoff.reset()
-                } catch {
-                    health.failed(lane: number, "\(error)")
-                    nextProbe = monotonicNanoseconds() + UInt64(backoff.next(using: &generator)) * 1_000_000
-                }
-            }
-        }
-    }
-
-    /// Tries until the batch is stored or the stop gives up.
-    private func store(_ batch: FrameBatch, _ decoded: DecodedBatch, _ session: inout LaneSession) {
-        var backoff = Backoff()
-        var generator = SystemRandomNumberGenerator()
         var nextLog: UInt64 = 0
-        var lastOutcomeUnknown = false
-        while true {
-            do throws(DatabaseError) {
-                let stored = try batch.withFrames { (frames) throws(DatabaseError) in
-                    try session.store(batch.identity, frames: frames, decoded: decoded)
-                }
-                guard let stored else { return }
-                if health.connected(lane: number), nextLog > 0 { log.notice("the database is back") }
-                count(decoded, stored)
-                return
-            } catch {
-                health.failed(lane: number, "\(error)")
-                // An attempt that did not get as far settles nothing about the one before it.
-                lastOutcomeUnknown = lastOutcomeUnknown || error.isCommitOutcomeUnknown
-                let now = monotonicNanoseconds()
-                if now >= nextLog {
-                    nextLog = now + Self.logEveryNanoseconds
-                    log.warning(
-                        "batch not stored yet, it is kept and tried again",
-                        metadata: [
-                            "batch": "\(batch.identity)", "records": "\(batch.recordCount)", "error": "\(error)",
-                        ])
-                }
-            }
-            let wait = backoff.next(using: &generator)
-            if giveUp.wait(timeoutMilliseconds: Int32(wait)) {
-                log.error(
-                    lastOutcomeUnknown
-                        ? "not known whether the batch is stored: the stop's deadline came first; spillway.batches tells"
-                        : "the database did not come back before the stop's deadline: records lost",
-                    metadata: ["batch": "\(batch.identity)", "records": "\(batch.recordCount)"])
-                return
-            }
+    }
+
+    /// Works until the hub is over.
+    func run() {
+        var bench = Bench(
+            session: LaneSession(name: "lane \(number)", target: target, giveUp: giveUp, log: log),
+            reader: spill.map { ReplayReader($0.fileSystem) })
+        while !hub.isOver {
+            if !bench.session.isConnected, monotonicNanoseconds() >= bench.nextProbe { connect(&bench) }
+            guard let work = hub.work(forLane: number, timeoutMilliseconds: waitMilliseconds(bench)) else { continue }
+            process(work, &bench)
         }
     }
 
-    private func countRefused(_ decoded: DecodedBatch) {
-        for frame in decoded.refused {
-            ledger.refusedOnDecoding(frame.error.reason, source: frame.source, records: frame.recordCount)
+    /// An idle lane without a connection looks when the next probe is due.
+    private func waitMilliseconds(_ bench: borrowing Bench) -> Int {
+        guard !bench.session.isConnected else { return Self.lookMilliseconds }
+        let now = monotonicNanoseconds()
+        let due = bench.nextProbe > now ? Int((bench.nextProbe - now) / 1_000_000) + 1 : 0
+        return min(due, Self.lookMilliseconds)
+    }
+
+    private func connect(_ bench: inout Bench) {
+        do throws(DatabaseError) {
+            try bench.session.connect()
+            bench.backoff.reset()
+            hub.laneConnected(number)
+            if health.connected(lane: number), bench.nextLog > 0 {
+                bench.nextLog = 0
+                log.notice("the database is back", metadata: ["lane": "\(number)"])
+            }
+        } catch {
+            hub.laneLost(number)
+            health.failed(lane: number, "\(error)")
+            bench.nextProbe =
+                monotonicNanoseconds() + UInt64(bench.backoff.next(using: &bench.generator)) * 1_000_000
         }
-        if let first = decoded.refused.first {
+    }
+
+    // MARK: A batch
+
+    private func process(_ work: LaneWork, _ bench: inout Bench) {
+        switch work {
+        case .live(let slot, let summary):
+            hub.batch(slot).withFrames { store(work, summary, $0, &bench) }
+        case .replay(let batch):
+            guard let reader = bench.reader else { preconditionFailure("there is a spill where there is replay") }
+            do throws(SpillError) {
+                try reader.read(batch)
+            } catch {
+                let isDamaged = if case .damaged = error { true } else { false }
+                let isLost = hub.unreadable(lane: number, isDamaged: isDamaged)
+                log.error(
+                    isLost
+                        ? "a batch of the spill is damaged and lost; its segment goes to the quarantine"
+                        : "a batch of the spill cannot be read, which is tried again",
+                    metadata: [
+                        "batch": "\(batch.summary.identity)", "records": "\(batch.summary.recordCount)",
+                        "error": "\(error)",
+                    ])
+                return
+            }
+            reader.withFrames { store(work, batch.summary, $0, &bench) }
+        }
+    }
+
+    /// One attempt.
+    private func store(
+        _ work: LaneWork, _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, _ bench: inout Bench
+    ) {
+        let isReplay = if case .replay = work { true } else { false }
+        do throws(DatabaseError) {
+            let unasked = desk.unasked(summary.sessions)
+            if !unasked.isEmpty { desk.asked(try bench.session.storedFrames(of: unasked)) }
+            bench.decoded.decode(frames, storedBefore: desk.storedBefore(summary.sessions))
+            let stored = try bench.session.store(summary, frames: frames, decoded: bench.decoded, isReplay: isReplay)
+            tell(bench.decoded, stored, isReplay: isReplay)
+            hub.stored(lane: number, work, bench.decoded, stored)
+        } catch {
+            let isLaneLost = !bench.session.isConnected
+            if isLaneLost {
+                health.failed(lane: number, "\(error)")
+                bench.nextProbe =
+                    monotonicNanoseconds() + UInt64(bench.backoff.next(using: &bench.generator)) * 1_000_000
+            } else {
+                health.attemptFailed(lane: number)
+            }
+            hub.failed(lane: number, isLaneLost: isLaneLost)
+            let now = monotonicNanoseconds()
+            guard now >= bench.nextLog else { return }
+            bench.nextLog = now + Self.logEveryNanoseconds
             log.warning(
-                "frames refused: their payload is malformed",
+                "batch not stored yet, it is kept and tried again",
                 metadata: [
-                    "frames": "\(decoded.refused.count)", "source": "\(hexadecimal(first.source))",
-                    "first": "\(first.error)",
+                    "batch": "\(summary.identity)", "records": "\(summary.recordCount)", "error": "\(error)",
                 ])
         }
-        for (source, records) in decoded.sources where records.unknownKind > 0 {
-            ledger.unknownKind(source: source, records: records.unknownKind)
-        }
     }
 
-    private func count(_ decoded: DecodedBatch, _ stored: StoredBatch) {
-        for (source, records) in decoded.sources {
-            let dead = stored.deadLetters[source] ?? 0
-            if records.rows > dead { ledger.committed(source: source, records: records.rows - dead) }
-            if dead > 0 { ledger.deadLettered(source: source, records: dead) }
+    private func tell(_ decoded: DecodedBatch, _ stored: StoredBatch, isReplay: Bool) {
+        health.committed(settledByLedger: stored.wasStoredBefore)
+        if let first = decoded.refused.first {
+            log.warning(
+                isReplay
+                    ? "frames are malformed inside; they are in spillway.dead_letters"
+                    : "frames refused: their payload is malformed",
+                metadata: [
+                    "frames": "\(decoded.refused.count)", "source": "\(hexadecimal(first.identity.source))",
+                    "first": "\(first.error)",
+                ])
         }
         let dead = stored.deadLetters.values.reduce(0, +)
         if dead > 0 {
@@ -137,7 +167,6 @@ final class Lane: Sendable {
                 "the database refused records; they are in spillway.dead_letters with their reasons",
                 metadata: ["records": "\(dead)"])
         }
-        health.committed(settledByLedger: stored.wasStoredBefore)
     }
 }
 

@@ -37,6 +37,9 @@ final class LaneHealth: Sendable {
         }
     }
 
+    /// The attempt failed although the database answers.
+    func attemptFailed(lane: Int) { state.withLock { $0.attemptsFailed += 1 } }
+
     func committed(settledByLedger: Bool) {
         state.withLock {
             $0.batchesCommitted += 1

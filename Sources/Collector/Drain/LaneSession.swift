@@ -1,27 +1,28 @@
 // What a lane stores through: a connection that is made when it is needed and again when it was lost.
 
 import Delivery
+import FrameCodec
 import LinuxSystem
 import Logging
 import TimescaleStore
 
 /// Where a lane's batches go.
 enum LaneTarget: Sendable {
-    case database(StoreGate)
+    case database(StoreGate, CommitFence)
     /// Decoding is all that is done.
     case discard
 }
 
 /// A lane's connection. Used by the lane's thread.
 struct LaneSession {
-    private let lane: Int
+    private let name: String
     private let target: LaneTarget
     private let giveUp: WakeEvent
     private let log: Logger
     private var connection: DatabaseConnection?
 
-    init(lane: Int, target: LaneTarget, giveUp: WakeEvent, log: Logger) {
-        self.lane = lane
+    init(name: String, target: LaneTarget, giveUp: WakeEvent, log: Logger) {
+        self.name = name
         self.target = target
         self.giveUp = giveUp
         self.log = log
@@ -36,28 +37,39 @@ struct LaneSession {
 
     /// Makes a connection if there is none.
     mutating func connect() throws(DatabaseError) {
-        guard case .database(let gate) = target, !isConnected else { return }
+        guard case .database(let gate, _) = target, !isConnected else { return }
         connection = nil
         let location = try gate.location()
-        let options = ConnectionOptions(applicationName: "spillway lane \(lane)")
+        let options = ConnectionOptions(applicationName: "spillway \(name)")
         let log = log
         connection = try DatabaseConnection(location, options: options, stop: giveUp) { report in
             log.warning("the database warns", metadata: ["message": "\(report.message)"])
         }
     }
 
+    /// What earlier runs have stored of these sessions.
+    mutating func storedFrames(of keys: [SessionKey]) throws(DatabaseError) -> [SessionKey: SequenceRanges] {
+        guard case .database = target else { return [:] }
+        try connect()
+        guard let connection else { preconditionFailure("connect() throws or connects") }
+        return try SessionLedger(connection).storedFrames(of: keys)
+    }
+
     /// One attempt to store a batch.
     ///
-    /// - Returns: nil when there was nothing to store.
+    /// - Parameter isReplay: it came from the spill, and may be stored already.
     mutating func store(
-        _ identity: BatchIdentity, frames: UnsafeRawBufferPointer, decoded: DecodedBatch
-    ) throws(DatabaseError) -> StoredBatch? {
-        guard decoded.recordCount > 0 else { return nil }
-        guard case .database(let gate) = target else { return StoredBatch() }
+        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, isReplay: Bool
+    ) throws(DatabaseError) -> StoredBatch {
+        // Of a batch that is nothing but malformed there is nothing to store; one of the spill may be in the ledger.
+        guard decoded.recordCount > 0 || isReplay, case .database(let gate, let fence) = target else {
+            return StoredBatch()
+        }
         try connect()
         guard let connection else { preconditionFailure("connect() throws or connects") }
         do throws(DatabaseError) {
-            return try BatchWriter(connection).store(identity, frames: frames, decoded: decoded)
+            return try BatchWriter(connection, fence: fence).store(
+                summary, frames: frames, decoded: decoded, keepsMalformed: isReplay)
         } catch {
             // Dropped and made again by somebody while we run.
             if error.sqlstate == .undefinedTable || error.sqlstate == SQLState("3F000") { gate.close(error) }

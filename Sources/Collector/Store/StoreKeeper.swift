@@ -12,20 +12,27 @@ final class StoreKeeper: Sendable {
     private static let lookMilliseconds: Int32 = 1_000
     /// Partitions are made days ahead: an hour is soon enough.
     private static let aheadNanoseconds: UInt64 = 3_600 * 1_000_000_000
+    private static let compactNanoseconds: UInt64 = 30 * 1_000_000_000
     private static let warnNanoseconds: UInt64 = 60 * 1_000_000_000
     private static let retryNanoseconds: UInt64 = 1_000_000_000
     /// An idle lane does not notice that the server is gone: the keeper asks it, so that /readyz tells the truth.
     private static let askNanoseconds: UInt64 = 5 * 1_000_000_000
 
     private let gate: StoreGate
+    private let fence: CommitFence
     private let embedded: EmbeddedServer?
     private let daysAhead: Int
     private let stopping: WakeEvent
     private let isStopping = Atomic(false)
+    /// Whether transactions of an earlier run were waited for.
+    private let isFenced = Atomic(false)
     private let log: Logger
 
-    init(gate: StoreGate, embedded: EmbeddedServer?, daysAhead: Int, log: Logger) throws(SystemCallError) {
+    init(
+        gate: StoreGate, fence: CommitFence, embedded: EmbeddedServer?, daysAhead: Int, log: Logger
+    ) throws(SystemCallError) {
         self.gate = gate
+        self.fence = fence
         self.embedded = embedded
         self.daysAhead = daysAhead
         self.log = log
@@ -41,7 +48,13 @@ final class StoreKeeper: Sendable {
     ///
     /// - Throws: why it could not be made.
     func applySchema() throws(DatabaseError) {
-        let report = try SchemaManager(connect()).apply(daysAhead: daysAhead)
+        let connection = try connect()
+        let report = try SchemaManager(connection).apply(daysAhead: daysAhead)
+        // Relaxed: the keeper's thread begins behind the first call, and is the only caller then.
+        if !isFenced.load(ordering: .relaxed) {
+            try fence.waitForEarlierRuns(connection)
+            isFenced.store(true, ordering: .relaxed)
+        }
         gate.open(report.server)
         log.info("the schema is in place", metadata: ["database": "\(report.server)"])
     }
@@ -53,6 +66,7 @@ final class StoreKeeper: Sendable {
         var ask: UInt64 = 0
         var ahead: UInt64 = 0
         var warn: UInt64 = 0
+        var compact: UInt64 = 0
     }
 
     /// Runs until `stop`.
@@ -99,6 +113,14 @@ final class StoreKeeper: Sendable {
             } catch {
                 rounds.ahead = now + Self.warnNanoseconds
                 log.warning("partitions or chunks could not be made ahead: \(error)")
+            }
+        }
+        if now >= rounds.compact, connection.isUsable {
+            rounds.compact = now + Self.compactNanoseconds
+            do throws(DatabaseError) {
+                while try SessionLedger(connection).compact() > 0 {}
+            } catch {
+                log.warning("the ranges of sessions could not be joined: \(error)")
             }
         }
         if now >= rounds.warn, connection.isUsable {

@@ -2,7 +2,8 @@
 //
 // Limits: `sourcesMax` sources with `sessionsPerSourceMax` windows each; about 750 bytes a source and 170 a window.
 // Invariant, at rest: records_received = records_committed + records_dead_lettered + records in the spill
-// + ring_full_drops + quota_drops + records_refused + records_unknown_kind; in total, and for each source.
+// + ring_full_drops + quota_drops + records_refused + records_unknown_kind + records_resent + records_damaged; in total, and
+// for each source.
 
 import FrameCodec
 import LinuxSystem
@@ -28,6 +29,7 @@ public final class ConservationLedger: Sendable {
     private let sources: SourceTable
     private let spillBytes = Atomic<UInt64>(0)
     private let spillRecords = Atomic<UInt64>(0)
+    private let isSpillFull = Atomic<Bool>(false)
 
     public init(limits: Limits = Limits()) {
         precondition(limits.sourcesMax >= 0 && limits.sessionsPerSourceMax > 0, "a source has one session at least")
@@ -39,7 +41,9 @@ public final class ConservationLedger: Sendable {
 
     /// Counts frames that passed admission, gives each its verdict, and remembers who sent them.
     /// O(frames), with one lock for each run of frames from one source.
-    func receive(_ arrivals: inout [FrameArrival], nowMicroseconds: Int64) {
+    ///
+    /// - Parameter areJudged: the verdicts are there already, made by who knows more than the windows do.
+    func receive(_ arrivals: inout [FrameArrival], areJudged: Bool = false, nowMicroseconds: Int64) {
         var batch = LedgerCounts()
         var first = 0
         while first < arrivals.count {
@@ -51,9 +55,10 @@ public final class ConservationLedger: Sendable {
                 source, peer: arrivals[first].peer, nowMicroseconds: nowMicroseconds
             ) { entry in
                 for index in run {
-                    arrivals[index].verdict = entry.observe(
+                    let verdict = entry.observe(
                         session: arrivals[index].identity.session, sequence: arrivals[index].identity.sequence,
                         sessionsMax: limits.sessionsPerSourceMax)
+                    if !areJudged { arrivals[index].verdict = verdict }
                     entry.counts.add(arrivals[index])
                     if arrivals[index].beginsDatagram { entry.counts.add(1, to: .datagramsReceived) }
                 }
@@ -67,8 +72,13 @@ public final class ConservationLedger: Sendable {
         totals.add(batch)
     }
 
-    /// Counts received frames of one source that the ring had no room for.
+    /// Counts received frames of one source that the ring had no room for: because it is too small for the moment, or
+    /// because the spill is full and nothing goes on.
     func ringFull(source: UInt64, frames: Int, records: Int) {
+        // Relaxed: a drop in the moment of the change may have either cause.
+        guard !isSpillFull.load(ordering: .relaxed) else {
+            return quotaDropped(source: source, frames: frames, records: records)
+        }
         count(source: source, (frames, .ringFullDropFrames), (records, .ringFullDrops))
     }
 
@@ -130,6 +140,29 @@ public final class ConservationLedger: Sendable {
         spillBytes.store(bytes, ordering: .relaxed)
         spillRecords.store(records, ordering: .relaxed)
     }
+
+    /// Whether neither the database nor the spill takes anything: what the ring has no room for then is lost for that.
+    public func spillIsFull(_ isFull: Bool) { isSpillFull.store(isFull, ordering: .relaxed) }
+
+    /// Records that an earlier run left in the spill, as a whole. Their sources are known when they are read.
+    public func recovered(records: UInt64) {
+        totals.add(Int(records), to: .recordsReceived)
+        totals.add(Int(records), to: .recordsRecovered)
+    }
+
+    /// The same records by source: the totals have them already.
+    public func recovered(source: UInt64, records: Int) {
+        _ = sources.withSource(source, peer: .nobody, nowMicroseconds: 0) { entry in
+            entry.counts.add(records, to: .recordsReceived)
+            entry.counts.add(records, to: .recordsRecovered)
+        }
+    }
+
+    /// Records of frames that an earlier run had stored already.
+    public func resent(source: UInt64, records: Int) { count(source: source, (records, .recordsResent)) }
+
+    /// Records of a spilled batch that is damaged. Nobody knows any more whose they were.
+    public func damaged(records: Int) { totals.add(records, to: .recordsDamaged) }
 
     private func count(source: UInt64, _ amounts: (amount: Int, counter: LedgerCounter)...) {
         for (amount, counter) in amounts { totals.add(amount, to: counter) }

@@ -13,7 +13,9 @@ struct FrameArrival {
     let buffer: Int32
     /// Whether it is the first frame of a datagram.
     let beginsDatagram: Bool
-    /// Set by `ConservationLedger.receive`.
+    /// Set by `SessionDesk.judge`: it is told so and goes no further.
+    var isRefused = false
+    /// Set by `ConservationLedger.receive`, over TCP by `SessionDesk.judge`.
     var verdict = SequenceVerdict.uncounted
     let peer: PeerAddress
 

@@ -7,6 +7,7 @@ public enum LedgerCounter: Int, CaseIterable, Sendable {
     case datagramsReceived
     /// Frames that passed admission and were not recognised as resent.
     case framesReceived
+    /// Records of those frames, and those that an earlier run had left in the spill.
     case recordsReceived
     /// Header and payload of those frames.
     case bytesReceived
@@ -32,6 +33,12 @@ public enum LedgerCounter: Int, CaseIterable, Sendable {
     /// Records that the spill had no room for.
     case quotaDrops
     case quotaDropFrames
+    /// Those of the received records that an earlier run had left in the spill.
+    case recordsRecovered
+    /// Records of frames that were recognised as resent only when they were to be stored.
+    case recordsResent
+    /// Records of spilled batches that were damaged on disk.
+    case recordsDamaged
     case heartbeatsReceived
     /// Frames of sources beyond `ConservationLedger.Limits.sourcesMax`: received, but counted in total alone.
     case sourcesUntrackedFrames
@@ -44,7 +51,8 @@ public enum LedgerCounter: Int, CaseIterable, Sendable {
         "datagrams_received", "frames_received", "records_received", "bytes_received", "kernel_drops",
         "ring_full_drops", "ring_full_drop_frames", "duplicate_frames", "frames_behind_window", "records_committed",
         "records_spilled", "records_replayed", "records_dead_lettered", "records_refused", "records_unknown_kind",
-        "quota_drops", "quota_drop_frames", "heartbeats_received", "sources_untracked_frames", "connections_accepted",
+        "quota_drops", "quota_drop_frames", "records_recovered", "records_resent", "records_damaged",
+        "heartbeats_received", "sources_untracked_frames", "connections_accepted",
     ]
 }
 

@@ -5,12 +5,12 @@ import FrameCodec
 /// One number for each counter and one for each reason of refusal. 500 bytes without a reference.
 public struct LedgerCounts: Sendable {
     /// The array's lengths are literals because the language asks for them; a test holds them against the enumerations.
-    static let countersMax = 20
-    static let reasonsMax = 44
+    static let countersMax = 23
+    static let reasonsMax = 45
 
-    private var counters = InlineArray<20, UInt64>(repeating: 0)
+    private var counters = InlineArray<23, UInt64>(repeating: 0)
     /// By code; codes begin at 1.
-    private var refusals = InlineArray<44, UInt64>(repeating: 0)
+    private var refusals = InlineArray<45, UInt64>(repeating: 0)
 
     public init() {}
 

@@ -31,6 +31,7 @@ public struct LedgerSnapshot: Sendable {
     public var recordsInFlight: Int64 {
         let settled: [LedgerCounter] = [
             .recordsCommitted, .recordsDeadLettered, .ringFullDrops, .quotaDrops, .recordsRefused, .recordsUnknownKind,
+            .recordsResent, .recordsDamaged,
         ]
         let accounted = settled.reduce(spillRecords) { $0 &+ totals[$1] }
         return Int64(truncatingIfNeeded: totals[.recordsReceived] &- accounted)

@@ -5,6 +5,7 @@
 // when the peer closes is kept, at most the socket's receive buffer.
 // Invariant: a frame is counted as received once and then either goes into the ring or is counted as dropped.
 
+import Delivery
 import FrameCodec
 import FrameRing
 import LinuxSystem
@@ -17,6 +18,7 @@ struct ConnectionContext: Sendable {
     let ledger: ConservationLedger
     let log: RefusalLog
     let heartbeat: HeartbeatHook
+    let desk: SessionDesk
     let table: ConnectionTable
 }
 
@@ -33,10 +35,16 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// A connection that is asked to stop is done when nothing came for so long.
     private static let quietNanoseconds: UInt64 = 50_000_000
     private static let quietCheck = TimeAmount.milliseconds(10)
+    /// How long a welcome waits for what the database knows of the session.
+    private static let welcomeNanoseconds: UInt64 = 1_000_000_000
+    /// Sessions of one connection that are welcomed and told of their frames; those of others are taken as well.
+    private static let sessionsMax = 1_024
 
     private enum Phase {
         /// Frames are taken.
         case open
+        /// The collector stops: nothing more is taken, and what was is still acknowledged.
+        case draining
         /// The last reply is out; what still comes is thrown away, so that the peer can read that reply.
         case closing(untilNanoseconds: UInt64)
     }
@@ -72,6 +80,9 @@ final class ConnectionHandler: ChannelInboundHandler {
         framesAccepted: 0, recordsAccepted: 0, framesRefused: 0, framesDuplicate: 0)
     /// Source and session of the last sound frame: what replies carry that answer no sound frame.
     private var lastIdentity = FrameIdentity()
+    /// Sessions that began on this connection, and those of them that wait for their welcome, until when.
+    private var sessions: Set<SessionKey> = []
+    private var unwelcomed: [SessionKey: UInt64] = [:]
 
     init(_ shared: ConnectionContext, eventLoop: any EventLoop) {
         self.shared = shared
@@ -92,9 +103,13 @@ final class ConnectionHandler: ChannelInboundHandler {
     private func begin(_ context: ChannelHandlerContext) {
         guard number == 0, case .open = phase else { return }
         peer = PeerAddress(context.remoteAddress) ?? peer
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let number = shared.desk.openConnection(bound)
         do throws(ConnectionCapReached) {
-            number = try shared.table.admit(NIOLoopBound(self, eventLoop: eventLoop), from: peer.ip)
+            try shared.table.admit(number, bound, from: peer.ip)
+            self.number = number
         } catch {
+            shared.desk.closeConnection(number)
             phase = .closing(untilNanoseconds: 0)
             refuse(error.reason)
             return context.close(promise: nil)
@@ -114,8 +129,15 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if !isHeld, !hasInputEnded { context.read() }
+        if !isHeld, !hasInputEnded, !isDraining { context.read() }
     }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        tell()
+        context.fireChannelWritabilityChanged()
+    }
+
+    private var isDraining: Bool { if case .draining = phase { true } else { false } }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .inputClosed? = event as? ChannelEvent { endInput() }
@@ -136,9 +158,11 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard !hasInputEnded else { return }
         hasInputEnded = true
         guard number != 0 else { return }
-        if case .closing = phase {
+        if case .open = phase {} else {
             context?.close(promise: nil)
-        } else if !isHeld, !isBusy {
+            return
+        }
+        if !isHeld, !isBusy {
             finishInput()
         }
     }
@@ -151,6 +175,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             switch cut {
             case .frame(let header):
                 lastIdentity = FrameIdentity(source: header.identity.source, session: header.identity.session)
+                if header.type == .heartbeat || header.identity.sequence > 0 { begin(SessionKey(header.identity)) }
                 if header.type == .heartbeat {
                     shared.ledger.heartbeat(
                         source: header.identity.source, peer: peer, nowMicroseconds: wallClockMicroseconds())
@@ -172,11 +197,26 @@ final class ConnectionHandler: ChannelInboundHandler {
         for (error, identity) in refusals { refuse(error, identity, source: identity.source) }
         refusals.removeAll(keepingCapacity: true)
         guard !arrivals.isEmpty else { return }
-        shared.ledger.receive(&arrivals, nowMicroseconds: wallClockMicroseconds())
+        for identity in shared.desk.judge(&arrivals) {
+            refuse(
+                FrameError(.sequenceRefused, at: FrameHeader.sequenceOffset), identity, source: identity.source)
+        }
+        shared.ledger.receive(&arrivals, areJudged: true, nowMicroseconds: wallClockMicroseconds())
         arrivals.removeAll { arrival in
             if !arrival.isAccepted { receipt.framesDuplicate += 1 }
             return !arrival.isAccepted
         }
+    }
+
+    /// A session's first frame on this connection.
+    private func begin(_ key: SessionKey) {
+        guard !sessions.contains(key), sessions.count < Self.sessionsMax else { return }
+        switch shared.desk.open(key, on: number) {
+        case .welcome: unwelcomed[key] = 0
+        case .ask: unwelcomed[key] = monotonicNanoseconds() &+ Self.welcomeNanoseconds
+        case .refused: return
+        }
+        sessions.insert(key)
     }
 
     /// Hands over what a chunk has, or what is held, as far as the ring takes it, and goes on with what waits behind.
@@ -185,6 +225,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         if let chunk { cut(chunk) }
         handOverAll()
         isBusy = false
+        tell()
         guard !isHeld else { return }
         if hasInputEnded { finishInput() }
         retireIfDone()
@@ -250,7 +291,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         lastActivityNanoseconds = monotonicNanoseconds()
         if frameBegunNanoseconds != nil { frameBegunNanoseconds = lastActivityNanoseconds }
         proceed(with: nil)
-        if !isHeld, !hasInputEnded { context?.read() }
+        if !isHeld, !hasInputEnded, !isDraining { context?.read() }
     }
 
     /// The collector stops and the ring has not moved: what is held is lost, and counted.
@@ -261,6 +302,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             for arrival in arrivals {
                 shared.ledger.ringFull(source: arrival.identity.source, frames: 1, records: Int(arrival.recordCount))
             }
+            shared.desk.withdraw(arrivals.map(\.identity))
             shared.log.ringFull(records: arrivals.reduce(0) { $0 + Int($1.recordCount) })
             arrivals.removeAll()
             // What waits behind was received as well: it is cut, so that its frames are counted before they are dropped.
@@ -286,6 +328,40 @@ final class ConnectionHandler: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(reply)).whenComplete { _ in channel.close(promise: nil) }
     }
 
+    // MARK: Welcomes and acknowledgements
+
+    /// Tells the peer what there is to tell: it may be called at any time. A peer that does not read is told later.
+    func tell() {
+        guard !isBusy, number != 0, let context, context.channel.isActive, context.channel.isWritable else { return }
+        if case .closing = phase { return }
+        var reply = context.channel.allocator.buffer(capacity: 0)
+        let now = unwelcomed.isEmpty ? 0 : monotonicNanoseconds()
+        for (key, deadline) in unwelcomed where now >= deadline || shared.desk.isAsked(key) {
+            unwelcomed[key] = nil
+            guard var durable = shared.desk.welcome(key, on: number) else { continue }
+            let first = durable.takeFirst(FrameLimits.rangesMax)
+            let welcome = WelcomeFrame(
+                frameBytesMax: UInt64(FrameLimits.frameBytesMax),
+                recordsPerFrameMax: UInt64(FrameLimits.recordsPerFrameMax), durable: first)
+            reply.writeBytes(welcome.encoded(key.identity))
+            while !durable.isEmpty {
+                let more = AcknowledgementFrame(durable: durable.takeFirst(FrameLimits.rangesMax))
+                reply.writeBytes(more.encoded(key.identity))
+            }
+        }
+        for frames in shared.desk.takeAcknowledgements(for: number) {
+            reply.writeBytes(AcknowledgementFrame(durable: frames.sequences).encoded(frames.key.identity))
+        }
+        guard reply.readableBytes > 0 else { return }
+        context.writeAndFlush(wrapOutboundOut(reply), promise: nil)
+    }
+
+    /// A frame of this connection was found malformed behind the ring. The ledger has it already.
+    func tellRefused(_ error: FrameError, _ identity: FrameIdentity) {
+        receipt.framesRefused += 1
+        reply(with: error, identity)
+    }
+
     // MARK: Refusals and the end
 
     /// Counts, logs and tells the peer. A peer that does not read its replies gets no more of them.
@@ -294,6 +370,10 @@ final class ConnectionHandler: ChannelInboundHandler {
             error.reason, source: source, peer: peer, nowMicroseconds: wallClockMicroseconds())
         shared.log.refused(error, at: error.offset, peer: peer, transport: "tcp")
         receipt.framesRefused += 1
+        reply(with: error, identity)
+    }
+
+    private func reply(with error: FrameError, _ identity: FrameIdentity) {
         guard let context, context.channel.isActive, context.channel.isWritable else { return }
         var reply = context.channel.allocator.buffer(capacity: 0)
         reply.writeBytes(RefusalFrame(error).encoded(identity))
@@ -319,6 +399,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard number != 0, !isHeld, !isBusy, context?.channel.isActive != true else { return }
         tick?.cancel()
         tick = nil
+        shared.desk.closeConnection(number)
         shared.table.remove(number, from: peer.ip)
     }
 
@@ -338,7 +419,8 @@ final class ConnectionHandler: ChannelInboundHandler {
             if now >= until { context?.close(promise: nil) }
             return
         }
-        guard !isHeld else { return }
+        tell()
+        guard !isHeld, !isDraining else { return }
         if let frameBegunNanoseconds {
             guard now &- frameBegunNanoseconds >= shared.configuration.frameDeadline.unsignedNanoseconds else { return }
             refuse(.frameDeadline)
@@ -352,7 +434,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         context?.close(promise: nil)
     }
 
-    /// Takes what is on its way, then closes; `deadlineNanoseconds` bounds both.
+    /// Takes what is on its way, then nothing more; `deadlineNanoseconds` bounds that. `finish` closes.
     func stop(deadlineNanoseconds: UInt64) {
         guard stopDeadlineNanoseconds == nil else { return }
         stopDeadlineNanoseconds = deadlineNanoseconds
@@ -365,11 +447,32 @@ final class ConnectionHandler: ChannelInboundHandler {
         let now = monotonicNanoseconds()
         let isQuiet = now &- lastActivityNanoseconds >= Self.quietNanoseconds
         if !isHeld, isQuiet || now >= deadlineNanoseconds {
-            context?.close(promise: nil)
+            becomeQuiet()
             return
         }
         eventLoop.assumeIsolated().scheduleTask(in: Self.quietCheck) { self.checkQuiet(deadlineNanoseconds) }
     }
+
+    private func becomeQuiet() {
+        if case .open = phase { phase = .draining }
+        // The beginning of a frame is not this collector's: its sender has it still.
+        cutter.removeAll()
+        frameBegunNanoseconds = nil
+        shared.table.becameQuiet(number)
+    }
+
+    /// Says the last that is to be said, and closes.
+    func finish() {
+        guard context?.channel.isActive == true else { return }
+        if case .closing = phase { return }
+        tell()
+        close()
+    }
+}
+
+extension SessionKey {
+    /// Of replies, which have no sequence of their own.
+    fileprivate var identity: FrameIdentity { FrameIdentity(source: source, session: session) }
 }
 
 extension PeerAddress {

@@ -1,4 +1,4 @@
-// The open connections of one TCP listener: their numbers, their caps, and the way to them.
+// The open connections of one TCP listener: their caps, and the way to them.
 //
 // Limits: `connectionsMax` in all, `connectionsPerAddressMax` from one address.
 
@@ -13,9 +13,10 @@ final class ConnectionTable: Sendable {
     }
 
     private struct State {
-        var lastNumber: UInt64 = 0
         var byAddress: [IPAddress: Int] = [:]
         var handlers: [UInt64: NIOLoopBound<ConnectionHandler>] = [:]
+        /// Those that were asked to stop and have handed over all that came.
+        var quiet: Set<UInt64> = []
     }
 
     private let limits: Limits
@@ -25,11 +26,13 @@ final class ConnectionTable: Sendable {
         self.limits = limits
     }
 
-    /// Takes a connection in and numbers it, from 1; a number is never used twice.
+    /// Takes a connection in.
+    ///
+    /// - Parameter number: see `SessionDesk.openConnection`.
     func admit(
-        _ handler: NIOLoopBound<ConnectionHandler>, from address: IPAddress
-    ) throws(ConnectionCapReached) -> UInt64 {
-        let result: Result<UInt64, ConnectionCapReached> = state.withLock { state in
+        _ number: UInt64, _ handler: NIOLoopBound<ConnectionHandler>, from address: IPAddress
+    ) throws(ConnectionCapReached) {
+        let result: Result<Void, ConnectionCapReached> = state.withLock { state in
             guard state.handlers.count < limits.connectionsMax else {
                 return .failure(ConnectionCapReached(reason: .tooManyConnections))
             }
@@ -37,24 +40,31 @@ final class ConnectionTable: Sendable {
             guard fromAddress < limits.connectionsPerAddressMax else {
                 return .failure(ConnectionCapReached(reason: .tooManyFromAddress))
             }
-            state.lastNumber += 1
             state.byAddress[address] = fromAddress + 1
-            state.handlers[state.lastNumber] = handler
-            return .success(state.lastNumber)
+            state.handlers[number] = handler
+            return .success(())
         }
-        return try result.get()
+        try result.get()
     }
 
     /// Forgets a connection that is closed and whose frames are all handed over.
     func remove(_ number: UInt64, from address: IPAddress) {
         state.withLock { state in
             guard state.handlers.removeValue(forKey: number) != nil else { return }
+            state.quiet.remove(number)
             let fromAddress = state.byAddress[address, default: 1] - 1
             state.byAddress[address] = fromAddress > 0 ? fromAddress : nil
         }
     }
 
+    /// A connection has handed over all that came before the stop.
+    func becameQuiet(_ number: UInt64) {
+        state.withLock { if $0.handlers[number] != nil { $0.quiet.insert(number) } }
+    }
+
     var count: Int { state.withLock { $0.handlers.count } }
+    /// Connections that may still hand frames over.
+    var busyCount: Int { state.withLock { $0.handlers.count - $0.quiet.count } }
 
     /// Runs `body` for each connection that is there now, on its own event loop.
     func forEach(_ body: @escaping @Sendable (ConnectionHandler) -> Void) {

@@ -58,10 +58,11 @@ public final class TCPListener: Sendable {
     ///
     /// - Parameters:
     ///   - ring: its claims have room for a frame and a read: 8 MiB at least.
+    ///   - desk: who knows which frames came already, and who tells clients of durable ones.
     ///   - heartbeat: gets heartbeat frames, on the connection's event loop, which must not be blocked.
     ///   - group: threads for the connections; without it the listener makes one of its own.
     public static func start(
-        _ configuration: Configuration, ring: FrameRing, ledger: ConservationLedger, logger: Logger,
+        _ configuration: Configuration, ring: FrameRing, ledger: ConservationLedger, desk: SessionDesk, logger: Logger,
         group: MultiThreadedEventLoopGroup? = nil, heartbeat: @escaping HeartbeatHook = { _, _, _ in }
     ) async throws(ListenerError) -> TCPListener {
         // A read holds as many frames as headers fit in it, and each takes a few bytes more in the ring.
@@ -70,6 +71,7 @@ public final class TCPListener: Sendable {
             frameBytesMax: FrameLimits.frameBytesMax + 2 * readBytesMax)
         let shared = ConnectionContext(
             configuration: configuration, ring: ring, ledger: ledger, log: RefusalLog(logger), heartbeat: heartbeat,
+            desk: desk,
             table: ConnectionTable(
                 limits: ConnectionTable.Limits(
                     connectionsMax: configuration.connectionsMax,
@@ -120,10 +122,16 @@ public final class TCPListener: Sendable {
     /// The open connections.
     public var connectionCount: Int { shared.table.count }
 
-    /// Stops: accepts no more, takes what is on its way into the ring, closes. Returns when all connections are closed,
-    /// after `drainMilliseconds` at most and a moment; frames that the ring had no room for until then are counted as
-    /// dropped. A second call does nothing.
+    /// Stops at once: `quiesce` and `finish`.
     public func stop() async {
+        await quiesce()
+        await finish()
+    }
+
+    /// Accepts no more, and takes what is on its way into the ring. The connections stay, so that what they brought can
+    /// be acknowledged. Returns after `drainMilliseconds` at most and a moment; frames that the ring had no room for until
+    /// then are counted as dropped. A second call does nothing.
+    public func quiesce() async {
         // Relaxed: the exchange itself decides, nothing else is handed on.
         guard !isStopped.exchange(true, ordering: .relaxed) else { return }
         do {
@@ -134,18 +142,31 @@ public final class TCPListener: Sendable {
         let milliseconds = UInt64(max(0, shared.configuration.drainMilliseconds))
         let deadline = monotonicNanoseconds() &+ milliseconds &* 1_000_000
         // A connection that was being accepted may come into the table behind the first look.
-        while shared.table.count > 0, monotonicNanoseconds() < deadline &+ Self.stopGraceNanoseconds {
+        while shared.table.busyCount > 0, monotonicNanoseconds() < deadline &+ Self.stopGraceNanoseconds {
             shared.table.forEach { $0.stop(deadlineNanoseconds: deadline) }
-            do {
-                try await Task.sleep(for: .milliseconds(5))
-            } catch {
-                // Cancelled: the deadline still holds, and it is short.
-                await Task.yield()
-            }
+            await Self.pause()
         }
+    }
+
+    /// Closes the connections, after what is to be acknowledged. A second call does nothing.
+    public func finish() async {
+        let deadline = monotonicNanoseconds() &+ Self.finishNanoseconds
+        shared.table.forEach { $0.finish() }
+        while shared.table.count > 0, monotonicNanoseconds() < deadline { await Self.pause() }
         await Self.shutDown(ownGroup, logger: nil)
     }
 
+    private static func pause() async {
+        do {
+            try await Task.sleep(for: .milliseconds(5))
+        } catch {
+            // Cancelled: the deadlines still hold, and they are short.
+            await Task.yield()
+        }
+    }
+
+    /// For the peers to read their last replies and close.
+    private static let finishNanoseconds: UInt64 = 2_500_000_000
     /// For the connections to act on the deadline.
     private static let stopGraceNanoseconds: UInt64 = 500_000_000
 

@@ -60,6 +60,7 @@ package struct Socket: ~Copyable {
                 let failure = try result.pendingError()
                 guard failure == 0 else { throw SystemCallError(call: "connect", code: failure, object: "\(address)") }
             }
+            if address.transport == .tcp { try result.sendAtOnce() }
             return result
         } catch {
             throw .system(error)
@@ -71,6 +72,14 @@ package struct Socket: ~Copyable {
         var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
         let ready = try checkedCall("poll") { Int(poll(&entry, 1, timeoutMilliseconds)) }
         return ready > 0 ? Int32(entry.revents) : 0
+    }
+
+    /// Small frames do not wait for the acknowledgement of the bytes before them (TCP_NODELAY).
+    private func sendAtOnce() throws(SystemCallError) {
+        var on: Int32 = 1
+        try checkedCall("setsockopt") {
+            Int(setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size)))
+        }
     }
 
     private func pendingError() throws(SystemCallError) -> Int32 {

@@ -6,15 +6,6 @@
 import Glibc
 import LinuxSystem
 
-/// What a collector says on a connection.
-public enum CollectorReply: Equatable, Sendable {
-    case welcome(WelcomeFrame)
-    case acknowledgement(AcknowledgementFrame)
-    /// A frame that was not taken, and its sequence.
-    case refusal(RefusalFrame, sequence: UInt64)
-    case receipt(ReceiptFrame)
-}
-
 /// A connection to a collector. Not shared between threads.
 public struct TCPTransport: ~Copyable {
     public let address: CollectorAddress
@@ -23,14 +14,11 @@ public struct TCPTransport: ~Copyable {
     public private(set) var statistics = SendStatistics()
 
     private let socket: Socket
-    private var inbox: [UInt8] = []
-    /// How much of the inbox was taken already.
-    private var inboxStart = 0
+    private var inbox = ReplyInbox()
     private var hasEnded = false
 
     /// Replies that were not asked for yet, in bytes: while so many wait, no more are read.
     private static let inboxBytesMax = 2 * FrameLimits.frameBytesMax
-    private static let readBytesMax = 65_536
 
     /// Connects.
     ///
@@ -61,7 +49,7 @@ public struct TCPTransport: ~Copyable {
                 sent += count
                 continue
             }
-            let listens = inbox.count - inboxStart < Self.inboxBytesMax && !hasEnded
+            let listens = inbox.byteCount < Self.inboxBytesMax && !hasEnded
             let events = try wait(for: POLLOUT | (listens ? POLLIN : 0), "writing to \(address)")
             if events & POLLIN != 0, listens { try readSome() }
         }
@@ -77,8 +65,8 @@ public struct TCPTransport: ~Copyable {
         }
     }
 
-    /// The next reply, waited for; nil when the collector has closed the connection. Frames of other types are passed
-    /// over.
+    /// The next reply, waited for; nil when the collector has closed the connection. Frames of other types, known or
+    /// not, are passed over.
     public mutating func nextReply() throws(ClientError) -> CollectorReply? {
         while true {
             if let reply = try takeReply() { return reply }
@@ -89,40 +77,24 @@ public struct TCPTransport: ~Copyable {
     }
 
     private mutating func readSome() throws(ClientError) {
-        // The whole array is the target: what is behind the received bytes is cut off again.
-        var chunk = [UInt8](repeating: 0, count: Self.readBytesMax)
-        let result = try call { () throws(SystemCallError) in
-            try systemCall("recv", object: "\(address)") {
-                chunk.withUnsafeMutableBytes { recv(socket.descriptor, $0.baseAddress, $0.count, 0) }
-            }
+        let received: ReplyInbox.Received
+        do throws(SystemCallError) {
+            received = try inbox.receive(socket.descriptor, object: "\(address)")
+        } catch {
+            throw failure(error)
         }
-        guard case .value(let count) = result else { return }
-        if count == 0 { hasEnded = true }
-        inbox.removeFirst(inboxStart)
-        inboxStart = 0
-        inbox += chunk[..<count]
+        if received == .end { hasEnded = true }
     }
 
     /// The reply at the front of the inbox, if it is there as a whole.
     private mutating func takeReply() throws(ClientError) -> CollectorReply? {
-        while inbox.count - inboxStart >= FrameHeader.lengthMin {
-            let length: Int
-            let reply: CollectorReply?
-            do throws(FrameError) {
-                let rest = inbox.span.bytes.extracting(inboxStart..<inbox.count)
-                length = try FrameHeader.read(rest).frameLength
-                guard rest.byteCount >= length else { break }
-                let header = try FrameHeader.admit(rest)
-                reply = try CollectorReply(frame: rest, header: header)
-            } catch {
-                throw .badReply(error)
-            }
-            inboxStart += length
-            if let reply { return reply }
+        do throws(FrameError) {
+            if let (reply, _) = try inbox.next() { return reply }
+            if hasEnded, inbox.byteCount > 0 { throw FrameError(.truncatedHeader, at: inbox.byteCount) }
+            return nil
+        } catch {
+            throw .badReply(error)
         }
-        let left = inbox.count - inboxStart
-        if hasEnded, left > 0 { throw .badReply(FrameError(.truncatedHeader, at: left)) }
-        return nil
     }
 
     private func wait(for events: Int32, _ what: @autoclosure () -> String) throws(ClientError) -> Int32 {
@@ -137,21 +109,11 @@ public struct TCPTransport: ~Copyable {
         do throws(SystemCallError) {
             return try body()
         } catch {
-            throw error.code == EPIPE || error.code == ECONNRESET ? .closed(address) : .system(error)
+            throw failure(error)
         }
     }
-}
 
-extension CollectorReply {
-    /// Reads an admitted frame; nil when it is none that a collector sends.
-    init?(frame: RawSpan, header: FrameHeader) throws(FrameError) {
-        switch header.type {
-        case .welcome: self = .welcome(try WelcomeFrame(frame: frame, header: header))
-        case .acknowledgement: self = .acknowledgement(try AcknowledgementFrame(frame: frame, header: header))
-        case .refusal:
-            self = .refusal(try RefusalFrame(frame: frame, header: header), sequence: header.identity.sequence)
-        case .receipt: self = .receipt(try ReceiptFrame(frame: frame, header: header))
-        case .records, .heartbeat: return nil
-        }
+    private func failure(_ error: SystemCallError) -> ClientError {
+        error.code == EPIPE || error.code == ECONNRESET ? .closed(address) : .system(error)
     }
 }

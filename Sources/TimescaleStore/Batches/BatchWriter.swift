@@ -24,14 +24,17 @@ public struct StoredBatch: Sendable, Equatable {
 /// Stores batches over one connection. Used by one thread.
 public struct BatchWriter {
     let connection: DatabaseConnection
-    /// How long a statement waits for a lock, for example behind a change of the schema.
-    static let lockTimeoutMilliseconds = 10_000
-
     /// COPY goes through the tables in this order, whatever the order of the kinds, so that two lanes never wait for each
     /// other's locks in a circle.
     static let kindsByTable = MetricKind.allCases.sorted { $0.tableName < $1.tableName }
 
-    public init(_ connection: DatabaseConnection) { self.connection = connection }
+    /// Whose batches these are: see `CommitFence`.
+    let fence: CommitFence
+
+    public init(_ connection: DatabaseConnection, fence: CommitFence) {
+        self.connection = connection
+        self.fence = fence
+    }
 
     /// Stores a batch in one transaction.
     ///
@@ -39,29 +42,34 @@ public struct BatchWriter {
     /// transaction.
     ///
     /// - Parameters:
+    ///   - summary: the batch's identity, and the frames of it that are acknowledged.
     ///   - frames: the batch's frames, for the dead letters.
     ///   - decoded: the rows of the same frames.
+    ///   - keepsMalformed: frames that turned out to be malformed become dead letters as a whole, since they may be
+    ///     acknowledged already.
     /// - Throws: when nothing is known to be stored. `isTransient` says whether trying again can help without a change
     ///   by the operator; after `isCommitOutcomeUnknown` trying again settles it.
     public func store(
-        _ identity: BatchIdentity, frames: UnsafeRawBufferPointer, decoded: DecodedBatch
+        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, keepsMalformed: Bool = false
     ) throws(DatabaseError) -> StoredBatch {
+        let entry = LedgerEntry(
+            summary, fence: fence, decoded: decoded, frames: frames, keepsMalformed: keepsMalformed)
         do throws(DatabaseError) {
-            try storeAtOnce(identity, decoded)
-            return StoredBatch()
+            try storeAtOnce(entry, decoded)
+            return StoredBatch(deadLetters: entry.malformedRecords)
         } catch {
             guard connection.isUsable else { throw error }
             try connection.rollback()
-            if error.sqlstate == .uniqueViolation, error.operation == Self.ledgerOperation {
-                return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: identity))
+            if error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.operation {
+                return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: summary.identity))
             }
             guard error.isAboutRows else { throw error }
         }
-        return try RowIsolation(connection: connection, frames: frames, decoded: decoded).store(identity)
+        return try RowIsolation(connection: connection, frames: frames, decoded: decoded).store(entry)
     }
 
-    private func storeAtOnce(_ identity: BatchIdentity, _ decoded: DecodedBatch) throws(DatabaseError) {
-        try Self.begin(connection, identity, records: decoded.recordCount)
+    private func storeAtOnce(_ entry: LedgerEntry, _ decoded: DecodedBatch) throws(DatabaseError) {
+        try entry.begin(connection)
         for kind in Self.kindsByTable where decoded.rows.rowCount(kind) > 0 {
             try connection.beginCopy(into: kind)
             try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in try connection.sendCopyData(bytes) }
@@ -77,7 +85,7 @@ public struct BatchWriter {
         do throws(DatabaseError) {
             let rows = try connection.query(
                 """
-                SELECT source, count(*) FROM spillway.dead_letters WHERE epoch = $1 AND sequence = $2 GROUP BY source
+                SELECT source, sum(records) FROM spillway.dead_letters WHERE epoch = $1 AND sequence = $2 GROUP BY source
                 """, [String(identity.epoch), String(identity.sequence)])
             for row in rows {
                 guard let source = row[0].flatMap({ Int64($0) }), let count = row[1].flatMap({ Int($0) }) else {
@@ -89,20 +97,6 @@ public struct BatchWriter {
             return [:]
         }
         return found
-    }
-
-    static let ledgerOperation = "INSERT INTO spillway.batches"
-
-    /// Opens the transaction with the batch's ledger row, in one round trip. All that varies are numbers.
-    static func begin(
-        _ connection: DatabaseConnection, _ identity: BatchIdentity, records: Int
-    ) throws(DatabaseError) {
-        try connection.execute(
-            """
-            BEGIN; SET LOCAL lock_timeout = \(lockTimeoutMilliseconds); \
-            INSERT INTO spillway.batches (epoch, sequence, records) \
-            VALUES (\(identity.epoch), \(identity.sequence), \(records))
-            """, operation: ledgerOperation)
     }
 }
 

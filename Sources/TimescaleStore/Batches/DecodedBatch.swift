@@ -1,15 +1,18 @@
 // A batch as COPY rows, with the account of where its records came from and which frames were malformed. Made once for a
 // batch, whatever the number of attempts to store it.
 
+import Delivery
 import FrameCodec
 import MetricKinds
 
 /// A frame that passed admission and turned out to be malformed when its payload was read.
 public struct RefusedFrame: Sendable, Equatable {
-    public let source: UInt64
+    public let identity: FrameIdentity
     public let error: FrameError
     /// Records that its header claims.
     public let recordCount: Int
+    /// Where it stands in the batch.
+    public let bytes: Range<Int>
 }
 
 /// What the frames of a batch have from one source.
@@ -18,6 +21,8 @@ public struct SourceRecords: Sendable, Equatable {
     public var rows = 0
     /// Records of kinds that this program does not know.
     public var unknownKind = 0
+    /// Records of frames that were passed over, since an earlier run has stored them.
+    public var resent = 0
 }
 
 /// The rows of one batch. Its memory is kept from batch to batch. Not shared between threads.
@@ -27,16 +32,26 @@ public final class DecodedBatch {
     public private(set) var sources: [UInt64: SourceRecords] = [:]
     public private(set) var recordCount = 0
     private var decoder = FrameDecoder()
+    private var storedBefore: [SessionKey: SequenceRanges] = [:]
 
     public init() {}
+
+    /// Whether the frame is passed over.
+    func skips(_ header: borrowing FrameHeader) -> Bool {
+        guard !storedBefore.isEmpty, header.identity.sequence > 0 else { return false }
+        return storedBefore[SessionKey(header.identity)]?.contains(header.identity.sequence) ?? false
+    }
 
     /// Reads all frames of a batch, after forgetting the batch before.
     ///
     /// A malformed frame gives no row and is listed in `refused`; the others are not touched by it.
     ///
-    /// - Parameter frames: admitted frames, one behind the other.
+    /// - Parameters:
+    ///   - frames: admitted frames, one behind the other.
+    ///   - storedBefore: frames of these sessions that are passed over.
     /// - Complexity: O(bytes), without allocation for a record.
-    public func decode(_ frames: UnsafeRawBufferPointer) {
+    public func decode(_ frames: UnsafeRawBufferPointer, storedBefore: [SessionKey: SequenceRanges] = [:]) {
+        self.storedBefore = storedBefore
         rows.removeAll()
         refused.removeAll(keepingCapacity: true)
         sources.removeAll(keepingCapacity: true)
@@ -48,13 +63,18 @@ public final class DecodedBatch {
             guard run != SourceRecords() else { return }
             sources[runSource, default: SourceRecords()].rows += run.rows
             sources[runSource, default: SourceRecords()].unknownKind += run.unknownKind
+            sources[runSource, default: SourceRecords()].resent += run.resent
             recordCount += run.rows
             run = SourceRecords()
         }
-        forEachFrame(frames) { frame, header in
+        forEachFrame(frames) { frame, header, offset in
             if header.identity.source != runSource {
                 endRun()
                 runSource = header.identity.source
+            }
+            guard !skips(header) else {
+                run.resent += header.recordCount
+                return
             }
             rows.beginFrame()
             do throws(FrameError) {
@@ -66,7 +86,8 @@ public final class DecodedBatch {
                 rows.rollBackFrame()
                 refused.append(
                     RefusedFrame(
-                        source: header.identity.source, error: error, recordCount: header.recordCount))
+                        identity: header.identity, error: error, recordCount: header.recordCount,
+                        bytes: offset..<offset + header.frameLength))
             }
         }
         endRun()
@@ -75,7 +96,7 @@ public final class DecodedBatch {
 }
 
 /// Walks admitted frames that stand one behind the other. A frame that is not one breaks the batch's invariant, and traps.
-func forEachFrame(_ frames: UnsafeRawBufferPointer, _ body: (RawSpan, FrameHeader) -> Void) {
+func forEachFrame(_ frames: UnsafeRawBufferPointer, _ body: (RawSpan, FrameHeader, _ offset: Int) -> Void) {
     var offset = 0
     while offset < frames.count {
         let rest = UnsafeRawBufferPointer(rebasing: frames[offset...]).bytes
@@ -87,7 +108,7 @@ func forEachFrame(_ frames: UnsafeRawBufferPointer, _ body: (RawSpan, FrameHeade
         }
         precondition(header.frameLength <= frames.count - offset)
         let frame = UnsafeRawBufferPointer(rebasing: frames[offset..<offset + header.frameLength])
-        body(frame.bytes, header)
+        body(frame.bytes, header, offset)
         offset += header.frameLength
     }
 }

@@ -23,16 +23,16 @@ struct RowIsolation {
     let frames: UnsafeRawBufferPointer
     let decoded: DecodedBatch
 
-    func store(_ identity: BatchIdentity) throws(DatabaseError) -> StoredBatch {
-        var outcome = StoredBatch()
+    func store(_ entry: LedgerEntry) throws(DatabaseError) -> StoredBatch {
+        var outcome = StoredBatch(deadLetters: entry.malformedRecords)
         do throws(DatabaseError) {
-            try BatchWriter.begin(connection, identity, records: decoded.recordCount)
+            try entry.begin(connection)
             var refused: [RefusedRow] = []
             for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
                 refused += try storeRows(kind)
             }
             for letter in deadLetters(refused) {
-                try insert(letter, identity)
+                try letter.insert(connection, entry.identity)
                 outcome.deadLetters[letter.source, default: 0] += 1
             }
             try connection.commit()
@@ -120,14 +120,6 @@ struct RowIsolation {
 
     // MARK: Dead letters
 
-    private struct DeadLetter {
-        let kind: MetricKind
-        let source: UInt64
-        let report: ServerReport
-        /// A frame with this record alone, or the whole frame that it came in.
-        let frame: [UInt8]
-    }
-
     /// Takes the refused records out of their frames, each into a frame of its own. O(bytes of the batch).
     private func deadLetters(_ refused: [RefusedRow]) -> [DeadLetter] {
         var waiting: [MetricKind: [Int: ServerReport]] = [:]
@@ -136,7 +128,8 @@ struct RowIsolation {
         var letters: [DeadLetter] = []
         var decoder = FrameDecoder()
         var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
-        forEachFrame(frames) { frame, header in
+        forEachFrame(frames) { frame, header, _ in
+            guard !decoded.skips(header) else { return }
             let before = rowIndex
             var reports: [ServerReport] = []
             var collector = RecordCollector { kind in
@@ -157,7 +150,9 @@ struct RowIsolation {
                 let bytes =
                     Self.singleRecordFrame(record, header.identity, &encoder) ?? frame.withUnsafeBytes { Array($0) }
                 letters.append(
-                    DeadLetter(kind: record.kind, source: header.identity.source, report: report, frame: bytes))
+                    DeadLetter(
+                        kind: record.kind, source: header.identity.source, records: 1, reason: report.reason,
+                        sqlstate: report.sqlstate, frame: bytes))
             }
         }
         return letters
@@ -176,18 +171,9 @@ struct RowIsolation {
         }
         return encoder.finish(identity) { frame in frame.withUnsafeBytes { Array($0) } }
     }
+}
 
-    private func insert(_ letter: DeadLetter, _ identity: BatchIdentity) throws(DatabaseError) {
-        let reason = [letter.report.message, letter.report.detail].compactMap(\.self).joined(separator: "; ")
-        let frame = letter.frame.withUnsafeBytes { DatabaseConnection.byteaText($0) }
-        try connection.query(
-            """
-            INSERT INTO spillway.dead_letters (epoch, sequence, kind, source, reason, sqlstate, frame)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
-            """,
-            [
-                String(identity.epoch), String(identity.sequence), letter.kind.name,
-                String(Int64(bitPattern: letter.source)), reason, letter.report.sqlstate.rawValue, frame,
-            ], operation: "INSERT INTO spillway.dead_letters")
-    }
+extension ServerReport {
+    /// Message and detail in one line.
+    fileprivate var reason: String { [message, detail].compactMap(\.self).joined(separator: "; ") }
 }

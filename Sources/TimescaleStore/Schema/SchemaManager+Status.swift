@@ -6,7 +6,7 @@ extension SchemaManager {
     /// The state of the database. Changes nothing.
     public func status() throws(DatabaseError) -> SchemaReport {
         let server = try ServerIdentity.detect(connection)
-        let collectorTables = ["schema_version", "batches", "dead_letters"]
+        let collectorTables = ["schema_version", "batches", "dead_letters", "session_frames"]
         let rows = try connection.query(
             """
             SELECT n.nspname || '.' || c.relname, c.relkind

@@ -30,7 +30,8 @@ public enum SchemaSQL {
     static let migrations = [
         Migration(number: 1, name: "tables of the kinds, ledger, dead letters") { target in
             collectorTables + target.kinds.flatMap { tableStatements($0, target) }
-        }
+        },
+        Migration(number: 2, name: "frames of sessions, records of dead letters") { _ in sessionTables },
     ]
 
     /// The schema's version that this program makes and knows.
@@ -110,6 +111,22 @@ public enum SchemaSQL {
             frame bytea NOT NULL
         )
         """,
+    ]
+
+    /// `session_frames` is what is stored of the frames that clients number and want acknowledged: `first` to the
+    /// one before `behind`.
+    static let sessionTables = [
+        """
+        CREATE TABLE IF NOT EXISTS spillway.session_frames (
+            source bigint NOT NULL,
+            session bigint NOT NULL,
+            first bigint NOT NULL,
+            behind bigint NOT NULL,
+            committed_at timestamptz NOT NULL DEFAULT now()
+        )
+        """,
+        "CREATE INDEX IF NOT EXISTS session_frames_idx ON spillway.session_frames (source, session)",
+        "ALTER TABLE spillway.dead_letters ADD COLUMN IF NOT EXISTS records integer NOT NULL DEFAULT 1",
     ]
 
     // MARK: the kinds' tables

@@ -25,7 +25,7 @@ struct Stats: Decodable {
     var unaccounted: Int {
         self["records_received"] - self["records_committed"] - self["records_dead_lettered"]
             - self["records_in_spill"] - self["ring_full_drops"] - self["quota_drops"] - self["records_refused"]
-            - self["records_unknown_kind"]
+            - self["records_unknown_kind"] - self["records_resent"] - self["records_damaged"]
     }
 }
 
@@ -47,6 +47,10 @@ final class CollectorProcess {
         var all = ["serve"]
         for index in stride(from: 0, to: ports.count, by: 2) where !given.contains(ports[index]) {
             all += ports[index...index + 1]
+        }
+        // A directory of its own, since the default one is the machine's.
+        if !given.contains("--spill-directory"), !given.contains("discard") {
+            all += ["--spill-directory", try Programs.temporaryFolder("spill")]
         }
         if !given.contains("--system-metrics") { all += ["--system-metrics", "false"] }
         process.executableURL = Programs.spillway

@@ -72,6 +72,11 @@ enum Programs {
         return url
     }()
 
+    /// The path of a folder of its own, which is not there yet.
+    static func temporaryFolder(_ suffix: String) throws -> String {
+        try temporaryFile("made").deletingLastPathComponent().appending(path: "\(UUID().uuidString).\(suffix)").path
+    }
+
     /// An empty file of its own.
     static func temporaryFile(_ suffix: String) throws -> URL {
         let url = folder.appending(path: "\(UUID().uuidString).\(suffix)")

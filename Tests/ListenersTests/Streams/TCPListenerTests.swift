@@ -1,3 +1,4 @@
+import Delivery
 import FrameCodec
 import FrameRing
 import Glibc
@@ -12,6 +13,7 @@ import Testing
 struct TCPListenerTests {
     private let ring = FrameRing(capacityBytes: 8 << 20)
     private let ledger = ConservationLedger()
+    private let desk = SessionDesk(book: SessionBook(hasStore: false))
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private func listen(
@@ -19,7 +21,7 @@ struct TCPListenerTests {
     ) async throws -> TCPListener {
         var configuration = TCPListener.Configuration(address: try ListenAddress(parsing: "\(host):0"))
         change(&configuration)
-        return try await TCPListener.start(configuration, ring: ring, ledger: ledger, logger: logger)
+        return try await TCPListener.start(configuration, ring: ring, ledger: ledger, desk: desk, logger: logger)
     }
 
     private var totals: LedgerCounts { ledger.snapshot().totals }
@@ -284,11 +286,11 @@ struct TCPListenerTests {
         let listener = try await listen()
         let configuration = TCPListener.Configuration(address: listener.localAddress)
         await #expect(throws: ListenerError.addressInUse(listener.localAddress)) {
-            try await TCPListener.start(configuration, ring: ring, ledger: ledger, logger: logger)
+            try await TCPListener.start(configuration, ring: ring, ledger: ledger, desk: desk, logger: logger)
         }
         await #expect(throws: ListenerError.ringTooSmall(capacityBytes: 4 << 20, neededBytes: 8 << 20)) {
             try await TCPListener.start(
-                configuration, ring: FrameRing(capacityBytes: 4 << 20), ledger: ledger, logger: logger)
+                configuration, ring: FrameRing(capacityBytes: 4 << 20), ledger: ledger, desk: desk, logger: logger)
         }
         await listener.stop()
     }

@@ -1,0 +1,268 @@
+// Where the threads of delivery meet: the plan behind a lock, the batches it speaks of, and the books that are kept of what
+// comes of it. What a thread tells it here goes into plan, ledger and session desk in one step.
+
+import Delivery
+import FrameCodec
+import LinuxSystem
+import Listeners
+import SpillLog
+import TimescaleStore
+
+/// The meeting place of drainer, lanes and the spill's writer. Safe from any thread.
+final class DeliveryHub: Sendable {
+    private struct State {
+        var plan: DeliveryPlan
+        /// The lanes and the writer end when they find nothing to do.
+        var isOver = false
+        /// The stop has no more time: what comes off the ring is lost.
+        var isAbandoned = false
+        /// For the estimate of when the spill is empty.
+        var replay = ReplayPace()
+        /// Records that a stop could bring nowhere.
+        var abandonedRecords = 0
+    }
+
+    private let state: Monitor<State>
+    private let batches: [FrameBatch]
+    private let ledger: ConservationLedger
+    private let desk: SessionDesk
+    /// Batches of other epochs come from an earlier run.
+    let epoch: Int64
+    let hasSpill: Bool
+
+    init(
+        limits: DeliveryPlan.Limits, batch: BatchLimits, ledger: ConservationLedger, desk: SessionDesk, epoch: Int64
+    ) {
+        state = Monitor(State(plan: DeliveryPlan(limits: limits)))
+        batches = (0..<limits.slots).map { _ in FrameBatch(limits: batch) }
+        self.ledger = ledger
+        self.desk = desk
+        self.epoch = epoch
+        hasSpill = limits.hasSpill
+    }
+
+    /// Changes the plan, and shows the ledger what it must know of it.
+    private func change<Result>(_ body: (inout State) -> Result) -> Result {
+        state.withLock { state in
+            defer { show(state.plan) }
+            return body(&state)
+        }
+    }
+
+    private func show(_ plan: borrowing DeliveryPlan) {
+        ledger.spillHolds(bytes: plan.spillBytes, records: plan.spillRecords)
+        ledger.spillIsFull(plan.isStuck)
+    }
+
+    // MARK: The drainer
+
+    /// A batch to fill; nil when none became free in time.
+    func openBatch(timeoutMilliseconds: Int) -> (slot: BatchSlot, batch: FrameBatch)? {
+        state.wait(timeoutMilliseconds: timeoutMilliseconds) { $0.plan.openSlot() }.map { ($0, batches[$0]) }
+    }
+
+    /// The batch stays empty.
+    func giveBack(_ slot: BatchSlot) { change { $0.plan.giveBack(slot) } }
+
+    func close(_ slot: BatchSlot, sequence: Int64) {
+        let summary = batches[slot].close(BatchIdentity(epoch: epoch, sequence: sequence))
+        change { $0.plan.close(slot, summary) }
+    }
+
+    var isAbandoned: Bool { state.read { $0.isAbandoned } }
+
+    /// Frames that were taken off the ring with nowhere to go.
+    func lost(_ header: borrowing FrameHeader) {
+        ledger.quotaDropped(source: header.identity.source, frames: 1, records: header.recordCount)
+        let records = header.recordCount
+        state.withLock { $0.abandonedRecords += records }
+    }
+
+    // MARK: Lanes
+
+    func batch(_ slot: BatchSlot) -> FrameBatch { batches[slot] }
+
+    /// The lane's next work; nil when there was none in time.
+    func work(forLane lane: Int, timeoutMilliseconds: Int) -> LaneWork? {
+        state.wait(timeoutMilliseconds: timeoutMilliseconds) { state -> LaneWork?? in
+            if let work = state.plan.work(forLane: lane, now: monotonicNanoseconds()) { return .some(work) }
+            return state.isOver ? .some(nil) : nil
+        } ?? nil
+    }
+
+    var isOver: Bool { state.read { $0.isOver } }
+
+    func laneConnected(_ lane: Int) { change { $0.plan.laneConnected(lane) } }
+    func laneLost(_ lane: Int) { change { $0.plan.laneLost(lane) } }
+
+    /// The lane's batch is in the database.
+    ///
+    /// - Parameter refused: its malformed frames, which are not.
+    func stored(lane: Int, _ work: LaneWork, _ decoded: DecodedBatch, _ stored: StoredBatch) {
+        let isReplay = if case .replay = work { true } else { false }
+        for (source, records) in decoded.sources {
+            // What an earlier attempt stored of this very batch is no resent frame.
+            let rows = records.rows + (stored.wasStoredBefore ? records.resent : 0)
+            let resent = stored.wasStoredBefore ? 0 : records.resent
+            let dead = min(rows, stored.deadLetters[source] ?? 0)
+            if isReplay, work.summary.identity.epoch != epoch {
+                ledger.recovered(source: source, records: records.rows + records.resent + records.unknownKind)
+            }
+            if rows > dead { ledger.committed(source: source, records: rows - dead) }
+            if isReplay, rows > dead { ledger.replayed(source: source, records: rows - dead) }
+            if dead > 0 { ledger.deadLettered(source: source, records: dead) }
+            if resent > 0 { ledger.resent(source: source, records: resent) }
+            if records.unknownKind > 0 { ledger.unknownKind(source: source, records: records.unknownKind) }
+        }
+        for frame in decoded.refused {
+            let source = frame.identity.source
+            if isReplay, work.summary.identity.epoch != epoch {
+                ledger.recovered(source: source, records: frame.recordCount)
+            }
+            if isReplay {
+                ledger.deadLettered(source: source, records: frame.recordCount)
+            } else {
+                ledger.refusedOnDecoding(frame.error.reason, source: source, records: frame.recordCount)
+            }
+        }
+        // Before anybody is told that frames are durable.
+        var sessions = work.summary.sessions
+        if !isReplay, !decoded.refused.isEmpty {
+            let numbered = decoded.refused.filter { $0.identity.sequence > 0 }
+            desk.refused(numbered.map { ($0.identity, $0.error) })
+            for frame in numbered {
+                guard let index = sessions.firstIndex(where: { $0.key == SessionKey(frame.identity) }) else { continue }
+                sessions[index].sequences.remove(frame.identity.sequence)
+            }
+        }
+        desk.durable(sessions)
+        desk.settled(sessions)
+        change { state in
+            let settlement = state.plan.stored(lane: lane)
+            if let slot = settlement.slot { batches[slot].removeAll() }
+            if isReplay { state.replay.add(records: settlement.summary.recordCount, now: monotonicNanoseconds()) }
+        }
+    }
+
+    func failed(lane: Int, isLaneLost: Bool) {
+        change { $0.plan.failed(lane: lane, isLaneLost: isLaneLost, now: monotonicNanoseconds()) }
+    }
+
+    /// - Returns: whether the batch is lost.
+    func unreadable(lane: Int, isDamaged: Bool) -> Bool {
+        let lost = change { $0.plan.unreadable(lane: lane, isDamaged: isDamaged, now: monotonicNanoseconds()) }
+        guard let lost else { return false }
+        ledger.damaged(records: lost.recordCount)
+        desk.settled(lost.sessions)
+        return true
+    }
+
+    // MARK: The spill's writer
+
+    func spillWork(max count: Int, timeoutMilliseconds: Int) -> [BatchSlot] {
+        state.wait(timeoutMilliseconds: timeoutMilliseconds) { state -> [BatchSlot]? in
+            let slots = state.plan.spillWork(max: count, now: monotonicNanoseconds())
+            return slots.isEmpty && !state.isOver ? nil : slots
+        } ?? []
+    }
+
+    func summary(_ slot: BatchSlot) -> BatchSummary { state.read { $0.plan.summary(slot) } }
+
+    /// The batches are durable.
+    func spilled(_ spilled: [(slot: BatchSlot, batch: SpilledBatch)]) {
+        for (slot, _) in spilled {
+            for (source, records) in batches[slot].sources { ledger.spilled(source: source, records: records) }
+        }
+        change { state in
+            for (slot, _) in spilled { batches[slot].removeAll() }
+            state.plan.spilled(spilled)
+        }
+        for (_, batch) in spilled { desk.durable(batch.summary.sessions) }
+    }
+
+    func spillFailed(_ slots: [BatchSlot], reason: String, retryAt: UInt64) {
+        change { $0.plan.spillFailed(slots, reason: reason, retryAt: retryAt) }
+    }
+
+    func segmentEnded(_ name: SegmentName) { change { $0.plan.segmentEnded(name) } }
+    func isSettled(_ name: SegmentName) -> Bool { state.read { $0.plan.isSettled(name) } }
+
+    func takeSettledSegments() -> [(name: SegmentName, keepInQuarantine: Bool)] {
+        change { $0.plan.takeSettledSegments() }
+    }
+
+    func removalFailed(_ name: SegmentName, keepInQuarantine: Bool) {
+        change { $0.plan.removalFailed(name, keepInQuarantine: keepInQuarantine) }
+    }
+
+    /// What an earlier run left. Before any thread runs.
+    func recovered(_ recovery: SpillRecovery) {
+        change { state in
+            for segment in recovery.segments {
+                state.plan.recovered(
+                    segment.name, batches: segment.batches, keepInQuarantine: segment.mustKeepInQuarantine)
+            }
+        }
+        for segment in recovery.segments {
+            for batch in segment.batches { desk.recovered(batch.summary.sessions, isDurable: segment.isDurable) }
+        }
+        ledger.recovered(records: UInt64(recovery.records + recovery.damagedRecords))
+        if recovery.damagedRecords > 0 { ledger.damaged(records: recovery.damagedRecords) }
+    }
+
+    // MARK: Stop
+
+    /// What is spilled stays for the next start from here on.
+    func stopReplay() { change { $0.plan.stop() } }
+
+    /// What waits for the database goes to the spill.
+    func giveUpOnDatabase() { change { $0.plan.giveUpOnDatabase() } }
+
+    /// Waits until nothing is in memory any more.
+    func waitUntilEmpty(timeoutMilliseconds: Int) -> Bool {
+        state.wait(timeoutMilliseconds: timeoutMilliseconds) { $0.plan.isEmpty ? true : nil } ?? false
+    }
+
+    /// Neither database nor spill took it: what is in memory is lost, and counted.
+    func abandon() {
+        let lost = change { state in
+            state.isAbandoned = true
+            return state.plan.abandonAll()
+        }
+        let summaries = Set(lost.map(\.identity))
+        var records = 0
+        for batch in batches where !batch.isEmpty {
+            guard let identity = batch.identity, summaries.contains(identity) else { continue }
+            for (source, count) in batch.sources {
+                ledger.quotaDropped(source: source, frames: 0, records: count)
+                records += count
+            }
+            batch.removeAll()
+        }
+        state.withLock { $0.abandonedRecords += records }
+    }
+
+    /// Records that a stop could bring nowhere.
+    var abandonedRecords: Int { state.read { $0.abandonedRecords } }
+
+    /// Lets the lanes and the writer end.
+    func end() { change { $0.isOver = true } }
+
+    // MARK: Looking
+
+    /// The plan and the pace of the replay now.
+    var view: DeliveryView {
+        state.read { state in
+            DeliveryView(state.plan, recordsPerSecond: state.replay.recordsPerSecond(now: monotonicNanoseconds()))
+        }
+    }
+}
+
+extension LaneWork {
+    var summary: BatchSummary {
+        switch self {
+        case .live(_, let summary): summary
+        case .replay(let batch): batch.summary
+        }
+    }
+}

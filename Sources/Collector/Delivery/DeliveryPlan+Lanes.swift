@@ -1,0 +1,172 @@
+// The lanes' part of the plan: what each does next, and what came of it.
+
+import Delivery
+import SpillLog
+
+/// What a lane's end of its work settles.
+package struct LaneSettlement: Equatable, Sendable {
+    package let summary: BatchSummary
+    /// The slot that is free again; nil for a replayed batch.
+    package let slot: BatchSlot?
+}
+
+extension DeliveryPlan {
+    /// The lane reaches the database.
+    package mutating func laneConnected(_ lane: Int) { laneStates[lane] = .connected }
+
+    /// The lane does not reach it. When none does, what waits goes to the spill.
+    package mutating func laneLost(_ lane: Int) {
+        laneStates[lane] = .lost
+        if areAllLanesLost, canSpill { queueWaitingForSpill() }
+    }
+
+    /// The next work of an idle lane; nil while there is none for it.
+    package mutating func work(forLane lane: Int, now: UInt64) -> LaneWork? {
+        precondition(laneWork[lane] == nil)
+        if case .lost = laneStates[lane] { return nil }
+        let live = nextLive
+        let replayed = isStopping ? nil : nextReplay(now: now)
+        let work: LaneWork
+        switch (live, replayed) {
+        case (nil, nil): return nil
+        case (let live?, nil): work = .live(live, summary(live))
+        case (nil, let place?): work = takeReplay(place, lane)
+        case (let live?, let place?):
+            let chooses = share.choosesReplay(
+                percent: limits.replayPercent, live: summary(live).recordCount,
+                replayed: batch(place).summary.recordCount)
+            work = chooses ? takeReplay(place, lane) : .live(live, summary(live))
+        }
+        if case .live(let slot, _) = work {
+            waiting.removeAll { $0 == slot }
+            toSpill.removeAll { $0 == slot }
+            places[slot] = .inLane(lane)
+        }
+        laneWork[lane] = work
+        return work
+    }
+
+    /// What waits longest. While the spill takes nothing, also what was meant for it.
+    private var nextLive: BatchSlot? {
+        waiting.first ?? (spillBlock != nil ? toSpill.first : nil)
+    }
+
+    func summary(_ slot: BatchSlot) -> BatchSummary {
+        guard let summary = summaries[slot] else { preconditionFailure("a closed batch has a summary") }
+        return summary
+    }
+
+    // MARK: Replay
+
+    enum ReplayPlace {
+        case deferred(Int)
+        case queue
+    }
+
+    private func nextReplay(now: UInt64) -> ReplayPlace? {
+        if let index = deferred.firstIndex(where: { $0.notBefore <= now }) { return .deferred(index) }
+        return replayStart < replay.count ? .queue : nil
+    }
+
+    private func batch(_ place: ReplayPlace) -> SpilledBatch {
+        switch place {
+        case .deferred(let index): deferred[index].batch
+        case .queue: replay[replayStart]
+        }
+    }
+
+    private mutating func takeReplay(_ place: ReplayPlace, _ lane: Int) -> LaneWork {
+        let batch = batch(place)
+        switch place {
+        case .deferred(let index):
+            laneAttempts[lane] = deferred.remove(at: index).attempts
+        case .queue:
+            laneAttempts[lane] = 0
+            replayStart += 1
+            // Given back in halves: O(1) for each batch.
+            if replayStart > 64, replayStart * 2 > replay.count {
+                replay.removeFirst(replayStart)
+                replayStart = 0
+            }
+        }
+        return .replay(batch)
+    }
+
+    // MARK: What came of it
+
+    private mutating func endWork(_ lane: Int) -> LaneWork {
+        guard let work = laneWork[lane] else { preconditionFailure("the lane has work") }
+        laneWork[lane] = nil
+        return work
+    }
+
+    /// The lane's batch is committed, now or by an earlier attempt.
+    package mutating func stored(lane: Int) -> LaneSettlement {
+        switch endWork(lane) {
+        case .live(let slot, let summary):
+            release(slot)
+            return LaneSettlement(summary: summary, slot: slot)
+        case .replay(let batch):
+            settle(batch)
+            return LaneSettlement(summary: batch.summary, slot: nil)
+        }
+    }
+
+    /// The attempt failed, or nobody knows how it ended. A live batch goes to the spill under its own identity; a
+    /// replayed one is there already and is tried again.
+    ///
+    /// - Parameter isLaneLost: the connection is gone, which says nothing about the batch.
+    package mutating func failed(lane: Int, isLaneLost: Bool, now: UInt64) {
+        switch endWork(lane) {
+        case .live(let slot, _):
+            if limits.hasSpill {
+                queueForSpill(slot)
+            } else {
+                places[slot] = .waiting
+                waiting.insert(slot, at: 0)
+            }
+        case .replay(let batch):
+            let attempts = laneAttempts[lane]
+            if isLaneLost {
+                // Tried first by the lane that is back first.
+                deferred.append(Deferred(batch: batch, attempts: attempts, notBefore: now))
+            } else {
+                let wait = Self.deferFirstNanoseconds << UInt64(min(attempts, 16))
+                deferred.append(
+                    Deferred(
+                        batch: batch, attempts: attempts + 1,
+                        notBefore: now &+ min(wait, Self.deferLastNanoseconds)))
+            }
+            deferred.sort { ($0.notBefore, $0.batch.summary.identity) < ($1.notBefore, $1.batch.summary.identity) }
+        }
+        if isLaneLost { laneLost(lane) }
+    }
+
+    /// The lane's replayed batch could not be read.
+    ///
+    /// - Parameter isDamaged: its bytes are not those that were written; else the disk refused, and it is tried again.
+    /// - Returns: the account of the batch if it is lost.
+    package mutating func unreadable(lane: Int, isDamaged: Bool, now: UInt64) -> BatchSummary? {
+        guard case .replay(let batch) = endWork(lane) else { preconditionFailure("only spilled batches are read") }
+        let attempts = laneAttempts[lane] + 1
+        guard isDamaged || attempts >= Self.readAttemptsMax else {
+            deferred.append(
+                Deferred(batch: batch, attempts: attempts, notBefore: now &+ Self.deferFirstNanoseconds))
+            return nil
+        }
+        segments[batch.segment]?.keepInQuarantine = true
+        settle(batch)
+        return batch.summary
+    }
+
+    /// Nothing is left to do for a spilled batch.
+    private mutating func settle(_ batch: SpilledBatch) {
+        guard let open = segments[batch.segment]?.open, open > 0 else {
+            preconditionFailure("a spilled batch belongs to a segment that waits for it")
+        }
+        segments[batch.segment]?.open = open - 1
+        spillBatches -= 1
+        spillRecords -= UInt64(batch.summary.recordCount)
+        spillBytes -= UInt64(batch.diskBytes)
+    }
+}

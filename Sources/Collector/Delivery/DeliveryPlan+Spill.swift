@@ -1,0 +1,92 @@
+// The spill's part of the plan: what its writer does next, what it holds, and which segments may go.
+
+import Delivery
+import SpillLog
+
+extension DeliveryPlan {
+    /// Batches that the writer appends and syncs together: it writes them in this order. While the spill is blocked one is
+    /// given for a try, when its time has come.
+    package mutating func spillWork(max count: Int, now: UInt64) -> [BatchSlot] {
+        var count = count
+        if let spillBlock {
+            guard now >= spillBlock.retryAt else { return [] }
+            count = 1
+        }
+        let slots = Array(toSpill.prefix(count))
+        toSpill.removeFirst(slots.count)
+        for slot in slots { places[slot] = .spilling }
+        return slots
+    }
+
+    /// The account of a batch that the writer has.
+    package func spillSummary(_ slot: BatchSlot) -> BatchSummary? { summaries[slot] }
+
+    /// The batches are durable in the spill. Their slots are free again.
+    package mutating func spilled(_ batches: [(slot: BatchSlot, batch: SpilledBatch)]) {
+        spillBlock = nil
+        for (slot, batch) in batches {
+            precondition(places[slot] == .spilling)
+            release(slot)
+            add(batch)
+        }
+    }
+
+    /// The batches are not durable: they are written again, or stored by a lane that is free.
+    package mutating func spillFailed(_ slots: [BatchSlot], reason: String, retryAt: UInt64) {
+        for slot in slots {
+            precondition(places[slot] == .spilling)
+            places[slot] = .toSpill
+        }
+        toSpill.insert(contentsOf: slots, at: 0)
+        spillBlock = (reason, retryAt)
+    }
+
+    /// Nothing more is written to the segment.
+    package mutating func segmentEnded(_ name: SegmentName) {
+        // One that never held a durable batch is not known here.
+        segments[name, default: Segment()].hasEnded = true
+    }
+
+    /// What an earlier run left. Before any work.
+    package mutating func recovered(
+        _ name: SegmentName, batches: [SpilledBatch], keepInQuarantine: Bool
+    ) {
+        segments[name] = Segment(hasEnded: true, keepInQuarantine: keepInQuarantine)
+        for batch in batches { add(batch) }
+    }
+
+    /// Segments of which nothing is needed any more, and whether they hold damage that is to be kept. Each is given once.
+    package mutating func takeSettledSegments() -> [(name: SegmentName, keepInQuarantine: Bool)] {
+        var settled: [(name: SegmentName, keepInQuarantine: Bool)] = []
+        for (name, segment) in segments where segment.hasEnded && segment.open == 0 {
+            settled.append((name, segment.keepInQuarantine))
+            segments[name] = nil
+        }
+        return settled.sorted { $0.name < $1.name }
+    }
+
+    /// The segment could not be removed: it is given again by `takeSettledSegments`.
+    package mutating func removalFailed(_ name: SegmentName, keepInQuarantine: Bool) {
+        segments[name] = Segment(hasEnded: true, keepInQuarantine: keepInQuarantine)
+    }
+
+    /// Whether all that was written to the segment so far is settled, so that it may be ended and removed.
+    package func isSettled(_ name: SegmentName) -> Bool {
+        (segments[name]?.open ?? 0) == 0 && !places.contains(.spilling)
+    }
+
+    /// When the first frame of the oldest batch in the spill came; nil while it is empty.
+    package var oldestSpilledMicroseconds: Int64? {
+        let inLanes = laneWork.compactMap { if case .replay(let batch)? = $0 { batch } else { nil } }
+        let candidates = deferred.map(\.batch) + inLanes + replay[replayStart...].prefix(1)
+        return candidates.map(\.summary.openedMicroseconds).min()
+    }
+
+    private mutating func add(_ batch: SpilledBatch) {
+        replay.append(batch)
+        segments[batch.segment, default: Segment()].open += 1
+        spillBatches += 1
+        spillRecords += UInt64(batch.summary.recordCount)
+        spillBytes += UInt64(batch.diskBytes)
+    }
+}

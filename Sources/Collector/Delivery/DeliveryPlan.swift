@@ -1,0 +1,226 @@
+// Where every closed batch is, and where it goes next: a lane or the spill, live or replayed, and when a segment may go.
+// Decides only. The threads that do the work ask it, do it, and tell it what came of it.
+//
+// Limits: as many batches in memory as there are slots; one reference of about 150 bytes for each spilled batch.
+// Invariants: a slot is in one place; a batch in memory is let go only when it is committed, durable in the spill, or
+// given up and counted; a segment is removed only when each of its batches is settled.
+
+import Delivery
+import SpillLog
+
+/// The number of a batch in memory.
+package typealias BatchSlot = Int
+
+/// What a lane is to do next.
+package enum LaneWork: Equatable, Sendable {
+    case live(BatchSlot, BatchSummary)
+    case replay(SpilledBatch)
+}
+
+/// The state of delivery. A plain value: no clock, no I/O, no thread.
+package struct DeliveryPlan: Sendable {
+    package struct Limits: Sendable {
+        package var slots: Int
+        package var lanes: Int
+        /// Live batches that wait for a lane before the next ones go to the spill.
+        package var waitingMax: Int
+        /// The replayed records' share of a lane's work while there is live work too, in percent.
+        package var replayPercent: Int
+        /// Every batch goes through the spill.
+        package var isJournal: Bool
+        package var hasSpill: Bool
+
+        package init(
+            slots: Int, lanes: Int, waitingMax: Int, replayPercent: Int = 50, isJournal: Bool = false,
+            hasSpill: Bool = true
+        ) {
+            precondition(slots > 0 && lanes > 0 && (0...100).contains(replayPercent) && (hasSpill || !isJournal))
+            self.slots = slots
+            self.lanes = lanes
+            self.waitingMax = waitingMax
+            self.replayPercent = replayPercent
+            self.isJournal = isJournal
+            self.hasSpill = hasSpill
+        }
+    }
+
+    package enum Place: Equatable, Sendable {
+        case free
+        case open
+        /// For a lane.
+        case waiting
+        case inLane(Int)
+        /// For the spill's writer.
+        case toSpill
+        case spilling
+    }
+
+    package enum LaneState: Sendable {
+        /// Nothing is known yet: it is given work.
+        case fresh
+        case connected
+        case lost
+    }
+
+    /// A spilled batch that failed and is tried again later.
+    struct Deferred: Sendable {
+        let batch: SpilledBatch
+        let attempts: Int
+        let notBefore: UInt64
+    }
+
+    struct Segment: Sendable {
+        /// Batches that are not settled.
+        var open = 0
+        /// Nothing more is written to it.
+        var hasEnded = false
+        var keepInQuarantine = false
+    }
+
+    /// A replayed batch that failed on its own account waits so long, doubling, before it is tried again.
+    static let deferFirstNanoseconds: UInt64 = 200_000_000
+    static let deferLastNanoseconds: UInt64 = 60_000_000_000
+    /// So many failures to read a batch, and it counts as lost.
+    static let readAttemptsMax = 5
+
+    package let limits: Limits
+    package internal(set) var places: [Place]
+    var summaries: [BatchSummary?]
+    var waiting: [BatchSlot] = []
+    var toSpill: [BatchSlot] = []
+    package internal(set) var laneStates: [LaneState]
+    var laneWork: [LaneWork?]
+    /// How often the replayed batch of each lane failed before.
+    var laneAttempts: [Int]
+    /// Oldest first; what lies before `replayStart` is taken.
+    var replay: [SpilledBatch] = []
+    var replayStart = 0
+    var deferred: [Deferred] = []
+    var segments: [SegmentName: Segment] = [:]
+    var share = ReplayShare()
+    /// Why the spill takes nothing, and when it is tried again.
+    package internal(set) var spillBlock: (reason: String, retryAt: UInt64)?
+    package private(set) var isStopping = false
+    private var hasGivenUp = false
+
+    /// What the spill holds that is not settled.
+    package internal(set) var spillRecords: UInt64 = 0
+    package internal(set) var spillBatches = 0
+    /// Bytes of these batches on disk.
+    package internal(set) var spillBytes: UInt64 = 0
+
+    package init(limits: Limits) {
+        self.limits = limits
+        places = Array(repeating: .free, count: limits.slots)
+        summaries = Array(repeating: nil, count: limits.slots)
+        laneStates = Array(repeating: .fresh, count: limits.lanes)
+        laneWork = Array(repeating: nil, count: limits.lanes)
+        laneAttempts = Array(repeating: 0, count: limits.lanes)
+    }
+
+    // MARK: The drainer
+
+    /// A slot for the next batch; nil while all are in use.
+    package mutating func openSlot() -> BatchSlot? {
+        guard let slot = places.firstIndex(of: .free) else { return nil }
+        places[slot] = .open
+        return slot
+    }
+
+    /// The batch in the slot is closed: it goes to a lane if one will soon take it, else to the spill.
+    package mutating func close(_ slot: BatchSlot, _ summary: BatchSummary) {
+        precondition(places[slot] == .open)
+        summaries[slot] = summary
+        if limits.isJournal || (canSpill && (areAllLanesLost || waiting.count >= limits.waitingMax)) {
+            queueForSpill(slot)
+        } else {
+            places[slot] = .waiting
+            waiting.append(slot)
+        }
+        if hasGivenUp { queueWaitingForSpill() }
+    }
+
+    /// Nothing came for the open slot.
+    package mutating func giveBack(_ slot: BatchSlot) {
+        precondition(places[slot] == .open)
+        release(slot)
+    }
+
+    /// Whether the spill takes batches now.
+    var canSpill: Bool { limits.hasSpill && spillBlock == nil }
+    var areAllLanesLost: Bool {
+        laneStates.allSatisfy { if case .lost = $0 { true } else { false } }
+    }
+
+    /// Every slot is in use, and neither lanes nor the spill will change that soon.
+    package var isStuck: Bool {
+        !canSpill && areAllLanesLost && !places.contains { $0 == .free || $0 == .open }
+    }
+
+    // MARK: Stop
+
+    /// The collector stops: what is spilled stays for the next start.
+    package mutating func stop() { isStopping = true }
+
+    /// The stop has waited for the database long enough.
+    package mutating func giveUpOnDatabase() {
+        hasGivenUp = true
+        queueWaitingForSpill()
+    }
+
+    /// Nothing is in memory any more.
+    package var isEmpty: Bool { places.allSatisfy { $0 == .free } }
+
+    /// The stop has waited for the spill as well: what is still in memory is lost, and its account is what is given.
+    package mutating func abandonAll() -> [BatchSummary] {
+        var lost: [BatchSummary] = []
+        for slot in places.indices {
+            switch places[slot] {
+            case .waiting, .toSpill:
+                if let summary = summaries[slot] { lost.append(summary) }
+                release(slot)
+            case .free, .open, .inLane, .spilling: continue
+            }
+        }
+        waiting = []
+        toSpill = []
+        return lost
+    }
+
+    // MARK: Slots
+
+    mutating func release(_ slot: BatchSlot) {
+        places[slot] = .free
+        summaries[slot] = nil
+    }
+
+    mutating func queueForSpill(_ slot: BatchSlot) {
+        places[slot] = .toSpill
+        toSpill.append(slot)
+    }
+
+    mutating func queueWaitingForSpill() {
+        guard limits.hasSpill else { return }
+        for slot in waiting { queueForSpill(slot) }
+        waiting = []
+    }
+}
+
+/// The share of replayed work while there is both: what was given to each since both were last there alone.
+struct ReplayShare: Sendable {
+    private static let windowRecords: UInt64 = 1_000_000
+    private var liveRecords: UInt64 = 0
+    private var replayedRecords: UInt64 = 0
+
+    /// Whether the next work is replayed work.
+    mutating func choosesReplay(percent: Int, live: Int, replayed: Int) -> Bool {
+        // Cross-multiplied: replayed / (live + replayed) <= percent / 100.
+        let chooses = percent > 0 && replayedRecords * UInt64(100 - percent) <= liveRecords * UInt64(percent)
+        if chooses { replayedRecords += UInt64(replayed) } else { liveRecords += UInt64(live) }
+        if liveRecords + replayedRecords > Self.windowRecords {
+            liveRecords /= 2
+            replayedRecords /= 2
+        }
+        return chooses
+    }
+}

@@ -1,0 +1,61 @@
+// What an operator is shown of delivery.
+
+/// Delivery at one moment.
+struct DeliveryView {
+    let batchesWaiting: Int
+    let spillBatches: Int
+    let spillRecords: UInt64
+    let spillBytes: UInt64
+    let oldestSpilledMicroseconds: Int64?
+    /// Replayed records per second in the last while; 0 without any.
+    let replayRecordsPerSecond: Double
+    /// Why the spill takes nothing.
+    let spillBlock: String?
+    let isStuck: Bool
+
+    init(_ plan: borrowing DeliveryPlan, recordsPerSecond: Double) {
+        batchesWaiting = plan.places.count { $0 == .waiting || $0 == .toSpill }
+        spillBatches = plan.spillBatches
+        spillRecords = plan.spillRecords
+        spillBytes = plan.spillBytes
+        oldestSpilledMicroseconds = plan.oldestSpilledMicroseconds
+        replayRecordsPerSecond = recordsPerSecond
+        spillBlock = plan.spillBlock?.reason
+        isStuck = plan.isStuck
+    }
+
+    /// When the spill is empty at the present pace, in seconds; nil where nobody can tell.
+    var secondsToCatchUp: Double? {
+        guard spillRecords > 0 else { return 0 }
+        return replayRecordsPerSecond > 0 ? Double(spillRecords) / replayRecordsPerSecond : nil
+    }
+}
+
+/// How fast the replay goes: records over a window that moves on in steps.
+struct ReplayPace {
+    private static let windowNanoseconds: UInt64 = 10_000_000_000
+    private var startedAt: UInt64 = 0
+    private var records = 0
+    private var lastRecordsPerSecond = 0.0
+    private var lastEndedAt: UInt64 = 0
+
+    mutating func add(records added: Int, now: UInt64) {
+        if now &- startedAt > Self.windowNanoseconds {
+            if records > 0 {
+                lastRecordsPerSecond = Double(records) * 1e9 / Double(now &- startedAt)
+                lastEndedAt = now
+            }
+            startedAt = now
+            records = 0
+        }
+        records += added
+    }
+
+    func recordsPerSecond(now: UInt64) -> Double {
+        let age = now &- startedAt
+        if records > 0, age < 2 * Self.windowNanoseconds, age > 1_000_000_000 || lastEndedAt == 0 {
+            return Double(records) * 1e9 / Double(max(age, 1))
+        }
+        return now &- lastEndedAt < 2 * Self.windowNanoseconds ? lastRecordsPerSecond : 0
+    }
+}

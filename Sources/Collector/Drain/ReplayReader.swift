@@ -1,0 +1,51 @@
+// A lane's own memory for batches of the spill, and the check that what was read holds admitted frames only: the directory may
+// have come from anywhere.
+
+import FrameCodec
+import SpillLog
+
+/// Reads one batch after the other. Used by one thread.
+final class ReplayReader {
+    private let reader: SpillReader
+    private var memory: UnsafeMutableRawBufferPointer = .allocate(byteCount: 0, alignment: 16)
+    private var count = 0
+
+    /// Memory beyond this is given back behind the batch that needed it.
+    private static let bytesKept = 16 << 20
+
+    init(_ fileSystem: any SpillFileSystem) { reader = SpillReader(fileSystem: fileSystem) }
+
+    deinit { memory.deallocate() }
+
+    /// Reads a batch, whose frames `withFrames` then gives.
+    func read(_ batch: SpilledBatch) throws(SpillError) {
+        count = 0
+        let needed = batch.summary.byteCount
+        if memory.count < needed || (memory.count > Self.bytesKept && needed <= Self.bytesKept) {
+            memory.deallocate()
+            memory = .allocate(byteCount: needed, alignment: 16)
+        }
+        try reader.read(batch, into: UnsafeMutableRawBufferPointer(rebasing: memory[..<needed]))
+        try check(UnsafeRawBufferPointer(rebasing: memory[..<needed]), batch)
+        count = needed
+    }
+
+    func withFrames(_ body: (UnsafeRawBufferPointer) -> Void) {
+        body(UnsafeRawBufferPointer(rebasing: memory[..<count]))
+    }
+
+    private func check(_ bytes: UnsafeRawBufferPointer, _ batch: SpilledBatch) throws(SpillError) {
+        var offset = 0
+        while offset < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...]).bytes
+            do throws(FrameError) {
+                let header = try FrameHeader.admit(rest)
+                guard header.type == .records else { throw FrameError(.unknownType, at: 0) }
+                offset += header.frameLength
+            } catch {
+                throw .damaged(
+                    file: batch.segment.text, offset: batch.frameOffset, reason: "byte \(offset) of the batch: \(error)")
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+// Where connections, lanes and the spill meet over TCP sessions: the book of sessions behind a lock, and the way from a
+// session to the connection that is told.
+//
+// Limits: those of `SessionBook`, and one question waiting for each session. A connection is woken once for however much
+// there is to tell it.
+
+import Delivery
+import FrameCodec
+import NIOCore
+import Synchronization
+
+/// The desk that frames of TCP sessions pass. Safe from any thread.
+public final class SessionDesk: Sendable {
+    fileprivate struct Route {
+        let handler: NIOLoopBound<ConnectionHandler>
+        /// It was woken and has not looked yet.
+        var isWoken = false
+    }
+
+    fileprivate struct State {
+        var book: SessionBook
+        var routes: [UInt64: Route] = [:]
+        /// Sessions that the database is to be asked for.
+        var questions: Set<SessionKey> = []
+    }
+
+    private let state: Mutex<State>
+    /// Called when there is a question, on a connection's event loop.
+    private let wakeInquirer: @Sendable () -> Void
+
+    /// - Parameter wakeInquirer: somebody asks the database then, see `takeQuestions`.
+    public init(book: SessionBook, wakeInquirer: @escaping @Sendable () -> Void = {}) {
+        state = Mutex(State(book: book))
+        self.wakeInquirer = wakeInquirer
+    }
+
+    // MARK: Connections
+
+    func openConnection(_ handler: NIOLoopBound<ConnectionHandler>) -> UInt64 {
+        state.withLock { state in
+            let number = state.book.openConnection()
+            state.routes[number] = Route(handler: handler)
+            return number
+        }
+    }
+
+    func closeConnection(_ number: UInt64) {
+        state.withLock { state in
+            state.routes[number] = nil
+            state.book.close(connection: number)
+        }
+    }
+
+    /// A session's first frame on a connection.
+    func open(_ key: SessionKey, on connection: UInt64) -> SessionOpening {
+        let opening = state.withLock { state in
+            let opening = state.book.open(key, on: connection)
+            if opening == .ask { state.questions.insert(key) }
+            return opening
+        }
+        if opening == .ask { wakeInquirer() }
+        return opening
+    }
+
+    /// What the session's welcome says; nil when the session has gone on to another connection.
+    func welcome(_ key: SessionKey, on connection: UInt64) -> SequenceRanges? {
+        state.withLock { $0.book.welcome(key, on: connection) }
+    }
+
+    /// Whether the database was asked for the session.
+    func isAsked(_ key: SessionKey) -> Bool {
+        state.withLock { $0.book.unasked([SessionFrames(key: key, sequences: SequenceRanges())]).isEmpty }
+    }
+
+    func takeAcknowledgements(for connection: UInt64) -> [SessionFrames] {
+        state.withLock { state in
+            state.routes[connection]?.isWoken = false
+            return state.book.takeAcknowledgements(for: connection)
+        }
+    }
+
+    /// Gives each numbered frame its verdict. Those that cannot be remembered are taken out and given back.
+    func judge(_ arrivals: inout [FrameArrival]) -> [FrameIdentity] {
+        state.withLock { state in
+            var refused: [FrameIdentity] = []
+            for index in arrivals.indices {
+                let identity = arrivals[index].identity
+                switch state.book.judge(identity) {
+                case .fresh: arrivals[index].verdict = identity.sequence == 0 ? .uncounted : .fresh
+                case .resent: arrivals[index].verdict = .duplicate
+                case .refused:
+                    arrivals[index].isRefused = true
+                    refused.append(identity)
+                }
+            }
+            if !refused.isEmpty { arrivals.removeAll { $0.isRefused } }
+            return refused
+        }
+    }
+
+    /// Frames that were judged and are not taken after all.
+    func withdraw(_ identities: [FrameIdentity]) {
+        state.withLock { state in
+            for identity in identities where identity.sequence > 0 {
+                var sequences = SequenceRanges()
+                sequences.insert(identity.sequence)
+                state.book.withdraw(SessionKey(identity), sequences)
+            }
+        }
+    }
+
+    // MARK: Lanes and the spill
+
+    /// Frames are durable: their clients are told.
+    public func durable(_ frames: [SessionFrames]) {
+        guard !frames.isEmpty else { return }
+        let woken = state.withLock { state in
+            state.book.durable(frames)
+            return state.wakeAll()
+        }
+        wake(woken)
+    }
+
+    /// Frames need nothing more.
+    public func settled(_ frames: [SessionFrames]) {
+        guard !frames.isEmpty else { return }
+        state.withLock { $0.book.settled(frames) }
+    }
+
+    public func recovered(_ frames: [SessionFrames], isDurable: Bool) {
+        state.withLock { $0.book.recovered(frames, isDurable: isDurable) }
+    }
+
+    /// Frames were found malformed before anybody was told that they are durable: their clients are told why.
+    public func refused(_ frames: [(identity: FrameIdentity, error: FrameError)]) {
+        withdraw(frames.map(\.identity))
+        for (identity, error) in frames {
+            let handler = state.withLock { state in
+                state.book.connection(of: SessionKey(identity)).flatMap { state.routes[$0]?.handler }
+            }
+            guard let handler else { continue }
+            handler.eventLoop.execute { handler.value.tellRefused(error, identity) }
+        }
+    }
+
+    public func unasked(_ frames: [SessionFrames]) -> [SessionKey] { state.withLock { $0.book.unasked(frames) } }
+
+    public func storedBefore(_ frames: [SessionFrames]) -> [SessionKey: SequenceRanges] {
+        state.withLock { $0.book.storedBefore(frames) }
+    }
+
+    /// The sessions that the database is to be asked for. Each is given once.
+    public func takeQuestions() -> [SessionKey] {
+        state.withLock { state in
+            defer { state.questions = [] }
+            return state.questions.sorted()
+        }
+    }
+
+    /// The database's answers.
+    public func asked(_ stored: [SessionKey: SequenceRanges]) {
+        let woken = state.withLock { state in
+            for (key, ranges) in stored { state.book.asked(key, stored: ranges) }
+            return state.wakeAll() + stored.keys.compactMap { state.wake($0) }
+        }
+        wake(woken)
+    }
+
+    private func wake(_ handlers: [NIOLoopBound<ConnectionHandler>]) {
+        for handler in handlers { handler.eventLoop.execute { handler.value.tell() } }
+    }
+}
+
+extension SessionDesk.State {
+    /// The connections that have something to be told and do not know it.
+    fileprivate mutating func wakeAll() -> [NIOLoopBound<ConnectionHandler>] {
+        book.connectionsToTell.compactMap { wake(connection: $0) }
+    }
+
+    fileprivate mutating func wake(_ key: SessionKey) -> NIOLoopBound<ConnectionHandler>? {
+        book.connection(of: key).flatMap { wake(connection: $0) }
+    }
+
+    private mutating func wake(connection: UInt64) -> NIOLoopBound<ConnectionHandler>? {
+        guard let route = routes[connection], !route.isWoken else { return nil }
+        routes[connection]?.isWoken = true
+        return route.handler
+    }
+}
+
+extension SessionBook {
+    /// The frame's admission. One without a number, which nobody acknowledges, is always fresh.
+    fileprivate mutating func judge(_ identity: FrameIdentity) -> FrameAdmission {
+        identity.sequence == 0 ? .fresh : admit(SessionKey(identity), identity.sequence)
+    }
+}

@@ -1,0 +1,157 @@
+// The spill's directory:
+//
+//     DIR/              0700
+//         lock          flock of the process that owns it; holds the directory's id
+//         spill-*.lz4   0600, the segments
+//         quarantine/   0700, what was damaged
+//
+// Invariant: who holds the lock is the only one who writes here.
+
+import Glibc
+import LinuxSystem
+
+/// An open spill directory.
+public final class SpillDirectory: Sendable {
+    public let path: String
+    /// Random, made with the directory: who replays it later is known by it.
+    public let directoryID: UInt64
+    public let fileSystem: any SpillFileSystem
+    /// -1 without the lock.
+    private let lock: Int32
+
+    private static let lockName = "lock"
+    private static let idDigits = 16
+
+    private init(path: String, directoryID: UInt64, fileSystem: any SpillFileSystem, lock: Int32) {
+        self.path = path
+        self.directoryID = directoryID
+        self.fileSystem = fileSystem
+        self.lock = lock
+    }
+
+    deinit { if lock >= 0 { close(lock) } }
+
+    /// Takes the directory for this process, which makes it if it is not there.
+    public static func open(_ path: String) throws(SpillError) -> SpillDirectory {
+        try make(path)
+        let folder = try openFolder(path)
+        do throws(SpillError) {
+            try checkContents(path, folder)
+            let lock = try takeLock(path, folder)
+            do throws(SpillError) {
+                let id = try directoryID(path, lock)
+                return SpillDirectory(
+                    path: path, directoryID: id, fileSystem: LinuxFileSystem(path: path, folder: folder), lock: lock)
+            } catch {
+                close(lock)
+                throw error
+            }
+        } catch {
+            close(folder)
+            throw error
+        }
+    }
+
+    /// Looks into a directory that another process may own. Nothing is changed.
+    public static func read(_ path: String) throws(SpillError) -> SpillDirectory {
+        let folder = try openFolder(path)
+        return SpillDirectory(
+            path: path, directoryID: 0, fileSystem: LinuxFileSystem(path: path, folder: folder), lock: -1)
+    }
+
+    // MARK: Parts
+
+    private static func unusable(_ path: String, _ reason: String) -> SpillError {
+        .directoryNotUsable(path: path, reason: reason)
+    }
+
+    private static func make(_ path: String) throws(SpillError) {
+        guard path.hasPrefix("/") else { throw unusable(path, "give an absolute path") }
+        var current = ""
+        let parts = path.split(separator: "/")
+        for (index, part) in parts.enumerated() {
+            current += "/" + part
+            let mode: mode_t = index == parts.count - 1 ? 0o700 : 0o755
+            if mkdir(current, mode) != 0, errno != EEXIST {
+                throw unusable(path, "mkdir \(current): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    private static func openFolder(_ path: String) throws(SpillError) -> Int32 {
+        let folder = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard folder >= 0 else { throw unusable(path, String(cString: strerror(errno))) }
+        var status = stat()
+        guard fstat(folder, &status) == 0 else {
+            let reason = String(cString: strerror(errno))
+            close(folder)
+            throw unusable(path, reason)
+        }
+        guard status.st_uid == geteuid() || geteuid() == 0, status.st_mode & 0o077 == 0 else {
+            close(folder)
+            throw unusable(
+                path, "it must belong to the user that runs the collector and be closed to others: chmod 700 \(path)")
+        }
+        return folder
+    }
+
+    /// A folder given by mistake must not become a spill.
+    private static func checkContents(_ path: String, _ folder: Int32) throws(SpillError) {
+        guard let stream = opendir(path) else { throw unusable(path, String(cString: strerror(errno))) }
+        defer { closedir(stream) }
+        var isEmpty = true
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name == "." || name == ".." { continue }
+            if name == lockName || name == LinuxFileSystem.quarantineName || SegmentName(name) != nil { return }
+            isEmpty = false
+        }
+        guard isEmpty else {
+            throw unusable(path, "it is not empty and not a spill: name a new or an empty directory")
+        }
+    }
+
+    private static func takeLock(_ path: String, _ folder: Int32) throws(SpillError) -> Int32 {
+        let lock = openat(folder, lockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard lock >= 0 else { throw .system(SystemCallError(call: "openat", code: errno, object: path + "/lock")) }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            defer { close(lock) }
+            guard code == EWOULDBLOCK else {
+                throw .system(SystemCallError(call: "flock", code: code, object: path + "/lock"))
+            }
+            let lines = text(of: lock).split(separator: "\n")
+            let holder = lines.count > 1 ? "the process with id \(lines[1])" : "another process"
+            throw .directoryInUse(path: path, holder: holder)
+        }
+        return lock
+    }
+
+    /// The id in the lock file, made anew where it is missing.
+    private static func directoryID(_ path: String, _ lock: Int32) throws(SpillError) -> UInt64 {
+        let found = text(of: lock).split(separator: "\n").first.flatMap { line in
+            line.utf8.count == idDigits ? UInt64(line, radix: 16) : nil
+        }
+        let id = found ?? UInt64.random(in: 1 ... .max)
+        let content = Array("\(SegmentName.hexadecimal(id, idDigits))\n\(getpid())\n".utf8)
+        do throws(SystemCallError) {
+            let file = path + "/lock"
+            let written = try checkedCall("pwrite64", object: file) { pwrite(lock, content, content.count, 0) }
+            guard written == content.count else { throw SystemCallError(call: "pwrite64", code: ENOSPC, object: file) }
+            try checkedCall("ftruncate", object: file) { Int(ftruncate(lock, content.count)) }
+            if found == nil { try checkedCall("fsync", object: file) { Int(fsync(lock)) } }
+        } catch {
+            // A full disk must not keep the collector from draining what fills it.
+            guard found != nil || error.code == ENOSPC || error.code == EDQUOT else { throw .system(error) }
+        }
+        return id
+    }
+
+    private static func text(of descriptor: Int32) -> String {
+        var buffer = [UInt8](repeating: 0, count: 64)
+        let count = pread(descriptor, &buffer, buffer.count, 0)
+        return String(decoding: buffer[..<max(0, count)], as: UTF8.self)
+    }
+}

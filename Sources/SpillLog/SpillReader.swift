@@ -1,0 +1,58 @@
+// Reads batches back.
+
+import CChecksum
+import LinuxSystem
+
+/// Reads spilled batches. Used by one thread; keeps the file that it read last open, and one buffer.
+public final class SpillReader {
+    private let fileSystem: any SpillFileSystem
+    private var last: (name: SegmentName, file: any SpillFile)?
+    private var stored: UnsafeMutableRawBufferPointer = .allocate(byteCount: 0, alignment: 16)
+
+    public init(fileSystem: any SpillFileSystem) { self.fileSystem = fileSystem }
+
+    deinit { stored.deallocate() }
+
+    /// Reads the frames of a batch.
+    ///
+    /// - Parameter target: of exactly the batch's bytes.
+    /// - Throws: `damaged` when the bytes are not those that were written; `system` when the disk refused, which may
+    ///   pass.
+    public func read(_ batch: SpilledBatch, into target: UnsafeMutableRawBufferPointer) throws(SpillError) {
+        precondition(target.count == batch.summary.byteCount)
+        if stored.count < batch.storedBytes {
+            stored.deallocate()
+            stored = .allocate(byteCount: batch.storedBytes, alignment: 16)
+        }
+        let bytes = UnsafeMutableRawBufferPointer(rebasing: stored[..<batch.storedBytes])
+        let count: Int
+        do throws(SystemCallError) {
+            count = try file(of: batch.segment).read(at: batch.frameOffset, into: bytes)
+        } catch {
+            last = nil
+            throw .system(error)
+        }
+        guard count == bytes.count else { throw damaged(batch, "the segment ends before") }
+        guard spillway_crc32c(0, bytes.baseAddress, bytes.count) == batch.storedChecksum else {
+            throw damaged(batch, "the checksum of the batch does not hold")
+        }
+        if let reason = FrameCompressor.decompress(UnsafeRawBufferPointer(bytes), into: target) {
+            throw damaged(batch, reason)
+        }
+    }
+
+    /// Lets go of the open file.
+    public func close() { last = nil }
+
+    private func file(of name: SegmentName) throws(SystemCallError) -> any SpillFile {
+        if let last, last.name == name { return last.file }
+        last = nil
+        let file = try fileSystem.open(name.text, forReading: true)
+        last = (name, file)
+        return file
+    }
+
+    private func damaged(_ batch: SpilledBatch, _ reason: String) -> SpillError {
+        .damaged(file: batch.segment.text, offset: batch.frameOffset, reason: reason)
+    }
+}

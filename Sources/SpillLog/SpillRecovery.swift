@@ -1,0 +1,227 @@
+// What a start finds in the spill, and how it is put in order: torn tails are cut, damage is kept in quarantine, empty
+// segments are removed. It may be interrupted anywhere and run again.
+//
+// Invariant: an intact batch is never cut or removed.
+
+import Delivery
+import LinuxSystem
+
+/// Bytes of a segment that hold no intact batch.
+public struct SpillDamage: Equatable, Sendable {
+    public let segment: SegmentName
+    public let offset: Int
+    public let byteCount: Int
+    /// Batches that are lost with it, as far as the numbering tells.
+    public let batches: Int
+    /// Records of those whose headers are intact.
+    public let records: Int
+    /// Behind the last intact batch: most likely a write that a crash cut off.
+    public let isTail: Bool
+}
+
+/// A segment that an earlier run left.
+public struct RecoveredSegment: Sendable {
+    public let name: SegmentName
+    public internal(set) var sizeBytes: Int
+    public let batches: [SpilledBatch]
+    /// It was ended in order.
+    public let isSealed: Bool
+    /// Its batches are on the disk, whatever happens next. Else they can be read, and nobody may be told that they are safe
+    /// before they are stored.
+    public internal(set) var isDurable: Bool
+    public let damage: [SpillDamage]
+    /// Its damage could not be copied: it goes to the quarantine as a whole once its batches are settled.
+    public internal(set) var mustKeepInQuarantine: Bool
+    let createdMicroseconds: Int64
+}
+
+/// How far recovery has come.
+public struct SpillRecoveryProgress: Sendable {
+    public let segmentsDone: Int
+    public let segments: Int
+    public let bytesDone: UInt64
+}
+
+/// What all segments of a directory hold.
+public struct SpillRecovery: Sendable {
+    /// Oldest first.
+    public private(set) var segments: [RecoveredSegment] = []
+    /// What an operator should know.
+    public private(set) var warnings: [String] = []
+    /// Batches that are damaged or missing.
+    public private(set) var damagedBatches = 0
+    /// Records of those whose headers are intact.
+    public private(set) var damagedRecords = 0
+    public private(set) var tornTails = 0
+    public private(set) var tornBytes = 0
+
+    public var batches: Int { segments.reduce(0) { $0 + $1.batches.count } }
+    public var records: Int { segments.reduce(0) { $1.batches.reduce($0) { $0 + $1.summary.recordCount } } }
+    public var bytes: UInt64 { segments.reduce(0) { $0 + UInt64($1.sizeBytes) } }
+
+    private let fileSystem: any SpillFileSystem
+    private let isReadOnly: Bool
+    private let verifiesSealedBodies: Bool
+    private var seen: Set<BatchIdentity> = []
+
+    /// Looks through all segments, and unless `isReadOnly` puts them in order.
+    ///
+    /// - Parameters:
+    ///   - verifiesSealedBodies: also read what was ended in order, which is otherwise read when it is replayed.
+    /// - Throws: when the directory cannot be listed. What is wrong with a segment is a warning.
+    /// - Complexity: O(bytes of segments that were not ended in order) reads, and O(batches) of the others.
+    public init(
+        fileSystem: any SpillFileSystem, isReadOnly: Bool = false, verifiesSealedBodies: Bool = false,
+        progress: (SpillRecoveryProgress) -> Void = { _ in }
+    ) throws(SpillError) {
+        self.fileSystem = fileSystem
+        self.isReadOnly = isReadOnly
+        self.verifiesSealedBodies = verifiesSealedBodies
+        var names: [SegmentName] = []
+        do throws(SystemCallError) {
+            for text in try fileSystem.names().sorted() where text != "lock" {
+                if let name = SegmentName(text) {
+                    names.append(name)
+                } else {
+                    warnings.append("\(text) is no segment and is left alone")
+                }
+            }
+        } catch {
+            throw .system(error)
+        }
+        var found: [RecoveredSegment] = []
+        var bytesDone: UInt64 = 0
+        for (index, name) in names.enumerated() {
+            do throws(SystemCallError) {
+                if let segment = try recover(name) {
+                    found.append(segment)
+                    bytesDone += UInt64(segment.sizeBytes)
+                }
+            } catch {
+                warnings.append("\(name) cannot be read and is left alone: \(error)")
+            }
+            progress(SpillRecoveryProgress(segmentsDone: index + 1, segments: names.count, bytesDone: bytesDone))
+        }
+        // A batch that was written again after a failed sync may stand in two segments; it counts once.
+        segments = found.sorted { ($0.createdMicroseconds, $0.name) < ($1.createdMicroseconds, $1.name) }.map {
+            segment in
+            RecoveredSegment(
+                name: segment.name, sizeBytes: segment.sizeBytes,
+                batches: segment.batches.filter { seen.insert($0.summary.identity).inserted },
+                isSealed: segment.isSealed, isDurable: segment.isDurable, damage: segment.damage,
+                mustKeepInQuarantine: segment.mustKeepInQuarantine, createdMicroseconds: segment.createdMicroseconds)
+        }
+        seen = []
+    }
+
+    private mutating func recover(_ name: SegmentName) throws(SystemCallError) -> RecoveredSegment? {
+        let file = try fileSystem.open(name.text, forReading: isReadOnly)
+        defer { file.close() }
+        let scan = try SegmentScan(name, file, verifiesSealedBodies: verifiesSealedBodies)
+        var damage = scan.damage.map { SpillDamage(name, $0, isTail: false) }
+        if let tail = scan.tail { damage.append(SpillDamage(name, tail, isTail: true)) }
+        for entry in damage {
+            damagedBatches += entry.batches
+            damagedRecords += entry.records
+            if entry.isTail {
+                tornTails += 1
+                tornBytes += entry.byteCount
+            }
+        }
+        var segment = RecoveredSegment(
+            name: name, sizeBytes: scan.sizeBytes, batches: scan.batches, isSealed: scan.isSealed,
+            isDurable: scan.isSealed, damage: damage,
+            mustKeepInQuarantine: false,
+            createdMicroseconds: scan.createdMicroseconds ?? scan.batches.first?.summary.openedMicroseconds ?? 0)
+        if !isReadOnly {
+            try putInOrder(&segment, file)
+            if !scan.isSealed, !segment.batches.isEmpty { makeDurable(&segment, scan, file) }
+        }
+        guard !segment.batches.isEmpty || isReadOnly else {
+            try removeEmpty(segment)
+            return nil
+        }
+        return segment
+    }
+
+    private mutating func putInOrder(_ segment: inout RecoveredSegment, _ file: any SpillFile) throws(SystemCallError) {
+        for entry in segment.damage where !entry.isTail || entry.batches > 0 {
+            do throws(SystemCallError) {
+                try copyToQuarantine(entry, file)
+            } catch {
+                segment.mustKeepInQuarantine = true
+                warnings.append("damage in \(segment.name) could not be copied, so the segment is kept: \(error)")
+            }
+        }
+        // What is kept whole is not cut either.
+        guard let tail = segment.damage.last, tail.isTail, !segment.mustKeepInQuarantine else { return }
+        do throws(SystemCallError) {
+            // Synced with what is written again, or gone with the segment.
+            try file.truncate(to: tail.offset)
+            segment.sizeBytes = tail.offset
+        } catch {
+            // Nothing is written behind it, so it does no harm.
+            warnings.append("the torn end of \(segment.name) could not be cut: \(error)")
+        }
+    }
+
+    /// What a run that was killed had written may be in memory alone, and where its last sync failed the kernel believes
+    /// that it is not: written again in its place it is on the disk behind the next sync. Sealed then, it is not read again.
+    private mutating func makeDurable(
+        _ segment: inout RecoveredSegment, _ scan: borrowing SegmentScan, _ file: any SpillFile
+    ) {
+        do throws(SystemCallError) {
+            let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+            defer { piece.deallocate() }
+            var offset = 0
+            while offset < segment.sizeBytes {
+                let wanted = UnsafeMutableRawBufferPointer(
+                    rebasing: piece[..<min(piece.count, segment.sizeBytes - offset)])
+                let count = try file.read(at: offset, into: wanted)
+                guard count > 0 else { break }
+                try file.write(UnsafeRawBufferPointer(rebasing: wanted[..<count]), at: offset)
+                offset += count
+            }
+            try file.sync()
+            try fileSystem.syncFolder()
+            segment.isDurable = true
+            guard segment.damage.last?.isTail != true || segment.sizeBytes < scan.sizeBytes else { return }
+            let seal = SpillRecord(
+                segment: segment.name, ordinal: scan.nextOrdinal, chain: scan.chain,
+                body: .seal(
+                    batches: UInt32(segment.batches.count),
+                    records: UInt64(segment.batches.reduce(0) { $0 + $1.summary.recordCount }))
+            ).encoded()
+            let size = segment.sizeBytes
+            try seal.span.bytes.withUnsafeBytes { (bytes) throws(SystemCallError) in try file.write(bytes, at: size) }
+            segment.sizeBytes += seal.count
+        } catch {
+            warnings.append("\(segment.name) could not be made durable again, which its replay makes up for: \(error)")
+        }
+    }
+
+    private func copyToQuarantine(_ damage: SpillDamage, _ file: any SpillFile) throws(SystemCallError) {
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: damage.byteCount, alignment: 16)
+        defer { bytes.deallocate() }
+        let count = try file.read(at: damage.offset, into: bytes)
+        try fileSystem.quarantine(
+            "\(damage.segment.text)-at-\(damage.offset)", UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+    }
+
+    private mutating func removeEmpty(_ segment: RecoveredSegment) throws(SystemCallError) {
+        if segment.mustKeepInQuarantine {
+            try fileSystem.moveToQuarantine(segment.name.text)
+        } else {
+            try fileSystem.unlink(segment.name.text)
+            try fileSystem.syncFolder()
+        }
+    }
+}
+
+extension SpillDamage {
+    fileprivate init(_ name: SegmentName, _ region: BadRegion, isTail: Bool) {
+        self.init(
+            segment: name, offset: region.bytes.lowerBound, byteCount: region.bytes.count,
+            batches: max(region.batches, region.missing), records: region.records, isTail: isTail)
+    }
+}

@@ -1,0 +1,30 @@
+// What could not be stored as rows, kept with its reason: a record that the server refused, or a frame that turned out to be
+// malformed after it was acknowledged.
+
+import Delivery
+import MetricKinds
+
+/// A row of `spillway.dead_letters`.
+struct DeadLetter {
+    /// Nil for a malformed frame, whose records nobody can tell.
+    let kind: MetricKind?
+    let source: UInt64
+    let records: Int
+    let reason: String
+    let sqlstate: SQLState?
+    /// A frame with the refused record alone, or the whole frame that it came in.
+    let frame: [UInt8]
+
+    func insert(_ connection: DatabaseConnection, _ batch: BatchIdentity) throws(DatabaseError) {
+        try connection.query(
+            """
+            INSERT INTO spillway.dead_letters (epoch, sequence, kind, source, records, reason, sqlstate, frame)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            [
+                String(batch.epoch), String(batch.sequence), kind?.name, String(Int64(bitPattern: source)),
+                String(records), reason, sqlstate?.rawValue,
+                frame.withUnsafeBytes { DatabaseConnection.byteaText($0) },
+            ], operation: "INSERT INTO spillway.dead_letters")
+    }
+}

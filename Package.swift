@@ -66,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "spillway",
             dependencies: [
-                "Collector", "JSONLines", "SpillwayClient",
+                "Collector", "JSONLines", "SpillLog", "SpillwayClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

@@ -12,6 +12,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import SpillLog
+import SpillwayClient
 import TimescaleStore
 
 /// A running collector. `init` starts it, `stop` ends it; both wait, and belong on the main thread.
@@ -111,11 +112,17 @@ public final class CollectorService {
         switch settings.database {
         case .discard: return nil
         case .embedded(let directory?): return directory + "-spill"
-        case .embedded(nil), .server:
-            let database = EmbeddedServer.defaultDirectory(environment: environment)
-            guard let slash = database.lastIndex(of: "/") else { return nil }
-            return database[..<slash] + "/spill"
+        case .embedded(nil): return spillFolder("spill", environment)
+        case .server(let location):
+            // One for each database: what was meant for one must not be replayed into another.
+            return spillFolder("spill-" + hexadecimal(SourceIdentity.hash(location.description)), environment)
         }
+    }
+
+    /// Beside the embedded database's default place.
+    private static func spillFolder(_ name: String, _ environment: [String: String]) -> String? {
+        let database = EmbeddedServer.defaultDirectory(environment: environment)
+        return database.lastIndex(of: "/").map { database[..<$0] + "/" + name }
     }
 
     private func startSpill(_ path: String) throws {

@@ -116,6 +116,11 @@ public struct SessionBook: Sendable {
         return durable
     }
 
+    /// Whether all frames of these sessions that were taken are durable.
+    public func areDurable(_ keys: some Sequence<SessionKey>) -> Bool {
+        keys.allSatisfy { key in sessions[key].map { $0.accepted == $0.durable } ?? true }
+    }
+
     /// The connections that have something to be told.
     public var connectionsToTell: [UInt64] { Array(untold.keys) }
 

@@ -15,7 +15,7 @@ struct DecodeCommand: ParsableCommand {
 
             EXAMPLES:
               spillway decode records.frames
-              spillway spill cat --spill-directory DIR | spillway decode
+              spillway spill cat --frames --spill-directory DIR | spillway decode
             """)
 
     @Argument(help: "A file of frames; - is standard input.")

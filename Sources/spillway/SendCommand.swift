@@ -32,6 +32,18 @@ struct SendCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Send evenly, so many records a second.", valueName: "records/s"))
     var rate: Double?
 
+    @Flag(help: "Over TCP: keep every record until the collector says that it is durable; exit 0 only then.")
+    var acknowledged = false
+
+    @Option(help: ArgumentHelp("How long nothing may be acknowledged.", valueName: "seconds"))
+    var acknowledgeTimeout = 60
+
+    @Option(help: ArgumentHelp("Append a line for what became durable: source, session, first, behind.", valueName: "file"))
+    var acknowledgementLog: String?
+
+    @Option(help: ArgumentHelp("The number of this session; random unless given.", valueName: "number"))
+    var session: UInt64?
+
     @Flag(help: "Print the measure as one line of JSON.")
     var json = false
 
@@ -42,13 +54,23 @@ struct SendCommand: ParsableCommand {
         guard (file == nil) != (generator.generate == nil) else {
             throw ValidationError("Give either --file or --generate.")
         }
+        guard acknowledgeTimeout > 0, acknowledgeTimeout <= 86_400 else {
+            throw ValidationError("--acknowledge-timeout \(acknowledgeTimeout): expected 1 to 86400 seconds.")
+        }
+        guard acknowledged || acknowledgementLog == nil else {
+            throw ValidationError("--acknowledgement-log goes with --acknowledged.")
+        }
         if let rate, !(rate > 0 && rate <= 1e9) { throw ValidationError("--rate \(rate): expected a number above 0.") }
     }
 
     func run() throws {
         let address = try connecting { () throws(ClientError) in try CollectorAddress(to) }
+        let identity = makeIdentity()
         switch address.transport {
         case .udp:
+            guard !acknowledged else {
+                throw CommandError(.usage, "--acknowledged: nobody answers over UDP; send to tcp://HOST:PORT")
+            }
             if let bytes = frames.frameBytes, bytes > FrameLimits.datagramBytesMax {
                 throw CommandError(
                     .usage, "--frame-bytes \(bytes): a datagram has at most \(FrameLimits.datagramBytesMax)")
@@ -59,12 +81,25 @@ struct SendCommand: ParsableCommand {
                 FrameEncoder(
                     frameBytesTarget: frames.frameBytes ?? FrameLimits.datagramBytesDefault,
                     frameBytesMax: FrameLimits.datagramBytesMax,
-                    recordsMax: recordsPerFrame(FrameLimits.recordsPerFrameMax)))
+                    recordsMax: recordsPerFrame(FrameLimits.recordsPerFrameMax)), identity)
         case .tcp:
+            let encoder = FrameEncoder(
+                frameBytesTarget: frames.frameBytes ?? 65_536, recordsMax: recordsPerFrame(1_000))
+            guard acknowledged else {
+                return try send(through: try StreamSink(to: address), encoder, identity)
+            }
+            let log = try acknowledgementLog.map { (path) throws(CommandError) in
+                try AcknowledgementLog(path: path, identity: identity)
+            }
             try send(
-                through: try StreamSink(to: address),
-                FrameEncoder(frameBytesTarget: frames.frameBytes ?? 65_536, recordsMax: recordsPerFrame(1_000)))
+                through: AcknowledgedSink(
+                    to: address, identity: identity, timeoutSeconds: acknowledgeTimeout, log: log), encoder, identity)
         }
+    }
+
+    private func makeIdentity() -> SourceIdentity {
+        let name = frames.source ?? "spillway send"
+        return session.map { SourceIdentity(name: name, session: $0) } ?? SourceIdentity(name: name)
     }
 
     private func recordsPerFrame(_ limit: Int) -> Int {
@@ -72,10 +107,9 @@ struct SendCommand: ParsableCommand {
     }
 
     private func send<Sink: FrameSink & ~Copyable>(
-        through sink: consuming Sink, _ encoder: consuming FrameEncoder
+        through sink: consuming Sink, _ encoder: consuming FrameEncoder, _ identity: SourceIdentity
     ) throws(CommandError) {
         var encoder = encoder
-        let identity = SourceIdentity(name: frames.source ?? "spillway send")
         var sender = FrameSender(sink, identity: identity, pacer: Pacer(recordsPerSecond: rate))
         var fault: CommandError?
         do throws(CommandError) {

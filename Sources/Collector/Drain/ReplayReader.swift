@@ -5,7 +5,7 @@ import FrameCodec
 import SpillLog
 
 /// Reads one batch after the other. Used by one thread.
-final class ReplayReader {
+public final class ReplayReader {
     private let reader: SpillReader
     private var memory: UnsafeMutableRawBufferPointer = .allocate(byteCount: 0, alignment: 16)
     private var count = 0
@@ -13,12 +13,12 @@ final class ReplayReader {
     /// Memory beyond this is given back behind the batch that needed it.
     private static let bytesKept = 16 << 20
 
-    init(_ fileSystem: any SpillFileSystem) { reader = SpillReader(fileSystem: fileSystem) }
+    public init(_ fileSystem: any SpillFileSystem) { reader = SpillReader(fileSystem: fileSystem) }
 
     deinit { memory.deallocate() }
 
     /// Reads a batch, whose frames `withFrames` then gives.
-    func read(_ batch: SpilledBatch) throws(SpillError) {
+    public func read(_ batch: SpilledBatch) throws(SpillError) {
         count = 0
         let needed = batch.summary.byteCount
         if memory.count < needed || (memory.count > Self.bytesKept && needed <= Self.bytesKept) {
@@ -30,8 +30,8 @@ final class ReplayReader {
         count = needed
     }
 
-    func withFrames(_ body: (UnsafeRawBufferPointer) -> Void) {
-        body(UnsafeRawBufferPointer(rebasing: memory[..<count]))
+    public func withFrames<Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
+        try body(UnsafeRawBufferPointer(rebasing: memory[..<count]))
     }
 
     private func check(_ bytes: UnsafeRawBufferPointer, _ batch: SpilledBatch) throws(SpillError) {

@@ -45,6 +45,8 @@ final class ConnectionHandler: ChannelInboundHandler {
         case open
         /// The collector stops: nothing more is taken, and what was is still acknowledged.
         case draining
+        /// The peer has sent its last byte; what is not durable yet is waited for, until then at most.
+        case finishing(untilNanoseconds: UInt64)
         /// The last reply is out; what still comes is thrown away, so that the peer can read that reply.
         case closing(untilNanoseconds: UInt64)
     }
@@ -320,6 +322,12 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
         cutter.removeAll()
         frameBegunNanoseconds = nil
+        phase = .finishing(untilNanoseconds: monotonicNanoseconds() &+ shared.configuration.receiptDeadline.unsignedNanoseconds)
+        tell()
+    }
+
+    /// Says what was taken, and closes.
+    private func sendReceipt() {
         phase = .closing(untilNanoseconds: monotonicNanoseconds() &+ Self.lingerNanoseconds)
         guard let context, context.channel.isActive else { return }
         var reply = context.channel.allocator.buffer(capacity: 0)
@@ -352,8 +360,10 @@ final class ConnectionHandler: ChannelInboundHandler {
         for frames in shared.desk.takeAcknowledgements(for: number) {
             reply.writeBytes(AcknowledgementFrame(durable: frames.sequences).encoded(frames.key.identity))
         }
-        guard reply.readableBytes > 0 else { return }
-        context.writeAndFlush(wrapOutboundOut(reply), promise: nil)
+        if reply.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(reply), promise: nil) }
+        if case .finishing(let until) = phase, monotonicNanoseconds() >= until || shared.desk.areDurable(sessions) {
+            sendReceipt()
+        }
     }
 
     /// A frame of this connection was found malformed behind the ring. The ledger has it already.
@@ -420,7 +430,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             return
         }
         tell()
-        guard !isHeld, !isDraining else { return }
+        guard !isHeld, case .open = phase else { return }
         if let frameBegunNanoseconds {
             guard now &- frameBegunNanoseconds >= shared.configuration.frameDeadline.unsignedNanoseconds else { return }
             refuse(.frameDeadline)
@@ -466,7 +476,11 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard context?.channel.isActive == true else { return }
         if case .closing = phase { return }
         tell()
-        close()
+        switch phase {
+        case .closing: return
+        case .finishing: sendReceipt()
+        case .open, .draining: close()
+        }
     }
 }
 

@@ -72,6 +72,8 @@ public final class SessionDesk: Sendable {
         state.withLock { $0.book.unasked([SessionFrames(key: key, sequences: SequenceRanges())]).isEmpty }
     }
 
+    func areDurable(_ keys: Set<SessionKey>) -> Bool { state.withLock { $0.book.areDurable(keys) } }
+
     func takeAcknowledgements(for connection: UInt64) -> [SessionFrames] {
         state.withLock { state in
             state.routes[connection]?.isWoken = false

@@ -20,6 +20,8 @@ public final class TCPListener: Sendable {
         public var frameDeadline = TimeAmount.seconds(30)
         /// A connection on which nothing comes for this time is closed.
         public var idleDeadline = TimeAmount.minutes(10)
+        /// How long a receipt waits for what the connection brought to become durable.
+        public var receiptDeadline = TimeAmount.seconds(60)
         /// The kernel's receive buffer of a connection: bounds, with a frame and a read, what it can hold here.
         public var receiveBufferBytes = 1 << 20
         /// Listen beyond loopback although anybody who reaches the port can send.

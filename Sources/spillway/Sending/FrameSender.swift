@@ -89,7 +89,9 @@ struct FrameSender<Sink: FrameSink & ~Copyable>: ~Copyable {
         progress.clear()
         return (
             outcome,
-            SendMeasure(statistics: sink.statistics, seconds: pacer.elapsedSeconds, receipt: outcome.receipt)
+            SendMeasure(
+                statistics: sink.statistics, seconds: pacer.elapsedSeconds, receipt: outcome.receipt,
+                acknowledgements: outcome.acknowledgements)
         )
     }
 }

@@ -17,6 +17,8 @@ protocol FrameSink: ~Copyable {
 struct SendOutcome {
     /// Nil over UDP, where nobody answers.
     var receipt: ReceiptFrame?
+    /// Nil without `--acknowledged`.
+    var acknowledgements: AcknowledgementStatistics?
     /// The first refusals, each a line for people.
     var refusals: [String] = []
     /// What went wrong on the way, if anything did.

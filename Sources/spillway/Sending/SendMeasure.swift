@@ -5,6 +5,7 @@ struct SendMeasure {
     let statistics: SendStatistics
     let seconds: Double
     let receipt: ReceiptFrame?
+    let acknowledgements: AcknowledgementStatistics?
 
     private var recordsPerSecond: Double { Double(statistics.records) / max(seconds, 1e-9) }
     private var bytesPerRecord: Double {
@@ -27,6 +28,11 @@ struct SendMeasure {
             object.add("frames_refused", receipt.framesRefused)
             object.add("frames_duplicate", receipt.framesDuplicate)
         }
+        if let acknowledgements {
+            object.add("records_acknowledged", acknowledgements.recordsAcknowledged)
+            object.add("frames_resent", acknowledgements.framesResent)
+            object.add("reconnects", acknowledgements.reconnects)
+        }
         return object.text
     }
 
@@ -37,7 +43,12 @@ struct SendMeasure {
             ("records/s", grouped(UInt64(recordsPerSecond))), ("bytes/record", decimal(bytesPerRecord, 2)),
             ("dropped", grouped(statistics.recordsDropped)),
         ]
-        if let receipt { rows.append(("received", grouped(receipt.recordsAccepted))) }
+        if let acknowledgements {
+            rows.append(("acknowledged", grouped(acknowledgements.recordsAcknowledged)))
+            if acknowledgements.reconnects > 0 { rows.append(("reconnects", grouped(acknowledgements.reconnects))) }
+        } else if let receipt {
+            rows.append(("received", grouped(receipt.recordsAccepted)))
+        }
         let width = rows.map(\.1.count).max() ?? 0
         return rows.map { name, value in
             name + String(repeating: " ", count: 14 - name.count + width - value.count) + value

@@ -38,9 +38,12 @@ final class CollectorProcess {
     private let log: URL
     let readyLine: String
     private var isStopped = false
+    private let isTraced: Bool
 
     /// Starts `spillway serve` on free ports and waits until it is ready.
-    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    ///
+    /// - Parameter tracer: a program and its arguments that runs the collector, for example strace.
+    init(_ arguments: [String], environment: [String: String] = [:], tracer: [String] = []) throws {
         log = try Programs.temporaryFile("log")
         let ports = ["--udp", "127.0.0.1:0", "--tcp", "127.0.0.1:0", "--http", "127.0.0.1:0"]
         let given = Set(arguments)
@@ -53,8 +56,9 @@ final class CollectorProcess {
             all += ["--spill-directory", try Programs.temporaryFolder("spill")]
         }
         if !given.contains("--system-metrics") { all += ["--system-metrics", "false"] }
-        process.executableURL = Programs.spillway
-        process.arguments = all + arguments
+        process.executableURL = tracer.isEmpty ? Programs.spillway : URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = tracer + (tracer.isEmpty ? [] : [Programs.spillway.path]) + all + arguments
+        isTraced = !tracer.isEmpty
         process.environment = Programs.cleanEnvironment(environment)
         process.standardInput = FileHandle.nullDevice
         let output = Pipe()
@@ -84,7 +88,20 @@ final class CollectorProcess {
         return String(try #require(part).dropFirst(name.count + 1))
     }
 
-    var processID: Int32 { process.processIdentifier }
+    /// The collector's, not its tracer's.
+    var processID: Int32 {
+        guard isTraced else { return process.processIdentifier }
+        let tracer = process.processIdentifier
+        let children: String
+        do {
+            children = try String(contentsOfFile: "/proc/\(tracer)/task/\(tracer)/children", encoding: .utf8)
+        } catch {
+            return tracer
+        }
+        return children.split(separator: " ").first.flatMap { Int32($0) } ?? tracer
+    }
+
+    var isRunning: Bool { process.isRunning }
 
     var logText: String {
         do { return String(decoding: try Data(contentsOf: log), as: UTF8.self) } catch { return "\(error)" }
@@ -95,7 +112,7 @@ final class CollectorProcess {
     /// - Returns: its exit status.
     func stop(_ signal: Int32 = SIGTERM) -> Int32 {
         if !isStopped {
-            kill(process.processIdentifier, signal)
+            kill(processID, signal)
             process.waitUntilExit()
             isStopped = true
         }

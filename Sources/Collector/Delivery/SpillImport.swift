@@ -1,0 +1,95 @@
+// Stores what a spill directory holds, without a collector: one of another machine, or of one that is gone. Batch by batch and
+// each once: what the ledger has is passed over, so that it may be interrupted and repeated.
+
+import Delivery
+import FrameCodec
+import LinuxSystem
+import SpillLog
+import TimescaleStore
+
+/// How far an import has come, and what came of it.
+public struct SpillImportProgress: Sendable {
+    public var batches = 0
+    public var batchesDone = 0
+    public var recordsStored = 0
+    /// Records of batches that were stored before, and of frames that an earlier run had stored.
+    public var recordsStoredBefore = 0
+    public var recordsDeadLettered = 0
+    /// Records that are damaged on disk; their segments go to the quarantine.
+    public var recordsDamaged = 0
+    public var batchesDamaged = 0
+}
+
+/// Brings a directory's batches into a database.
+public struct SpillImport {
+    private let directory: SpillDirectory
+    private let connection: DatabaseConnection
+
+    /// - Parameter directory: open, and so owned by this process.
+    public init(_ directory: SpillDirectory, _ connection: DatabaseConnection) {
+        self.directory = directory
+        self.connection = connection
+    }
+
+    /// Stores all batches, oldest first, and removes each segment when all of it is stored.
+    ///
+    /// - Throws: `SpillError` when the directory fails, `DatabaseError` when the database does: repeat it then.
+    public func run(_ show: (SpillImportProgress) -> Void) throws -> SpillImportProgress {
+        let recovery = try SpillRecovery(fileSystem: directory.fileSystem)
+        var progress = SpillImportProgress()
+        progress.batches = recovery.batches
+        progress.batchesDamaged = recovery.damagedBatches
+        progress.recordsDamaged = recovery.damagedRecords
+        let fence = CommitFence(key: Int64(bitPattern: directory.directoryID))
+        try fence.waitForEarlierRuns(connection)
+        let reader = ReplayReader(directory.fileSystem)
+        let decoded = DecodedBatch()
+        var book = SessionBook(hasStore: true)
+        var remover = SpillWriter(
+            fileSystem: directory.fileSystem, directoryID: directory.directoryID, epoch: 0, limits: SpillLimits())
+        for segment in recovery.segments {
+            var keepInQuarantine = segment.mustKeepInQuarantine
+            for batch in segment.batches {
+                do throws(SpillError) {
+                    try reader.read(batch)
+                } catch {
+                    guard case .damaged = error else { throw error }
+                    keepInQuarantine = true
+                    progress.batchesDamaged += 1
+                    progress.recordsDamaged += batch.summary.recordCount
+                    continue
+                }
+                let unasked = book.unasked(batch.summary.sessions)
+                if !unasked.isEmpty {
+                    for (key, stored) in try SessionLedger(connection).storedFrames(of: unasked) {
+                        book.asked(key, stored: stored)
+                    }
+                }
+                let before = book.storedBefore(batch.summary.sessions)
+                try reader.withFrames { (frames) throws(DatabaseError) in
+                    decoded.decode(frames, storedBefore: before)
+                    let stored = try BatchWriter(connection, fence: fence).store(
+                        batch.summary, frames: frames, decoded: decoded, keepsMalformed: true)
+                    progress.add(decoded, stored)
+                }
+                progress.batchesDone += 1
+                show(progress)
+            }
+            try remover.remove(segment.name, keepInQuarantine: keepInQuarantine)
+        }
+        return progress
+    }
+}
+
+extension SpillImportProgress {
+    fileprivate mutating func add(_ decoded: DecodedBatch, _ stored: StoredBatch) {
+        let rows = decoded.sources.values.reduce(0) { $0 + $1.rows }
+        let resent = decoded.sources.values.reduce(0) { $0 + $1.resent }
+        let dead = stored.deadLetters.values.reduce(0, +)
+        recordsStoredBefore += resent + (stored.wasStoredBefore ? rows : 0)
+        guard !stored.wasStoredBefore else { return }
+        recordsDeadLettered += dead
+        let malformed = decoded.refused.reduce(0) { $0 + $1.recordCount }
+        recordsStored += rows - max(0, dead - malformed)
+    }
+}

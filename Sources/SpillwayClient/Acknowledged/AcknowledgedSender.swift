@@ -1,0 +1,308 @@
+// Frames that must arrive: each is kept until the collector says that it is durable, and sent again over a new connection when
+// one breaks or the collector restarts.
+//
+// Limits: `bytesMax` of frames that are not acknowledged; a call that has to wait ends after `timeoutMilliseconds` without an
+// acknowledgement. Invariant: a frame leaves the memory only when it was acknowledged or refused.
+
+import Glibc
+import LinuxSystem
+
+/// What became of the frames of an acknowledging client.
+public struct AcknowledgementStatistics: Equatable, Sendable {
+    /// Frames given, and their records and bytes.
+    public var frames: UInt64 = 0
+    public var records: UInt64 = 0
+    public var bytes: UInt64 = 0
+    public var framesAcknowledged: UInt64 = 0
+    public var recordsAcknowledged: UInt64 = 0
+    public var framesRefused: UInt64 = 0
+    public var recordsRefused: UInt64 = 0
+    /// Frames that were written again.
+    public var framesResent: UInt64 = 0
+    /// Connections after the first one.
+    public var reconnects: UInt64 = 0
+
+    public init() {}
+}
+
+/// A session with a collector over as many connections as it takes. Used by one thread.
+public struct AcknowledgedSender: ~Copyable {
+    public let address: CollectorAddress
+    public let identity: SourceIdentity
+    public let timeoutMilliseconds: Int
+    public private(set) var statistics = AcknowledgementStatistics()
+    /// The first refusals, each with its frame's sequence.
+    public private(set) var refusals: [(sequence: UInt64, refusal: RefusalFrame)] = []
+    /// Called with sequences that became durable, as they are known.
+    public var onAcknowledged: (SequenceRanges) -> Void = { _ in }
+
+    private var frames: UnacknowledgedFrames
+    private var socket: Socket?
+    /// Of `socket`; -1 without one.
+    private var descriptor: Int32 = -1
+    private var inbox = ReplyInbox()
+    private var isWelcomed = false
+    private var isFinishing = false
+    private var receipt: ReceiptFrame?
+    /// A heartbeat that is on its way: it goes between frames.
+    private var control: [UInt8] = []
+    private var controlSent = 0
+    private var backoffMilliseconds = backoffFirstMilliseconds
+    private var nextConnect: UInt64 = 0
+    private var welcomeDeadline: UInt64 = 0
+    private var lastProgress = monotonicNanoseconds()
+    private var lastError: ClientError?
+
+    private static let backoffFirstMilliseconds = 100
+    private static let backoffLastMilliseconds = 5_000
+    private static let connectMilliseconds: Int32 = 5_000
+    /// A collector that does not know of welcomes is not waited for longer.
+    private static let welcomeNanoseconds: UInt64 = 5_000_000_000
+    private static let refusalsMax = 16
+    private static let framesMax = 65_536
+    private static let writeBytesMax = 256 << 10
+
+    /// - Parameters:
+    ///   - bytesMax: at least `FrameLimits.frameBytesMax`.
+    ///   - timeoutMilliseconds: how long nothing may be acknowledged before a call that waits for it fails.
+    public init(
+        to address: CollectorAddress, identity: SourceIdentity, bytesMax: Int = 16 << 20,
+        timeoutMilliseconds: Int = 60_000
+    ) {
+        self.address = address
+        self.identity = identity
+        self.timeoutMilliseconds = timeoutMilliseconds
+        frames = UnacknowledgedFrames(bytesMax: bytesMax, framesMax: Self.framesMax)
+    }
+
+    /// Frames that are neither acknowledged nor refused, and their records.
+    public var framesOpen: Int { frames.frameCount }
+    public var recordsOpen: Int { frames.recordCount }
+    /// Whether a frame of so many bytes would have to wait.
+    public func isFull(for bytes: Int) -> Bool { frames.isFull(for: bytes) }
+
+    /// Takes a frame of this session. Waits while the memory is full.
+    ///
+    /// - Parameter sequence: larger than that of the frame before.
+    public mutating func send(_ frame: RawSpan, sequence: UInt64, recordCount: Int) throws(ClientError) {
+        if frames.isEmpty { lastProgress = monotonicNanoseconds() }
+        while frames.isFull(for: frame.byteCount) { try step(waitMilliseconds: 100) }
+        frames.append(frame, sequence: sequence, recordCount: recordCount)
+        statistics.frames += 1
+        statistics.records += UInt64(recordCount)
+        statistics.bytes += UInt64(frame.byteCount)
+        // Written in pieces that are worth a system call; replies are read with them.
+        if frames.unsentBytes >= Self.writeBytesMax { try step(waitMilliseconds: 0) }
+    }
+
+    /// Writes what there is and reads what has come, waiting for at most so long.
+    public mutating func progress(waitMilliseconds: Int) throws(ClientError) {
+        if frames.isEmpty { lastProgress = monotonicNanoseconds() }
+        try step(waitMilliseconds: waitMilliseconds)
+    }
+
+    /// Queues a heartbeat with the session's totals.
+    public mutating func sendHeartbeat(recordsDropped: UInt64 = 0) {
+        guard control.isEmpty else { return }
+        control = heartbeat(recordsDropped: recordsDropped)
+        controlSent = 0
+    }
+
+    /// Waits until every frame is acknowledged or refused.
+    public mutating func waitUntilAcknowledged() throws(ClientError) {
+        lastProgress = monotonicNanoseconds()
+        while !frames.isEmpty || !control.isEmpty { try step(waitMilliseconds: 100) }
+    }
+
+    /// Ends the session in order, after everything is acknowledged.
+    ///
+    /// - Returns: what the collector took on the last connection; nil if it did not say.
+    public mutating func finish() throws(ClientError) -> ReceiptFrame? {
+        precondition(frames.isEmpty, "what is not acknowledged is waited for first")
+        guard descriptor >= 0, shutdown(descriptor, Int32(SHUT_WR)) == 0 else { return nil }
+        isFinishing = true
+        lastProgress = monotonicNanoseconds()
+        while descriptor >= 0, receipt == nil { try step(waitMilliseconds: 100) }
+        return receipt
+    }
+
+    // MARK: One step
+
+    private mutating func step(waitMilliseconds: Int) throws(ClientError) {
+        let now = monotonicNanoseconds()
+        if now &- lastProgress > UInt64(timeoutMilliseconds) * 1_000_000 {
+            throw lastError ?? .timedOut("acknowledgements from \(address)", milliseconds: Int32(clamping: timeoutMilliseconds))
+        }
+        guard try connectIfDue(now: now, waitMilliseconds: waitMilliseconds) else { return }
+        do throws(ClientError) {
+            let wroteAll = try write()
+            try read(waitMilliseconds: waitMilliseconds, wantsToWrite: !wroteAll)
+        } catch {
+            disconnect(error)
+        }
+    }
+
+    /// - Returns: whether there is a connection.
+    private mutating func connectIfDue(now: UInt64, waitMilliseconds: Int) throws(ClientError) -> Bool {
+        if descriptor >= 0 { return true }
+        if isFinishing { return false }
+        if now < nextConnect {
+            let milliseconds = min(UInt64(max(waitMilliseconds, 0)), (nextConnect - now) / 1_000_000 + 1)
+            usleep(UInt32(milliseconds) * 1_000)
+            return false
+        }
+        do throws(ClientError) {
+            let connected = try Socket.connected(to: address, timeoutMilliseconds: Self.connectMilliseconds)
+            descriptor = connected.descriptor
+            socket = consume connected
+        } catch {
+            if case .unresolvable = error, statistics.framesAcknowledged == 0 { throw error }
+            disconnect(error)
+            return false
+        }
+        inbox = ReplyInbox()
+        isWelcomed = false
+        welcomeDeadline = now &+ Self.welcomeNanoseconds
+        frames.rewind()
+        control = heartbeat(recordsDropped: 0)
+        controlSent = 0
+        return true
+    }
+
+    private mutating func disconnect(_ error: ClientError) {
+        if descriptor >= 0 { statistics.reconnects += 1 }
+        socket = nil
+        descriptor = -1
+        lastError = error
+        let wait = Int.random(in: backoffMilliseconds / 2...backoffMilliseconds)
+        backoffMilliseconds = min(backoffMilliseconds * 2, Self.backoffLastMilliseconds)
+        nextConnect = monotonicNanoseconds() &+ UInt64(wait) * 1_000_000
+    }
+
+    private func heartbeat(recordsDropped: UInt64) -> [UInt8] {
+        HeartbeatFrame(
+            framesSent: statistics.frames, recordsSent: statistics.records, bytesSent: statistics.bytes,
+            recordsDropped: recordsDropped, name: identity.name
+        ).encoded(identity.frame(sequence: frames.lastSequence), baseTime: Timestamp.now)
+    }
+
+    // MARK: Writing
+
+    /// - Returns: false when the socket takes no more.
+    private mutating func write() throws(ClientError) -> Bool {
+        while true {
+            if !control.isEmpty, !frames.isWithinFrame {
+                guard try writeControl() else { return false }
+                continue
+            }
+            guard isWelcomed || monotonicNanoseconds() >= welcomeDeadline else { return true }
+            let descriptor = descriptor
+            let object = "\(address)"
+            let result: Result<CallResult, SystemCallError>? = frames.withNextBytes(
+                atMost: Self.writeBytesMax, untilFrameEnd: !control.isEmpty
+            ) { bytes in Self.send(bytes, descriptor, object) }
+            switch result {
+            case nil: return true
+            case .success(.wouldBlock): return false
+            case .success(.value(let count)):
+                statistics.framesResent += frames.advance(count).framesAgain
+            case .failure(let error): throw .system(error)
+            }
+        }
+    }
+
+    private mutating func writeControl() throws(ClientError) -> Bool {
+        let bytes = control
+        switch Self.send(bytes.span.bytes.extracting(controlSent..<bytes.count), descriptor, "\(address)") {
+        case .success(.wouldBlock): return false
+        case .success(.value(let count)):
+            controlSent += count
+            if controlSent == control.count { control = [] }
+            return true
+        case .failure(let error): throw .system(error)
+        }
+    }
+
+    private static func send(
+        _ bytes: RawSpan, _ descriptor: Int32, _ object: String
+    ) -> Result<CallResult, SystemCallError> {
+        Result { () throws(SystemCallError) in
+            try systemCall("send", object: object) {
+                bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    private mutating func read(waitMilliseconds: Int, wantsToWrite: Bool) throws(ClientError) {
+        var entry = pollfd(
+            fd: descriptor, events: Int16(POLLIN | (wantsToWrite ? POLLOUT : 0)), revents: 0)
+        do throws(SystemCallError) {
+            try checkedCall("poll") { Int(poll(&entry, 1, Int32(clamping: waitMilliseconds))) }
+        } catch {
+            throw .system(error)
+        }
+        guard Int32(entry.revents) & (POLLIN | POLLHUP | POLLERR) != 0 else { return }
+        while true {
+            let received: ReplyInbox.Received
+            do throws(SystemCallError) {
+                received = try inbox.receive(descriptor, object: "\(address)")
+            } catch {
+                throw .system(error)
+            }
+            try takeReplies()
+            switch received {
+            case .bytes: continue
+            case .nothingYet: return
+            case .end: throw .closed(address)
+            }
+        }
+    }
+
+    private mutating func takeReplies() throws(ClientError) {
+        do throws(FrameError) {
+            while let (reply, from) = try inbox.next() {
+                switch reply {
+                case .receipt(let last): receipt = last
+                case .welcome(let welcome) where concerns(from):
+                    isWelcomed = true
+                    acknowledge(welcome.durable)
+                case .acknowledgement(let acknowledgement) where concerns(from): acknowledge(acknowledgement.durable)
+                case .refusal(let refusal, let sequence) where sequence > 0 && concerns(from):
+                    refuse(sequence, refusal)
+                case .refusal(let refusal, _): note(0, refusal)
+                case .welcome, .acknowledgement: continue
+                }
+            }
+        } catch {
+            throw .badReply(error)
+        }
+    }
+
+    private func concerns(_ from: FrameIdentity) -> Bool {
+        from.source == identity.source && from.session == identity.session
+    }
+
+    private mutating func acknowledge(_ durable: SequenceRanges) {
+        let released = frames.acknowledge(durable)
+        guard released.frames > 0 else { return }
+        statistics.framesAcknowledged += released.frames
+        statistics.recordsAcknowledged += released.records
+        lastProgress = monotonicNanoseconds()
+        backoffMilliseconds = Self.backoffFirstMilliseconds
+        onAcknowledged(released.sequences)
+    }
+
+    private mutating func refuse(_ sequence: UInt64, _ refusal: RefusalFrame) {
+        guard let released = frames.refuse(sequence) else { return }
+        statistics.framesRefused += released.frames
+        statistics.recordsRefused += released.records
+        lastProgress = monotonicNanoseconds()
+        note(sequence, refusal)
+    }
+
+    private mutating func note(_ sequence: UInt64, _ refusal: RefusalFrame) {
+        if refusals.count < Self.refusalsMax { refusals.append((sequence, refusal)) }
+    }
+}

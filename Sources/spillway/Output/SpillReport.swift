@@ -1,0 +1,138 @@
+// A spill directory for people or as JSON.
+
+import Collector
+import Glibc
+import SpillLog
+
+/// What was found in a spill directory.
+struct SpillReport {
+    private let recovery: SpillRecovery
+    private let nowMicroseconds: Int64
+    private var unreadable: [String] = []
+
+    init(_ recovery: SpillRecovery, nowMicroseconds: Int64) {
+        self.recovery = recovery
+        self.nowMicroseconds = nowMicroseconds
+    }
+
+    /// Something that was found when a batch was read.
+    mutating func add(_ damage: String) { unreadable.append(damage) }
+
+    var isSound: Bool { unreadable.isEmpty && recovery.segments.allSatisfy(\.damage.isEmpty) }
+
+    private func ageSeconds(_ segment: RecoveredSegment) -> Double? {
+        segment.batches.map(\.summary.openedMicroseconds).min().map { Double(nowMicroseconds - $0) / 1e6 }
+    }
+
+    private func records(_ segment: RecoveredSegment) -> Int {
+        segment.batches.reduce(0) { $0 + $1.summary.recordCount }
+    }
+
+    var text: String {
+        var rows = [["SEGMENT", "BYTES", "BATCHES", "RECORDS", "OLDEST", "STATE"]]
+        for segment in recovery.segments {
+            rows.append([
+                segment.name.text, grouped(UInt64(segment.sizeBytes)), grouped(UInt64(segment.batches.count)),
+                grouped(UInt64(records(segment))), ageSeconds(segment).map { Self.age($0) } ?? "-",
+                segment.damage.isEmpty ? (segment.isSealed ? "ended" : "open") : "damaged",
+            ])
+        }
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        var out = ""
+        for row in rows where recovery.segments.count > 0 {
+            let cells = row.enumerated().map { column, cell in
+                let pad = String(repeating: " ", count: widths[column] - cell.count)
+                return (1...3).contains(column) ? pad + cell : cell + pad
+            }
+            out += cells.joined(separator: "  ").trimmingTrailingSpaces + "\n"
+        }
+        out += recovery.segments.isEmpty ? "" : "\n"
+        out += "\(grouped(UInt64(recovery.segments.count))) segments, \(grouped(UInt64(recovery.batches))) batches, "
+        out += "\(grouped(UInt64(recovery.records))) records, \(grouped(recovery.bytes)) bytes\n"
+        for segment in recovery.segments {
+            for damage in segment.damage { out += describe(damage) + "\n" }
+        }
+        for line in unreadable + recovery.warnings { out += line + "\n" }
+        return out
+    }
+
+    private func describe(_ damage: SpillDamage) -> String {
+        "\(damage.segment.text): bytes \(damage.offset) to \(damage.offset + damage.byteCount) hold no whole batch"
+            + (damage.isTail ? " (the end: a write that was cut off)" : "")
+            + (damage.batches > 0 ? "; batches lost: \(damage.batches), records at least: \(damage.records)" : "")
+    }
+
+    var json: String {
+        let segments = recovery.segments.map { segment in
+            var object = JSONObject()
+            object.add("segment", segment.name.text)
+            object.add("bytes", UInt64(segment.sizeBytes))
+            object.add("batches", UInt64(segment.batches.count))
+            object.add("records", UInt64(records(segment)))
+            if let age = ageSeconds(segment) { object.add("oldest_age_seconds", age, decimals: 3) }
+            object.add("state", segment.isSealed ? "ended" : "open")
+            object.add("damaged_places", UInt64(segment.damage.count))
+            object.add("damaged_bytes", UInt64(segment.damage.reduce(0) { $0 + $1.byteCount }))
+            return object.text
+        }
+        return "{\"segments\": [\(segments.joined(separator: ", "))], \"batches\": \(recovery.batches), "
+            + "\"records\": \(recovery.records), \"bytes\": \(recovery.bytes), "
+            + "\"damaged_batches\": \(recovery.damagedBatches + unreadable.count), \"sound\": \(isSound)}\n"
+    }
+
+    private static func age(_ seconds: Double) -> String {
+        switch seconds {
+        case ..<120: "\(Int(seconds)) s"
+        case ..<7_200: "\(Int(seconds / 60)) min"
+        case ..<172_800: "\(Int(seconds / 3_600)) h"
+        default: "\(Int(seconds / 86_400)) d"
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmingTrailingSpaces: String {
+        var text = self
+        while text.last == " " { text.removeLast() }
+        return text
+    }
+}
+
+extension SpillImportProgress {
+    var text: String {
+        """
+        stored          \(grouped(UInt64(recordsStored)))
+        stored before   \(grouped(UInt64(recordsStoredBefore)))
+        dead letters    \(grouped(UInt64(recordsDeadLettered)))
+        damaged         \(grouped(UInt64(recordsDamaged)))
+        """
+    }
+
+    var json: String {
+        var object = JSONObject()
+        object.add("batches", UInt64(batches))
+        object.add("records_stored", UInt64(recordsStored))
+        object.add("records_stored_before", UInt64(recordsStoredBefore))
+        object.add("records_dead_lettered", UInt64(recordsDeadLettered))
+        object.add("records_damaged", UInt64(recordsDamaged))
+        object.add("batches_damaged", UInt64(batchesDamaged))
+        return object.text
+    }
+}
+
+/// One line with a bar on a terminal that is written over again; nothing where standard error is a file.
+struct SpillProgressLine {
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private var hasShown = false
+    private static let barWidth = 30
+
+    mutating func show(_ unit: String, _ done: Int, of all: Int) {
+        guard isTerminal, all > 0 else { return }
+        hasShown = true
+        let filled = Self.barWidth * done / all
+        let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: Self.barWidth - filled)
+        writeStandardError("\r[\(bar)] \(unit) \(done) of \(all)\u{1B}[K")
+    }
+
+    func clear() { if hasShown { writeStandardError("\r\u{1B}[K") } }
+}

@@ -1,0 +1,111 @@
+// Where `send --acknowledged` puts its frames: a session that ends when every frame is durable at the collector.
+
+import Glibc
+import LinuxSystem
+import SpillwayClient
+
+/// A session with acknowledgements. Frames must be numbered, and of this session.
+struct AcknowledgedSink: FrameSink, ~Copyable {
+    private var sender: AcknowledgedSender
+    private static let refusalsShownMax = 5
+
+    /// - Parameter log: a file that gets a line for each range of sequences that became durable.
+    init(
+        to address: CollectorAddress, identity: SourceIdentity, timeoutSeconds: Int, log: AcknowledgementLog?
+    ) {
+        sender = AcknowledgedSender(
+            to: address, identity: identity, timeoutMilliseconds: timeoutSeconds * 1_000)
+        if let log { sender.onAcknowledged = { log.write($0) } }
+    }
+
+    var statistics: SendStatistics {
+        var statistics = SendStatistics()
+        statistics.frames = sender.statistics.frames
+        statistics.records = sender.statistics.records
+        statistics.bytes = sender.statistics.bytes
+        return statistics
+    }
+
+    mutating func send(_ frame: RawSpan, recordCount: Int) throws(CommandError) {
+        // The sink makes its own heartbeats.
+        guard recordCount > 0 else { return sender.sendHeartbeat() }
+        let header: FrameHeader
+        do throws(FrameError) { header = try FrameHeader.read(frame) } catch {
+            throw CommandError(.badData, "\(error)")
+        }
+        let own = sender.identity
+        guard header.identity.sequence > 0, header.identity.source == own.source,
+            header.identity.session == own.session
+        else {
+            throw CommandError(
+                .usage, "--acknowledged: frames of a file have identities of their own; send its records as lines")
+        }
+        do throws(ClientError) {
+            try sender.send(frame, sequence: header.identity.sequence, recordCount: recordCount)
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    mutating func flush() throws(CommandError) {
+        do throws(ClientError) { try sender.progress(waitMilliseconds: 0) } catch { throw failure(error) }
+    }
+
+    mutating func finish() throws(CommandError) -> SendOutcome {
+        var outcome = SendOutcome()
+        do throws(ClientError) {
+            try sender.waitUntilAcknowledged()
+            outcome.receipt = try sender.finish()
+        } catch {
+            outcome.failure = failure(error)
+        }
+        outcome.acknowledgements = sender.statistics
+        for (sequence, refusal) in sender.refusals.prefix(Self.refusalsShownMax) {
+            outcome.refusals.append("frame \(sequence) was refused: \(refusal.text)")
+        }
+        if outcome.failure == nil, sender.statistics.framesRefused > 0 {
+            outcome.failure = CommandError(
+                .badData, "the collector refused \(sender.statistics.framesRefused) frames with "
+                    + "\(sender.statistics.recordsRefused) records")
+        }
+        return outcome
+    }
+
+    private func failure(_ error: ClientError) -> CommandError {
+        CommandError(
+            .unavailable,
+            "\(sender.statistics.recordsAcknowledged) records are acknowledged and \(sender.recordsOpen) are not: "
+                + "\(error)")
+    }
+}
+
+/// What became durable, line by line: `source session first behind`. Each line is with the kernel when the call returns, so
+/// that it survives this process.
+final class AcknowledgementLog: Sendable {
+    private let descriptor: Int32
+    private let prefix: String
+
+    init(path: String, identity: SourceIdentity) throws(CommandError) {
+        let opened = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard opened >= 0 else {
+            throw CommandError(.cannotCreate, "\(path): \(String(cString: strerror(errno)))")
+        }
+        descriptor = opened
+        prefix = "\(Self.hexadecimal(identity.source)) \(Self.hexadecimal(identity.session))"
+    }
+
+    deinit { close(descriptor) }
+
+    func write(_ sequences: SequenceRanges) {
+        var text = ""
+        for range in sequences.ranges { text += "\(prefix) \(range.lowerBound) \(range.upperBound)\n" }
+        let bytes = Array(text.utf8)
+        // A log that cannot be written must not stop the sending.
+        _ = Glibc.write(descriptor, bytes, bytes.count)
+    }
+
+    private static func hexadecimal(_ value: UInt64) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}

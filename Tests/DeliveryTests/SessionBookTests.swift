@@ -1,0 +1,106 @@
+// What the book of sessions promises its users.
+
+import FrameCodec
+import Testing
+
+@testable import Delivery
+
+struct SessionBookTests {
+    private let key = SessionKey(source: 1, session: 2)
+
+    private func frames(_ ranges: Range<UInt64>...) -> [SessionFrames] {
+        [SessionFrames(key: key, sequences: SequenceRanges(ranges))]
+    }
+
+    @Test func aFrameIsFreshOnceAndAcknowledgedWhenItIsDurable() {
+        var book = SessionBook(hasStore: false)
+        let connection = book.openConnection()
+        #expect(book.open(key, on: connection) == .welcome(SequenceRanges()))
+        #expect(book.admit(key, 1) == .fresh)
+        #expect(book.admit(key, 1) == .resent)
+        #expect(book.takeAcknowledgements(for: connection).isEmpty)
+        book.durable(frames(1..<2))
+        #expect(book.takeAcknowledgements(for: connection) == frames(1..<2))
+        // A resent durable frame is acknowledged again: its client has not heard of it.
+        #expect(book.admit(key, 1) == .resent)
+        #expect(book.takeAcknowledgements(for: connection) == frames(1..<2))
+        #expect(book.takeAcknowledgements(for: connection).isEmpty)
+    }
+
+    @Test func aSessionIsToldWhereItWasLastHeardOf() {
+        var book = SessionBook(hasStore: false)
+        let first = book.openConnection()
+        _ = book.open(key, on: first)
+        _ = book.admit(key, 1)
+        _ = book.admit(key, 2)
+        book.durable(frames(1..<2))
+        let second = book.openConnection()
+        #expect(book.open(key, on: second) == .welcome(SequenceRanges([1..<2])))
+        book.durable(frames(2..<3))
+        #expect(book.takeAcknowledgements(for: first).isEmpty)
+        #expect(book.takeAcknowledgements(for: second) == frames(2..<3))
+        book.close(connection: first)
+        #expect(book.connection(of: key) == second)
+    }
+
+    @Test func whatAnEarlierRunStoredIsFoundAmongFramesThatCameBeforeTheAnswer() {
+        var book = SessionBook(hasStore: true)
+        let connection = book.openConnection()
+        #expect(book.open(key, on: connection) == .ask)
+        #expect(book.admit(key, 3) == .fresh)
+        #expect(book.unasked(frames(3..<4)) == [key])
+        book.asked(key, stored: SequenceRanges([1..<5]))
+        #expect(book.storedBefore(frames(3..<4)) == [key: SequenceRanges([1..<5])])
+        #expect(book.admit(key, 4) == .resent)
+        // A later answer includes what this run has stored: it must not count.
+        book.asked(key, stored: SequenceRanges([1..<9]))
+        #expect(book.storedBefore(frames(7..<8)).isEmpty)
+    }
+
+    @Test func aRefusedFrameMayComeAgain() {
+        var book = SessionBook(hasStore: false)
+        _ = book.admit(key, 1)
+        book.withdraw(key, SequenceRanges([1..<2]))
+        #expect(book.admit(key, 1) == .fresh)
+    }
+
+    @Test func gapsAndSessionsAreBounded() {
+        var limits = SessionBook.Limits()
+        limits.rangesPerSessionMax = 3
+        limits.sessionsMax = 2
+        var book = SessionBook(limits: limits, hasStore: false)
+        for sequence: UInt64 in [1, 3, 5] { #expect(book.admit(key, sequence) == .fresh) }
+        #expect(book.admit(key, 7) == .refused)
+        #expect(book.admit(key, 6) == .fresh)
+        #expect(book.admit(key, 0) == .refused)
+        #expect(book.admit(key, .max) == .refused)
+        #expect(book.admit(SessionKey(source: 2, session: 2), 1) == .fresh)
+        // Both have frames on their way and cannot be forgotten.
+        #expect(book.admit(SessionKey(source: 3, session: 2), 1) == .refused)
+        book.durable(frames(1..<2, 3..<4, 5..<7))
+        book.settled(frames(1..<2, 3..<4, 5..<7))
+        #expect(book.admit(SessionKey(source: 3, session: 2), 1) == .fresh)
+    }
+
+    @Test func rangesBehaveAsSets() {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<500 {
+            var ranges = SequenceRanges()
+            var model: Set<UInt64> = []
+            for _ in 0..<60 {
+                let first = UInt64.random(in: 0..<50, using: &generator)
+                let range = first..<first + UInt64.random(in: 1..<8, using: &generator)
+                if Bool.random(using: &generator) {
+                    ranges.insert(range)
+                    model.formUnion(range)
+                } else {
+                    ranges.remove(range)
+                    model.subtract(range)
+                }
+                #expect(ranges.count == UInt64(model.count))
+                #expect((0..<60).allSatisfy { ranges.contains($0) == model.contains($0) })
+                #expect(zip(ranges.ranges, ranges.ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound })
+            }
+        }
+    }
+}

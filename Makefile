@@ -5,7 +5,7 @@ BUILD_FLAGS := -c release
 SECONDS ?= 3600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests build run demo test lint format fuzz ring-torture bench clean
+.PHONY: help setup setup-tests build run demo test torture lint format fuzz ring-torture bench clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,7 +32,18 @@ demo: build  ## Run the collector, send records of all kinds, show what was stor
 test: setup-tests lint  ## Set up everything and run all tests
 	swift build $(BUILD_FLAGS) --build-tests -Xswiftc -enable-testing
 	$(MAKE) --no-print-directory ring-torture
-	swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing
+	.build/release/DeliverySimulation --seeds 5000
+	swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --skip EndToEndTests
+	swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --no-parallel --filter EndToEndTests
+
+# Each of these tries to break delivery, prints its seed and what it found, and stops at the first violation.
+torture: setup-tests  ## The long forms: simulation, mutants, kills, failing calls, cut connections, damage (some hours)
+	swift build $(BUILD_FLAGS) --build-tests -Xswiftc -enable-testing
+	.build/release/DeliverySimulation --seeds 50000 --first 1 & first=$$!; \
+		.build/release/DeliverySimulation --seeds 50000 --first 1000001 && wait $$first
+	Tests/DeliverySimulation/mutants
+	SPILLWAY_TORTURE=1 swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --no-parallel \
+		--filter 'DamageTests|KillTests|SystemCallFaultTests|DatabaseCutTests|DiskFullTests'
 
 lint:  ## Check the form of the Swift files
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources

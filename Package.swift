@@ -55,7 +55,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Collector",
-            dependencies: ["Listeners", "SpillLog", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix, nioHTTP1],
+            dependencies: [
+                "Listeners", "SpillLog", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix, nioHTTP1,
+            ],
             swiftSettings: strict),
 
         // What programs use to send, and the text form of records.
@@ -99,8 +101,9 @@ let package = Package(
             name: "EndToEndTests", dependencies: ["TimescaleStore", "LinuxSystem", "TestSupport", "spillway"],
             swiftSettings: strict),
         .executableTarget(
-            name: "DeliverySimulation", dependencies: ["Collector", "SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
-            path: "Tests/DeliverySimulation", swiftSettings: strict),
+            name: "DeliverySimulation",
+            dependencies: ["Collector", "SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
+            path: "Tests/DeliverySimulation", exclude: ["mutants"], swiftSettings: strict),
         .executableTarget(
             name: "RingTorture", dependencies: ["FrameRing"], path: "Tests/RingTorture", swiftSettings: strict),
         .executableTarget(

@@ -38,7 +38,8 @@ struct SendCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How long nothing may be acknowledged.", valueName: "seconds"))
     var acknowledgeTimeout = 60
 
-    @Option(help: ArgumentHelp("Append a line for what became durable: source, session, first, behind.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Append a line for what became durable: source, session, first, behind.", valueName: "file"))
     var acknowledgementLog: String?
 
     @Option(help: ArgumentHelp("The number of this session; random unless given.", valueName: "number"))

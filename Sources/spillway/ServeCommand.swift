@@ -115,7 +115,10 @@ struct ServeCommand: ParsableCommand {
 extension Setting {
     /// With the default, where there is one to show.
     fileprivate var argumentHelp: ArgumentHelp {
-        let shown = defaultText.map { $0.isEmpty || self == .allowUnauthenticated || self == .journal ? "" : " (default: \($0))" } ?? ""
+        let shown =
+            defaultText.map {
+                $0.isEmpty || self == .allowUnauthenticated || self == .journal ? "" : " (default: \($0))"
+            } ?? ""
         return ArgumentHelp(stringLiteral: help + shown)
     }
 }

@@ -103,14 +103,17 @@ struct SpillCommand: ParsableCommand {
                 damage += faults.count
             }
             try output.flush()
-            guard damage == 0 else { throw CommandError(.badData, "\(damage) places are damaged: see spillway spill verify") }
+            guard damage == 0 else {
+                throw CommandError(.badData, "\(damage) places are damaged: see spillway spill verify")
+            }
         }
     }
 
     struct Replay: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Store what the directory holds, each record once, and remove it. Safe to repeat.",
-            discussion: "For a directory whose collector is gone: one that runs replays by itself, and owns its directory.")
+            discussion:
+                "For a directory whose collector is gone: one that runs replays by itself, and owns its directory.")
 
         @OptionGroup var directory: Directory
         @OptionGroup var location: SchemaCommand.Location
@@ -144,7 +147,8 @@ struct SpillCommand: ParsableCommand {
             print(json ? outcome.json : outcome.text)
             guard outcome.batchesDamaged == 0 else {
                 throw CommandError(
-                    .badData, "\(outcome.batchesDamaged) batches are damaged; see \(directory.spillDirectory)/quarantine")
+                    .badData,
+                    "\(outcome.batchesDamaged) batches are damaged; see \(directory.spillDirectory)/quarantine")
             }
         }
     }

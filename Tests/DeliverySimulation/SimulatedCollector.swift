@@ -81,7 +81,9 @@ struct SimulatedCollector: ~Copyable {
         guard open != nil || !ring.isEmpty, let slot = open ?? plan.openSlot() else { return }
         open = slot
         while frames[slot].count < Self.batchFramesMax, !ring.isEmpty { frames[slot].append(ring.removeFirst()) }
-        guard plan.isStopping || frames[slot].count == Self.batchFramesMax || dice.happens(perMille: 300) else { return }
+        guard plan.isStopping || frames[slot].count == Self.batchFramesMax || dice.happens(perMille: 300) else {
+            return
+        }
         sequence += 1
         var sessions: [SessionKey: SequenceRanges] = [:]
         for frame in frames[slot] where !frame.isDatagram {

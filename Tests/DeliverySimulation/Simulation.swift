@@ -68,10 +68,12 @@ struct Simulation: ~Copyable {
             try step(isTurbulent: false)
             left -= 1
         }
-        guard left > 0 else { throw Violation(
+        guard left > 0 else {
+            throw Violation(
                 description: "it does not come to rest: clients \(clients.map(\.acknowledged.count)) of "
                     + "\(clients.map(\.frameCount)), empty \(collector.isEmpty), places \(collector.plan.places), "
-                    + "spilled \(collector.plan.spillBatches), files \(disk.fileCount)") }
+                    + "spilled \(collector.plan.spillBatches), files \(disk.fileCount)")
+        }
         try checkEnd()
     }
 

@@ -24,7 +24,9 @@ import TimescaleStore
         let log = try Programs.temporaryFile("acknowledged")
         let count = 1_500_000
         let sender = try Torture.sender(port, count: count, rate: 500_000, ["--acknowledgement-log", log.path])
-        let blocked = try collector.waitForStats(seconds: 60) { $0.gauges["spill_blocked"] == 1 && $0["records_in_spill"] > 0 }
+        let blocked = try collector.waitForStats(seconds: 60) {
+            $0.gauges["spill_blocked"] == 1 && $0["records_in_spill"] > 0
+        }
         // A smaller batch may still find room where a larger one did not.
         var before = -1
         let settled = Date().addingTimeInterval(30)

@@ -111,7 +111,7 @@ struct RejectVector: CustomTestStringConvertible, Sendable {
 
     @Test func `every reason has a vector but those of the receiver`() {
         let receiver: Set<FrameError.Reason> = [
-            .unknownKey, .badAuthentication, .authenticationRequired, .truncatedDatagram,
+            .unknownKey, .badAuthentication, .authenticationRequired, .truncatedDatagram, .sequenceRefused,
         ]
         let found = Set(RejectVector.all.map(\.reason))
         for reason in FrameError.Reason.allCases where !receiver.contains(reason) {

@@ -22,7 +22,9 @@ import Testing
 
         init(isSealed: Bool, using generator: inout some RandomNumberGenerator) throws {
             folder = try SpillFolder()
-            batches = (1...6).map { TestBatch(Int64($0), byteCount: 1_000 + 500 * $0, using: &generator, sessions: $0 % 3) }
+            batches = (1...6).map {
+                TestBatch(Int64($0), byteCount: 1_000 + 500 * $0, using: &generator, sessions: $0 % 3)
+            }
             var writer = SpillWriter(
                 fileSystem: folder.fileSystem, directoryID: 5, epoch: 0x17, limits: SpillLimits())
             for batch in batches { _ = try writer.append(batch) }
@@ -36,7 +38,8 @@ import Testing
         /// - Parameters:
         ///   - lostMax: batches that may be missing.
         ///   - isEndOfBatch: the bytes end where a batch ends: nobody can see that there was more.
-        func check(_ bytes: [UInt8], lostMax: Int, isEndOfBatch: Bool = false, _ what: @autoclosure () -> String) throws {
+        func check(_ bytes: [UInt8], lostMax: Int, isEndOfBatch: Bool = false, _ what: @autoclosure () -> String) throws
+        {
             trials += 1
             try Data(bytes).write(to: folder.file(name))
             let recovery = try folder.recover()

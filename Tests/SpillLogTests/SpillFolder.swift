@@ -24,7 +24,9 @@ final class SpillFolder {
     func file(_ name: SegmentName) -> URL { URL(fileURLWithPath: path + "/" + name.text) }
 
     var quarantined: [String] {
-        do { return try FileManager.default.contentsOfDirectory(atPath: path + "/quarantine").sorted() } catch { return [] }
+        do { return try FileManager.default.contentsOfDirectory(atPath: path + "/quarantine").sorted() } catch {
+            return []
+        }
     }
 
     func recover(verifies: Bool = true, isReadOnly: Bool = false) throws -> SpillRecovery {
@@ -40,7 +42,8 @@ final class SpillFolder {
             do throws(SpillError) {
                 var span = bytes.mutableSpan
                 var target = span.mutableBytes
-                try target.withUnsafeMutableBytes { (target) throws(SpillError) in try reader.read(batch, into: target) }
+                try target.withUnsafeMutableBytes { (target) throws(SpillError) in try reader.read(batch, into: target)
+                }
             } catch {
                 guard case .damaged = error else { throw error }
                 continue

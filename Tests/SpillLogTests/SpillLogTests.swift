@@ -90,7 +90,8 @@ struct SpillLogTests {
         var written = 0
         while true {
             do throws(SpillError) {
-                names.insert(try writer.append(TestBatch(Int64(written + 1), byteCount: 40_000, using: &generator)).segment)
+                names.insert(
+                    try writer.append(TestBatch(Int64(written + 1), byteCount: 40_000, using: &generator)).segment)
                 written += 1
             } catch {
                 guard case .quotaReached = error else { throw error }

@@ -44,7 +44,8 @@ public final class ReplayReader {
                 offset += header.frameLength
             } catch {
                 throw .damaged(
-                    file: batch.segment.text, offset: batch.frameOffset, reason: "byte \(offset) of the batch: \(error)")
+                    file: batch.segment.text, offset: batch.frameOffset, reason: "byte \(offset) of the batch: \(error)"
+                )
             }
         }
     }

@@ -99,9 +99,11 @@ final class SpillThread: Sendable {
         hub.spillFailed(rest, reason: "\(failure)", retryAt: now &+ Self.retryNanoseconds)
         if !rounds.isBlocked || now >= rounds.nextLog {
             rounds.nextLog = now &+ Self.logEveryNanoseconds
-            log.error("the spill takes nothing: TCP waits, and UDP drops what finds no room", metadata: [
-                "error": "\(failure)",
-            ])
+            log.error(
+                "the spill takes nothing: TCP waits, and UDP drops what finds no room",
+                metadata: [
+                    "error": "\(failure)"
+                ])
         }
         rounds.isBlocked = true
     }

@@ -37,7 +37,8 @@ extension CollectorStatus {
     var json: String {
         var out = "{\n  \"totals\": {"
         out += totals.map { "\(jsonString($0.name)): \($0.value)" }.joined(separator: ", ")
-        out += "},\n  \"frames_refused\": \(refusals(ledger.totals)),\n  \"connections_refused\": {"
+        out += "},\n  \"reconciliation\": \(json(ledger.reconciliation))"
+        out += ",\n  \"frames_refused\": \(refusals(ledger.totals)),\n  \"connections_refused\": {"
         out += ledger.connectionsRefused.map { "\(jsonString($0.reason.name)): \($0.count)" }.joined(separator: ", ")
         out += "},\n  \"gauges\": {"
         out += gauges.map { "\(jsonString($0.name)): \(number($0.value))" }.joined(separator: ", ")
@@ -57,8 +58,16 @@ extension CollectorStatus {
             {"source": "\(hexadecimal(source.source))", "peer": \(jsonString("\(source.lastPeer)")), \
             "last_seen_microseconds": \(source.lastSeenMicroseconds), "sessions": \(source.sessions), \
             "totals": {\(counts.map { "\(jsonString($0.0)): \($0.1)" }.joined(separator: ", "))}, \
-            "frames_refused": \(refusals(source.counts))}
+            "frames_refused": \(refusals(source.counts)), "reconciliation": \(json(source.reconciliation))}
             """
+    }
+
+    private func json(_ books: Reconciliation) -> String {
+        """
+        {"sessions": \(books.sessions), "frames_sent": \(books.framesSent), "records_sent": \(books.recordsSent), \
+        "records_dropped_by_client": \(books.recordsDroppedByClient), "frames_missing": \(books.framesMissing), \
+        "records_missing": \(books.recordsMissing), "sessions_begun_before": \(books.sessionsBegunBefore)}
+        """
     }
 
     private func refusals(_ counts: LedgerCounts) -> String {

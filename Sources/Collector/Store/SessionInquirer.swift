@@ -43,6 +43,7 @@ final class SessionInquirer: Sendable {
             } catch {
                 // The lanes say that the database is away.
                 session = makeSession()
+                desk.notAnswered(keys)
             }
         }
     }

@@ -76,9 +76,9 @@ struct DatagramIntake: ~Copyable {
                 return refuse(error, at: offset, datagram.peer, source: nil, nowMicroseconds)
             }
             if header.type == .heartbeat {
-                let source = header.identity.source
-                ledger.heartbeat(source: source, peer: datagram.peer, nowMicroseconds: nowMicroseconds)
-                heartbeat(header, rest.extracting(0..<header.frameLength), datagram.peer)
+                let frame = rest.extracting(0..<header.frameLength)
+                ledger.heartbeat(frame, header, peer: datagram.peer, nowMicroseconds: nowMicroseconds)
+                heartbeat(header, frame, datagram.peer)
             } else {
                 if !hasRoom(forFrameBytes: header.frameLength) {
                     handOver(from: batch, nowMicroseconds: nowMicroseconds)

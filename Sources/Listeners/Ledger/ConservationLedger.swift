@@ -30,8 +30,12 @@ public final class ConservationLedger: Sendable {
     private let spillBytes = Atomic<UInt64>(0)
     private let spillRecords = Atomic<UInt64>(0)
     private let isSpillFull = Atomic<Bool>(false)
+    private let startedMicroseconds: Int64
+    /// Sessions that are new so soon behind the start, and not at their beginning, had begun before it.
+    private static let earlyMicroseconds: Int64 = 60_000_000
 
-    public init(limits: Limits = Limits()) {
+    public init(limits: Limits = Limits(), startedMicroseconds: Int64 = wallClockMicroseconds()) {
+        self.startedMicroseconds = startedMicroseconds
         precondition(limits.sourcesMax >= 0 && limits.sessionsPerSourceMax > 0, "a source has one session at least")
         self.limits = limits
         sources = SourceTable(sourcesMax: limits.sourcesMax)
@@ -45,6 +49,7 @@ public final class ConservationLedger: Sendable {
     /// - Parameter areJudged: the verdicts are there already, made by who knows more than the windows do.
     func receive(_ arrivals: inout [FrameArrival], areJudged: Bool = false, nowMicroseconds: Int64) {
         var batch = LedgerCounts()
+        let isEarly = nowMicroseconds - startedMicroseconds < Self.earlyMicroseconds
         var first = 0
         while first < arrivals.count {
             let source = arrivals[first].identity.source
@@ -57,8 +62,9 @@ public final class ConservationLedger: Sendable {
                 for index in run {
                     let verdict = entry.observe(
                         session: arrivals[index].identity.session, sequence: arrivals[index].identity.sequence,
-                        sessionsMax: limits.sessionsPerSourceMax)
+                        sessionsMax: limits.sessionsPerSourceMax, isEarly: isEarly)
                     if !areJudged { arrivals[index].verdict = verdict }
+                    if arrivals[index].isAccepted { entry.accepted(arrivals[index]) }
                     entry.counts.add(arrivals[index])
                     if arrivals[index].beginsDatagram { entry.counts.add(1, to: .datagramsReceived) }
                 }
@@ -82,9 +88,25 @@ public final class ConservationLedger: Sendable {
         count(source: source, (frames, .ringFullDropFrames), (records, .ringFullDrops))
     }
 
-    func heartbeat(source: UInt64, peer: PeerAddress, nowMicroseconds: Int64) {
+    /// Notes what a client says that it has sent.
+    ///
+    /// - Parameter frame: an admitted heartbeat whose payload was checked.
+    func heartbeat(_ frame: RawSpan, _ header: FrameHeader, peer: PeerAddress, nowMicroseconds: Int64) {
         totals.add(1, to: .heartbeatsReceived)
-        _ = sources.withSource(source, peer: peer, nowMicroseconds: nowMicroseconds) { entry in
+        let heartbeat: HeartbeatFrame
+        do throws(FrameError) {
+            heartbeat = try HeartbeatFrame(frame: frame, header: header)
+        } catch {
+            preconditionFailure("a heartbeat is checked before it is counted: \(error)")
+        }
+        let report = SessionReport(
+            framesSent: heartbeat.framesSent, recordsSent: heartbeat.recordsSent,
+            recordsDropped: heartbeat.recordsDropped)
+        let identity = header.identity
+        let isEarly = nowMicroseconds - startedMicroseconds < Self.earlyMicroseconds
+        _ = sources.withSource(identity.source, peer: peer, nowMicroseconds: nowMicroseconds) { entry in
+            entry.report(
+                report, session: identity.session, sessionsMax: limits.sessionsPerSourceMax, isEarly: isEarly)
             entry.counts.add(1, to: .heartbeatsReceived)
             entry.lastPeer = peer
             entry.lastSeenMicroseconds = nowMicroseconds
@@ -183,7 +205,7 @@ public final class ConservationLedger: Sendable {
             list.append(
                 LedgerSnapshot.Source(
                     source: entry.source, counts: entry.counts, sequenceGapFrames: sourceGapFrames,
-                    sessions: entry.sessionsSeen, lastPeer: entry.lastPeer,
+                    sessions: entry.sessionsSeen, reconciliation: entry.reconciliation, lastPeer: entry.lastPeer,
                     lastSeenMicroseconds: entry.lastSeenMicroseconds))
         }
         list.sort { $0.source < $1.source }

@@ -10,6 +10,8 @@ public struct LedgerSnapshot: Sendable {
         public let sequenceGapFrames: UInt64
         /// Sessions seen.
         public let sessions: UInt64
+        /// What its heartbeats say, beside what came.
+        public let reconciliation: Reconciliation
         public let lastPeer: PeerAddress
         /// When a frame last came, in microseconds since the Unix epoch.
         public let lastSeenMicroseconds: Int64
@@ -25,6 +27,9 @@ public struct LedgerSnapshot: Sendable {
     public let spillRecords: UInt64
     /// By ascending source id.
     public let sources: [Source]
+
+    /// What all heartbeats say, beside what came.
+    public var reconciliation: Reconciliation { sources.reduce(into: Reconciliation()) { $0.add($1.reconciliation) } }
 
     /// Records that are neither committed nor counted as lost: what is on its way. 0 at rest, unless records of an
     /// earlier start were in the spill.

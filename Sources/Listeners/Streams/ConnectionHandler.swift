@@ -160,7 +160,8 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard !hasInputEnded else { return }
         hasInputEnded = true
         guard number != 0 else { return }
-        if case .open = phase {} else {
+        if case .open = phase {
+        } else {
             context?.close(promise: nil)
             return
         }
@@ -180,7 +181,7 @@ final class ConnectionHandler: ChannelInboundHandler {
                 if header.type == .heartbeat || header.identity.sequence > 0 { begin(SessionKey(header.identity)) }
                 if header.type == .heartbeat {
                     shared.ledger.heartbeat(
-                        source: header.identity.source, peer: peer, nowMicroseconds: wallClockMicroseconds())
+                        frame, header, peer: peer, nowMicroseconds: wallClockMicroseconds())
                     shared.heartbeat(header, frame, peer)
                 } else {
                     arrivals.append(
@@ -322,7 +323,8 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
         cutter.removeAll()
         frameBegunNanoseconds = nil
-        phase = .finishing(untilNanoseconds: monotonicNanoseconds() &+ shared.configuration.receiptDeadline.unsignedNanoseconds)
+        phase = .finishing(
+            untilNanoseconds: monotonicNanoseconds() &+ shared.configuration.receiptDeadline.unsignedNanoseconds)
         tell()
     }
 

@@ -22,6 +22,8 @@ public final class SessionDesk: Sendable {
         var routes: [UInt64: Route] = [:]
         /// Sessions that the database is to be asked for.
         var questions: Set<SessionKey> = []
+        /// Those of them that the database did not answer: their welcomes say what is known without it.
+        var unanswered: Set<SessionKey> = []
     }
 
     private let state: Mutex<State>
@@ -48,6 +50,7 @@ public final class SessionDesk: Sendable {
         state.withLock { state in
             state.routes[number] = nil
             state.book.close(connection: number)
+            if state.routes.isEmpty { state.unanswered = [] }
         }
     }
 
@@ -69,7 +72,10 @@ public final class SessionDesk: Sendable {
 
     /// Whether the database was asked for the session.
     func isAsked(_ key: SessionKey) -> Bool {
-        state.withLock { $0.book.unasked([SessionFrames(key: key, sequences: SequenceRanges())]).isEmpty }
+        state.withLock { state in
+            if state.unanswered.remove(key) != nil { return true }
+            return state.book.unasked([SessionFrames(key: key, sequences: SequenceRanges())]).isEmpty
+        }
     }
 
     func areDurable(_ keys: Set<SessionKey>) -> Bool { state.withLock { $0.book.areDurable(keys) } }
@@ -164,6 +170,15 @@ public final class SessionDesk: Sendable {
         let woken = state.withLock { state in
             for (key, ranges) in stored { state.book.asked(key, stored: ranges) }
             return state.wakeAll() + stored.keys.compactMap { state.wake($0) }
+        }
+        wake(woken)
+    }
+
+    /// The database does not answer now.
+    public func notAnswered(_ keys: [SessionKey]) {
+        let woken = state.withLock { state in
+            state.unanswered.formUnion(keys)
+            return keys.compactMap { state.wake($0) }
         }
         wake(woken)
     }

@@ -131,7 +131,8 @@ public struct AcknowledgedSender: ~Copyable {
     private mutating func step(waitMilliseconds: Int) throws(ClientError) {
         let now = monotonicNanoseconds()
         if now &- lastProgress > UInt64(timeoutMilliseconds) * 1_000_000 {
-            throw lastError ?? .timedOut("acknowledgements from \(address)", milliseconds: Int32(clamping: timeoutMilliseconds))
+            throw lastError
+                ?? .timedOut("acknowledgements from \(address)", milliseconds: Int32(clamping: timeoutMilliseconds))
         }
         guard try connectIfDue(now: now, waitMilliseconds: waitMilliseconds) else { return }
         do throws(ClientError) {
@@ -170,7 +171,7 @@ public struct AcknowledgedSender: ~Copyable {
     }
 
     private mutating func disconnect(_ error: ClientError) {
-        if descriptor >= 0 { statistics.reconnects += 1 }
+        if descriptor >= 0, !isFinishing { statistics.reconnects += 1 }
         socket = nil
         descriptor = -1
         lastError = error

@@ -65,7 +65,8 @@ struct AcknowledgedSink: FrameSink, ~Copyable {
         }
         if outcome.failure == nil, sender.statistics.framesRefused > 0 {
             outcome.failure = CommandError(
-                .badData, "the collector refused \(sender.statistics.framesRefused) frames with "
+                .badData,
+                "the collector refused \(sender.statistics.framesRefused) frames with "
                     + "\(sender.statistics.recordsRefused) records")
         }
         return outcome

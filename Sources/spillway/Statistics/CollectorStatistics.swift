@@ -8,10 +8,12 @@ struct CollectorStatistics: Decodable {
         let source: String
         let peer: String?
         let totals: [String: UInt64]
+        let reconciliation: [String: UInt64]?
     }
 
     let totals: [String: UInt64]
     let framesRefused: [String: UInt64]?
+    let reconciliation: [String: UInt64]?
     let gauges: [String: Double]?
     let sources: [Source]?
     let database: String?
@@ -19,7 +21,7 @@ struct CollectorStatistics: Decodable {
     let warnings: [String]?
 
     private enum CodingKeys: String, CodingKey {
-        case totals, gauges, sources, database, warnings
+        case totals, gauges, sources, database, warnings, reconciliation
         case framesRefused = "frames_refused"
         case notReady = "not_ready"
     }
@@ -50,6 +52,8 @@ struct CollectorStatistics: Decodable {
         ("quota_drops", "lost: the spill was full"),
         ("records_refused", "lost: found malformed"),
         ("records_unknown_kind", "lost: of unknown kinds"),
+        ("records_damaged", "lost: damaged in the spill"),
+        ("records_resent", "stored before: resent ones"),
     ]
 
     /// Records received less records accounted for.

@@ -16,7 +16,7 @@ import Testing
         #expect(empty.tables.allSatisfy { $0.layout == .missing })
 
         let first = try SchemaManager(connection).apply()
-        #expect(first.isComplete && first.version == 1 && first.warnings.isEmpty)
+        #expect(first.isComplete && first.version == SchemaSQL.version && first.warnings.isEmpty)
         #expect(first.server.flavour == (flavour == .plain ? .plain : .timescaleApache))
         #expect(first.tables.map(\.name).count == 9)
         #expect(first.tables.allSatisfy { $0.layout == (flavour == .plain ? .partitioned : .hypertable) })

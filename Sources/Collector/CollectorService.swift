@@ -175,7 +175,9 @@ public final class CollectorService {
         }
         let gate = StoreGate(location)
         self.gate = gate
-        let fence = CommitFence(key: Int64(bitPattern: spill?.directoryID ?? UInt64(bitPattern: epoch)))
+        // Without a directory of its own it shares the lock with all that have none.
+        let fence = CommitFence(
+            key: Int64(bitPattern: spill?.directoryID ?? SourceIdentity.hash("\(location)")))
         self.fence = fence
         let keeper = try StoreKeeper(
             gate: gate, fence: fence, embedded: embedded, daysAhead: settings.daysAhead, log: log)

@@ -154,7 +154,7 @@ package struct DeliveryPlan: Sendable {
 
     /// Every slot is in use, and neither lanes nor the spill will change that soon.
     package var isStuck: Bool {
-        !canSpill && areAllLanesLost && !places.contains { $0 == .free || $0 == .open }
+        limits.hasSpill && !canSpill && areAllLanesLost && !places.contains { $0 == .free || $0 == .open }
     }
 
     // MARK: Stop

@@ -39,6 +39,14 @@ struct TCPListenerTests {
         return try ReceiptFrame(frame: last.frame.span.bytes, header: last.header)
     }
 
+    /// What a welcome or an acknowledgement tells.
+    private func durable(_ reply: (header: FrameHeader, frame: [UInt8])) throws -> SequenceRanges {
+        let frame = reply.frame
+        return reply.header.type == .welcome
+            ? try WelcomeFrame(frame: frame.span.bytes, header: reply.header).durable
+            : try AcknowledgementFrame(frame: frame.span.bytes, header: reply.header).durable
+    }
+
     private func refusal(_ reply: (header: FrameHeader, frame: [UInt8])) throws -> RefusalFrame {
         try #require(reply.header.type == .refusal)
         return try RefusalFrame(frame: reply.frame.span.bytes, header: reply.header)
@@ -158,8 +166,34 @@ struct TCPListenerTests {
         await listener.stop()
         await listener.stop()
         #expect(reader.finish().count == 1_000)
-        #expect(client.receiveToEnd()?.isEmpty == true)
+        #expect(try replies(in: client.receiveToEnd() ?? []).isEmpty)
         #expect(throws: SystemCallError.self) { try ClientSocket(.stream, to: listener.localAddress) }
+    }
+
+    @Test func aSessionIsWelcomedAndToldWhatIsDurable() async throws {
+        let listener = try await listen { $0.receiptDeadline = .seconds(30) }
+        let reader = try RingReader(ring)
+        let client = try ClientSocket(.stream, to: listener.localAddress)
+        try client.send(TestFrame(sequence: 1).bytes + TestFrame(sequence: 2).bytes)
+        client.finishSending()
+        #expect(try await eventually { totals[.framesReceived] == 2 })
+        let key = SessionKey(source: TestFrame().source, session: TestFrame().session)
+        desk.durable([SessionFrames(key: key, sequences: SequenceRanges([1..<3]))])
+        let all = try replies(in: client.receiveToEnd() ?? [], withWelcomes: true)
+        #expect(all.map(\.header.type) == [.welcome, .acknowledgement, .receipt])
+        try #require(all.count == 3)
+        #expect(try durable(all[1]) == SequenceRanges([1..<3]))
+        #expect(all[1].header.identity.session == key.session)
+        // Another connection of the session hears of it at once, and what it sends again goes no further.
+        let again = try ClientSocket(.stream, to: listener.localAddress)
+        try again.send(TestFrame(sequence: 2).bytes + TestFrame(sequence: 3).bytes)
+        #expect(try await eventually { totals[.framesReceived] == 3 })
+        #expect(totals[.duplicateFrames] == 1)
+        await listener.stop()
+        let second = try replies(in: again.receiveToEnd() ?? [], withWelcomes: true)
+        let welcome = try #require(second.first { $0.header.type == .welcome })
+        #expect(try durable(welcome).contains(1))
+        #expect(reader.finish().map(\.header.identity.sequence) == [1, 2, 3])
     }
 
     @Test func refusedFramesAreNamedAndTheStreamGoesOn() async throws {

@@ -1,0 +1,121 @@
+// More than the database takes: hours of outage in small, and a database that is slow. What is measured is printed; what must
+// hold is checked.
+
+import Foundation
+import Testing
+import TestSupport
+import TimescaleStore
+
+@Suite(.serialized, .timeLimit(.minutes(60))) struct OverloadTests {
+    private static func send(_ collector: CollectorProcess, count: Int, seed: Int) throws -> Double {
+        let result = try Programs.run([
+            "send", "--to", "tcp://\(try collector.address("tcp"))", "--generate", "routing", "--count", "\(count)",
+            "--seed", "\(seed)", "--json",
+        ])
+        guard result.status == 0,
+            let object = try JSONSerialization.jsonObject(with: result.output) as? [String: Any],
+            let rate = object["records_per_second"] as? Double
+        else { throw CollectorFailure(description: "send: \(result.status) \(result.errors)") }
+        return rate
+    }
+
+    private static func residentKilobytes(_ collector: CollectorProcess) throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(collector.processID)/status", encoding: .utf8)
+        let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        return try #require(line?.split(separator: " ").dropFirst().first.flatMap { Int($0) })
+    }
+
+    /// What the settings of `serve` allow, in kB: the program itself, the ring, each batch in memory with room for one more
+    /// frame, and for each lane its rows and a replayed batch, compressed and not.
+    private static func boundKilobytes(lanes: Int, ringBytes: Int = 32 << 20, batchBytes: Int = 8 << 20) -> Int {
+        let slots = 2 * lanes + 6
+        return (70 << 10)
+            + (ringBytes + slots * (batchBytes + 1 << 20) + lanes * 6 * batchBytes + 2 * batchBytes) >> 10
+    }
+
+    @Test func anOutageIsSpilledAndReplayedWholeAndOnce() throws {
+        let count = Torture.count(1_000_000, 10_000_000)
+        // The rate into nothing, and the rate straight into the database.
+        let discarding = try CollectorProcess(["--database", "discard"])
+        let discardRate = try Self.send(discarding, count: count, seed: 1)
+        #expect(discarding.stop() == 0)
+        let server = try TestServers.ownServer(.timescale)
+        defer { server.stop() }
+        let url = TestServers.url(server.location)
+        let direct = try CollectorProcess(["--database", url, "--spill-directory", "none"])
+        let directStart = Date()
+        _ = try Self.send(direct, count: count, seed: 2)
+        _ = try direct.waitForStats(seconds: 600) { $0["records_committed"] >= count }
+        let directRate = Double(count) / Date().timeIntervalSince(directStart)
+        #expect(direct.stop() == 0)
+        try DatabaseConnection(server.location).execute("TRUNCATE metrics.routing_metrics")
+
+        let spill = try Programs.temporaryFolder("spill")
+        let arguments = ["--database", url, "--spill-directory", spill]
+        let collector = try CollectorProcess(arguments)
+        server.stop()
+        let spillRate = try Self.send(collector, count: count, seed: 3)
+        let full = try collector.waitForStats(seconds: 60) { $0["records_in_spill"] == count }
+        try server.start()
+        _ = try collector.waitForStats(seconds: 60) { $0["records_replayed"] > 0 }
+        let replayStart = Date()
+        let before = try collector.stats()["records_replayed"]
+        let stats = try collector.waitForStats(seconds: 900) { $0["records_in_spill"] == 0 && $0.unaccounted == 0 }
+        let replayRate = Double(count - before) / Date().timeIntervalSince(replayStart)
+        let bytes = full["spill_bytes"]
+        let megabytes = try Self.residentKilobytes(collector) / 1_024
+        print(
+            "outage of \(count) records: into discard \(Int(discardRate)) records/s, into the spill \(Int(spillRate)) "
+                + "(\(Int(spillRate / discardRate * 100)) %), \(bytes / max(count, 1)) bytes a record on disk; direct "
+                + "drain \(Int(directRate)) records/s, replay \(Int(replayRate)) "
+                + "(\(Int(replayRate / directRate * 100)) %); at most \(megabytes) MB resident")
+        #expect(stats["records_damaged"] == 0)
+        #expect(try Torture.rows(server.location).all == count)
+        #expect(try Self.residentKilobytes(collector) < Self.boundKilobytes(lanes: 2))
+        usleep(2_500_000)
+        #expect(collector.stop() == 0, "\(collector.logText)")
+        let left = try FileManager.default.contentsOfDirectory(atPath: spill)
+        #expect(left == ["lock"], "the spill is not empty: \(left)")
+        // A restart sends nothing again.
+        let again = try CollectorProcess(arguments)
+        usleep(1_000_000)
+        #expect(try again.stats()["records_received"] == 0)
+        #expect(again.stop() == 0)
+        #expect(try Torture.rows(server.location).all == count)
+    }
+
+    @Test func aSlowDatabaseLeavesMemoryBoundedAndTheBooksBalanced() throws {
+        let location = try TestServers.database(.plain)
+        let collector = try CollectorProcess(["--database", TestServers.url(location)])
+        try DatabaseConnection(location).execute(
+            """
+            CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END';
+            CREATE TRIGGER slow BEFORE INSERT ON metrics.routing_metrics FOR EACH STATEMENT EXECUTE FUNCTION public.slow()
+            """)
+        let rounds = Torture.count(3, 150)
+        var sent = 0
+        let start = Date()
+        for round in 0..<rounds {
+            _ = try Self.send(collector, count: 1_000_000, seed: 100 + round)
+            sent += 1_000_000
+        }
+        let arrivalRate = Double(sent) / Date().timeIntervalSince(start)
+        let during = try collector.stats()
+        let udp = try Programs.run([
+            "send", "--to", "udp://\(try collector.address("udp"))", "--generate", "memory", "--count", "500000",
+        ])
+        #expect(udp.status == 0)
+        try DatabaseConnection(location).execute("DROP TRIGGER slow ON metrics.routing_metrics")
+        let stats = try collector.waitForStats(seconds: 1_200) { $0["records_in_spill"] == 0 && $0.unaccounted == 0 }
+        let kilobytes = try Self.residentKilobytes(collector)
+        print(
+            "overload: \(sent) records at \(Int(arrivalRate)) records/s, of which the slow database had taken "
+                + "\(during["records_committed"]) when all had come; at most \(kilobytes / 1_024) MB resident, the bound "
+                + "is \(Self.boundKilobytes(lanes: 2) / 1_024) MB")
+        #expect(during["records_spilled"] > 0)
+        #expect(kilobytes < Self.boundKilobytes(lanes: 2))
+        #expect(stats["ring_full_drops"] + stats["records_committed"] == stats["records_received"])
+        #expect(collector.stop() == 0)
+        #expect(try Torture.rows(location).all == sent)
+    }
+}

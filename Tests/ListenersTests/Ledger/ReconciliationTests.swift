@@ -1,0 +1,61 @@
+// What heartbeats show that gaps cannot.
+
+import FrameCodec
+import Testing
+
+@testable import Listeners
+
+struct ReconciliationTests {
+    private func frames(_ sequences: ClosedRange<UInt64>, records: Int) throws -> [FrameArrival] {
+        try sequences.map { sequence in
+            let frame = TestFrame(sequence: sequence, recordCount: UInt32(records)).bytes
+            return FrameArrival(
+                try FrameHeader.read(frame.span.bytes), at: 0, inBuffer: 0, beginsDatagram: true, peer: .nobody)
+        }
+    }
+
+    private func heartbeat(_ ledger: ConservationLedger, frames: UInt64, records: UInt64, at now: Int64) throws {
+        let first = TestFrame(sequence: 1).bytes
+        let identity = try FrameHeader.read(first.span.bytes).identity
+        let bytes = HeartbeatFrame(
+            framesSent: frames, recordsSent: records, bytesSent: 1, recordsDropped: 3, name: "test"
+        ).encoded(identity)
+        ledger.heartbeat(
+            bytes.span.bytes, try FrameHeader.read(bytes.span.bytes), peer: .nobody, nowMicroseconds: now)
+    }
+
+    @Test func aLostTailShowsInTheHeartbeatAndALateFrameTakesItAway() throws {
+        let ledger = ConservationLedger(startedMicroseconds: 0)
+        let late: Int64 = 100_000_000
+        var arrivals = try frames(1...8, records: 10)
+        ledger.receive(&arrivals, nowMicroseconds: late)
+        try heartbeat(ledger, frames: 10, records: 100, at: late)
+        var books = ledger.snapshot().reconciliation
+        #expect(ledger.snapshot().sequenceGapFrames == 0)
+        #expect(books.recordsSent == 100 && books.recordsMissing == 20 && books.framesMissing == 2)
+        #expect(books.recordsDroppedByClient == 3 && books.sessions == 1)
+        arrivals = try frames(9...9, records: 10)
+        ledger.receive(&arrivals, nowMicroseconds: late)
+        // A resent one changes nothing.
+        arrivals = try frames(9...9, records: 10)
+        ledger.receive(&arrivals, nowMicroseconds: late)
+        books = ledger.snapshot().reconciliation
+        #expect(books.recordsMissing == 10)
+    }
+
+    @Test func aLostHeadIsMissingAndASessionFromBeforeTheStartIsLeftOut() throws {
+        let running = ConservationLedger(startedMicroseconds: 0)
+        let late: Int64 = 100_000_000
+        var arrivals = try frames(3...5, records: 1)
+        running.receive(&arrivals, nowMicroseconds: late)
+        try heartbeat(running, frames: 5, records: 5, at: late)
+        #expect(running.snapshot().reconciliation.recordsMissing == 2)
+
+        let started = ConservationLedger(startedMicroseconds: 0)
+        arrivals = try frames(3...5, records: 1)
+        started.receive(&arrivals, nowMicroseconds: 1_000_000)
+        try heartbeat(started, frames: 5, records: 5, at: 1_000_000)
+        #expect(started.snapshot().reconciliation.recordsMissing == 0)
+        #expect(started.snapshot().reconciliation.sessionsBegunBefore == 1)
+    }
+}

@@ -97,14 +97,18 @@ final class DeliveryHub: Sendable {
 
     /// The lane's batch is in the database.
     ///
-    /// - Parameter refused: its malformed frames, which are not.
+    /// Its malformed frames are not: a live batch refuses them, one of the spill keeps them as dead letters, since they may
+    /// be acknowledged.
     func stored(lane: Int, _ work: LaneWork, _ decoded: DecodedBatch, _ stored: StoredBatch) {
         let isReplay = if case .replay = work { true } else { false }
+        var malformed: [UInt64: Int] = [:]
+        for frame in decoded.refused { malformed[frame.identity.source, default: 0] += frame.recordCount }
         for (source, records) in decoded.sources {
             // What an earlier attempt stored of this very batch is no resent frame.
             let rows = records.rows + (stored.wasStoredBefore ? records.resent : 0)
             let resent = stored.wasStoredBefore ? 0 : records.resent
-            let dead = min(rows, stored.deadLetters[source] ?? 0)
+            let letters = (stored.deadLetters[source] ?? 0) - (isReplay ? malformed[source] ?? 0 : 0)
+            let dead = min(rows, max(0, letters))
             if isReplay, work.summary.identity.epoch != epoch {
                 ledger.recovered(source: source, records: records.rows + records.resent + records.unknownKind)
             }

@@ -185,7 +185,10 @@ public struct SpillRecovery: Sendable {
             try file.sync()
             try fileSystem.syncFolder()
             segment.isDurable = true
-            guard segment.damage.last?.isTail != true || segment.sizeBytes < scan.sizeBytes else { return }
+            // A sealed segment's batches are believed by their headers: one that has damage is looked through each time.
+            guard !segment.damage.contains(where: { !$0.isTail }),
+                segment.damage.isEmpty || segment.sizeBytes < scan.sizeBytes
+            else { return }
             let seal = SpillRecord(
                 segment: segment.name, ordinal: scan.nextOrdinal, chain: scan.chain,
                 body: .seal(

@@ -47,7 +47,8 @@ let package = Package(
             swiftSettings: strict),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .target(
-            name: "SpillLog", dependencies: ["Delivery", "CLZ4", "CChecksum", "LinuxSystem"], swiftSettings: strict),
+            name: "SpillLog", dependencies: ["FrameCodec", "Delivery", "CLZ4", "CChecksum", "LinuxSystem"],
+            swiftSettings: strict),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
             name: "TimescaleStore",
@@ -102,7 +103,7 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "DeliverySimulation",
-            dependencies: ["Collector", "SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
+            dependencies: ["SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
             path: "Tests/DeliverySimulation", exclude: ["mutants"], swiftSettings: strict),
         .executableTarget(
             name: "RingTorture", dependencies: ["FrameRing"], path: "Tests/RingTorture", swiftSettings: strict),

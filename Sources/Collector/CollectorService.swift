@@ -4,6 +4,7 @@
 // keeper of the store, who asks for sessions, the host's reporter. All of them are joined by `stop`.
 
 import Delivery
+import FrameCodec
 import FrameRing
 import Glibc
 import LinuxSystem

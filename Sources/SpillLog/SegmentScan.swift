@@ -6,15 +6,20 @@
 // trusted, a body whose checksum holds.
 
 import CChecksum
+import Delivery
 import LinuxSystem
+
+/// What is known of a batch whose frames are damaged.
+struct BrokenBatch: Equatable {
+    let identity: BatchIdentity
+    let recordCount: Int
+}
 
 /// A part of a segment that holds no whole batch.
 struct BadRegion: Equatable {
     var bytes: Range<Int>
     /// Batches whose headers are intact and whose bodies are not.
-    var batches = 0
-    /// Their records.
-    var records = 0
+    var brokenBatches: [BrokenBatch] = []
     /// Batches that the numbering says were here.
     var missing = 0
 }
@@ -40,13 +45,14 @@ struct SegmentScan {
     /// What a record behind the last intact one must have.
     private(set) var nextOrdinal: UInt32 = 0
     private(set) var chain: UInt32 = 0
-    private var window = [UInt8](repeating: 0, count: pieceBytes)
+    private var window: [UInt8]
 
     /// - Parameter verifiesSealedBodies: read the bodies of a sealed segment too, which was synced as a whole.
     init(_ name: SegmentName, _ file: any SpillFile, verifiesSealedBodies: Bool) throws(SystemCallError) {
         self.name = name
         self.file = file
         sizeBytes = try file.size()
+        window = [UInt8](repeating: 0, count: min(Self.pieceBytes, sizeBytes))
         let sealOffset = sizeBytes - SpillFormat.sealRecordBytes
         var seal: SpillRecord?
         if sealOffset >= 0 {
@@ -69,8 +75,8 @@ struct SegmentScan {
             guard let bodyEnd = try bodyEnd(record, end) else {
                 var region = bad ?? BadRegion(bytes: offset..<offset)
                 if case .batch(let summary, let storedBytes, _) = record.body {
-                    region.batches += 1
-                    region.records += summary.recordCount
+                    region.brokenBatches.append(
+                        BrokenBatch(identity: summary.identity, recordCount: summary.recordCount))
                     bad = region
                     // What follows the body, if its place is there; else whatever is found first behind the header.
                     let behind = end + storedBytes

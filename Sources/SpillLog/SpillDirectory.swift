@@ -7,6 +7,8 @@
 //
 // Invariant: who holds the lock is the only one who writes here.
 
+import Delivery
+import FrameCodec
 import Glibc
 import LinuxSystem
 
@@ -135,7 +137,7 @@ public final class SpillDirectory: Sendable {
             line.utf8.count == idDigits ? UInt64(line, radix: 16) : nil
         }
         let id = found ?? UInt64.random(in: 1 ... .max)
-        let content = Array("\(SegmentName.hexadecimal(id, idDigits))\n\(getpid())\n".utf8)
+        let content = Array("\(hexadecimal(id, digits: idDigits))\n\(getpid())\n".utf8)
         do throws(SystemCallError) {
             let file = path + "/lock"
             let written = try checkedCall("pwrite64", object: file) { pwrite(lock, content, content.count, 0) }

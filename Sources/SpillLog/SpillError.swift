@@ -1,5 +1,7 @@
 // What can go wrong with the spill, each with its place.
 
+import Delivery
+import Glibc
 import LinuxSystem
 
 /// Why the spill cannot be used, or an operation on it failed.
@@ -23,6 +25,17 @@ public enum SpillError: Error, Equatable, Sendable, CustomStringConvertible {
         case .quotaReached(let reason): "the spill is full: \(reason)"
         case .system(let error): "\(error)"
         case .damaged(let file, let offset, let reason): "\(file): damaged at byte \(offset): \(reason)"
+        }
+    }
+}
+
+extension SpillError {
+    /// What a failed reading says of the batch.
+    package var readFailure: ReadFailure {
+        switch self {
+        case .damaged: .damaged
+        case .system(let error) where error.code == EIO: .diskError
+        case .system, .quotaReached, .directoryInUse, .directoryNotUsable: .passing
         }
     }
 }

@@ -1,6 +1,7 @@
 // Reads batches back.
 
 import CChecksum
+import Delivery
 import LinuxSystem
 
 /// Reads spilled batches. Used by one thread; keeps the file that it read last open, and one buffer.

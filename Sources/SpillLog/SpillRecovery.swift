@@ -23,7 +23,9 @@ public struct SpillDamage: Equatable, Sendable {
 public struct RecoveredSegment: Sendable {
     public let name: SegmentName
     public internal(set) var sizeBytes: Int
-    public let batches: [SpilledBatch]
+    public internal(set) var batches: [SpilledBatch]
+    /// Batches that a segment before this one has too.
+    public internal(set) var copies: [SpilledBatch] = []
     /// It was ended in order.
     public let isSealed: Bool
     /// Its batches are on the disk, whatever happens next. Else they can be read, and nobody may be told that they are safe
@@ -49,9 +51,9 @@ public struct SpillRecovery: Sendable {
     /// What an operator should know.
     public private(set) var warnings: [String] = []
     /// Batches that are damaged or missing.
-    public private(set) var damagedBatches = 0
+    public var damagedBatches: Int { broken.count + brokenWithoutHeader }
     /// Records of those whose headers are intact.
-    public private(set) var damagedRecords = 0
+    public var damagedRecords: Int { broken.values.reduce(0, +) }
     public private(set) var tornTails = 0
     public private(set) var tornBytes = 0
 
@@ -62,7 +64,10 @@ public struct SpillRecovery: Sendable {
     private let fileSystem: any SpillFileSystem
     private let isReadOnly: Bool
     private let verifiesSealedBodies: Bool
-    private var seen: Set<BatchIdentity> = []
+    /// Batches with an intact header and a damaged body, and their records. One that is whole elsewhere is not lost.
+    private var broken: [BatchIdentity: Int] = [:]
+    /// Damaged batches of which no header is left.
+    private var brokenWithoutHeader = 0
 
     /// Looks through all segments, and unless `isReadOnly` puts them in order.
     ///
@@ -102,16 +107,22 @@ public struct SpillRecovery: Sendable {
             }
             progress(SpillRecoveryProgress(segmentsDone: index + 1, segments: names.count, bytesDone: bytesDone))
         }
-        // A batch that was written again after a failed sync may stand in two segments; it counts once.
-        segments = found.sorted { ($0.createdMicroseconds, $0.name) < ($1.createdMicroseconds, $1.name) }.map {
-            segment in
-            RecoveredSegment(
-                name: segment.name, sizeBytes: segment.sizeBytes,
-                batches: segment.batches.filter { seen.insert($0.summary.identity).inserted },
-                isSealed: segment.isSealed, isDurable: segment.isDurable, damage: segment.damage,
-                mustKeepInQuarantine: segment.mustKeepInQuarantine, createdMicroseconds: segment.createdMicroseconds)
+        segments = found.sorted { ($0.createdMicroseconds, $0.name) < ($1.createdMicroseconds, $1.name) }
+        countOnce()
+    }
+
+    /// A batch that was written again after a failed sync may stand in two segments.
+    private mutating func countOnce() {
+        var seen: Set<BatchIdentity> = []
+        for index in segments.indices {
+            let batches = segments[index].batches
+            segments[index].batches = []
+            for batch in batches {
+                let isFirst = seen.insert(batch.summary.identity).inserted
+                if isFirst { segments[index].batches.append(batch) } else { segments[index].copies.append(batch) }
+            }
         }
-        seen = []
+        broken = broken.filter { !seen.contains($0.key) }
     }
 
     private mutating func recover(_ name: SegmentName) throws(SystemCallError) -> RecoveredSegment? {
@@ -121,12 +132,14 @@ public struct SpillRecovery: Sendable {
         var damage = scan.damage.map { SpillDamage(name, $0, isTail: false) }
         if let tail = scan.tail { damage.append(SpillDamage(name, tail, isTail: true)) }
         for entry in damage {
-            damagedBatches += entry.batches
-            damagedRecords += entry.records
             if entry.isTail {
                 tornTails += 1
                 tornBytes += entry.byteCount
             }
+        }
+        for region in scan.damage + (scan.tail.map { [$0] } ?? []) {
+            for batch in region.brokenBatches { broken[batch.identity] = batch.recordCount }
+            brokenWithoutHeader += max(0, region.missing - region.brokenBatches.count)
         }
         var segment = RecoveredSegment(
             name: name, sizeBytes: scan.sizeBytes, batches: scan.batches, isSealed: scan.isSealed,
@@ -225,6 +238,7 @@ extension SpillDamage {
     fileprivate init(_ name: SegmentName, _ region: BadRegion, isTail: Bool) {
         self.init(
             segment: name, offset: region.bytes.lowerBound, byteCount: region.bytes.count,
-            batches: max(region.batches, region.missing), records: region.records, isTail: isTail)
+            batches: max(region.brokenBatches.count, region.missing),
+            records: region.brokenBatches.reduce(0) { $0 + $1.recordCount }, isTail: isTail)
     }
 }

@@ -1,7 +1,6 @@
 // One run of a collector, from its start to its stop or crash: the real decisions and the real spill, with the threads' work
 // done step by step in whatever order the scheduler chooses.
 
-import Collector
 import Delivery
 import FrameCodec
 import SpillLog
@@ -47,7 +46,9 @@ struct SimulatedCollector: ~Copyable {
         frames = Array(repeating: [], count: Self.slots)
         let recovery = try SpillRecovery(fileSystem: disk)
         for segment in recovery.segments {
-            plan.recovered(segment.name, batches: segment.batches, keepInQuarantine: segment.mustKeepInQuarantine)
+            plan.recovered(
+                segment.name, batches: segment.batches, copies: segment.copies,
+                keepInQuarantine: segment.mustKeepInQuarantine)
             for batch in segment.batches { book.recovered(batch.summary.sessions, isDurable: segment.isDurable) }
         }
         books.received = recovery.records
@@ -125,8 +126,7 @@ struct SimulatedCollector: ~Copyable {
                     try readers[lane].read(batch, into: target)
                 }
             } catch {
-                let isDamaged = if case .damaged = error { true } else { false }
-                if let lost = plan.unreadable(lane: lane, isDamaged: isDamaged, now: now) {
+                if let lost = plan.unreadable(lane: lane, error.readFailure, now: now) {
                     books.damaged += lost.recordCount
                     book.settled(lost.sessions)
                 }
@@ -165,9 +165,8 @@ struct SimulatedCollector: ~Copyable {
         do throws(SpillError) {
             for slot in slots {
                 let bytes = SimulatedFrame.bytes(frames[slot])
-                guard let summary = plan.spillSummary(slot) else { preconditionFailure("a closed batch") }
                 let batch = try bytes.span.bytes.withUnsafeBytes { (raw) throws(SpillError) in
-                    try writer.append(summary, frames: raw, nowMicroseconds: Int64(now))
+                    try writer.append(plan.summary(slot), frames: raw, nowMicroseconds: Int64(now))
                 }
                 written.append((slot, batch))
             }

@@ -84,6 +84,9 @@ final class SimulatedDisk: SpillFileSystem, @unchecked Sendable {
 
     func open(_ name: String, forReading: Bool) throws(SystemCallError) -> any SpillFile {
         guard let content = files[name] else { throw SystemCallError(call: "openat", code: ENOENT, object: name) }
+        if forReading, faults.failingPerMille > 0, dice.happens(perMille: faults.failingPerMille) {
+            throw SystemCallError(call: "openat", code: EMFILE, object: name)
+        }
         return SimulatedFile(self, content)
     }
 

@@ -1,7 +1,6 @@
 // One course of the world from one seed: clients, a collector that crashes and starts again, a database and a disk that fail.
 // At its end everything works, and then the invariants must hold.
 
-import Collector
 import Delivery
 import FrameCodec
 import SpillLog

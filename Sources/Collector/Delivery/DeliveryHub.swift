@@ -153,8 +153,8 @@ final class DeliveryHub: Sendable {
     }
 
     /// - Returns: whether the batch is lost.
-    func unreadable(lane: Int, isDamaged: Bool) -> Bool {
-        let lost = change { $0.plan.unreadable(lane: lane, isDamaged: isDamaged, now: monotonicNanoseconds()) }
+    func unreadable(lane: Int, _ failure: ReadFailure) -> Bool {
+        let lost = change { $0.plan.unreadable(lane: lane, failure, now: monotonicNanoseconds()) }
         guard let lost else { return false }
         ledger.damaged(records: lost.recordCount)
         desk.settled(lost.sessions)
@@ -204,7 +204,8 @@ final class DeliveryHub: Sendable {
         change { state in
             for segment in recovery.segments {
                 state.plan.recovered(
-                    segment.name, batches: segment.batches, keepInQuarantine: segment.mustKeepInQuarantine)
+                    segment.name, batches: segment.batches, copies: segment.copies,
+                    keepInQuarantine: segment.mustKeepInQuarantine)
             }
         }
         for segment in recovery.segments {

@@ -1,5 +1,7 @@
 // What an operator is shown of delivery.
 
+import Delivery
+
 /// Delivery at one moment.
 struct DeliveryView {
     let batchesWaiting: Int

@@ -47,17 +47,25 @@ public struct SpillImport {
         var book = SessionBook(hasStore: true)
         var remover = SpillWriter(
             fileSystem: directory.fileSystem, directoryID: directory.directoryID, epoch: 0, limits: SpillLimits())
+        // Damaged ones, of which a later segment may have another copy.
+        var damaged: Set<BatchIdentity> = []
         for segment in recovery.segments {
             var keepInQuarantine = segment.mustKeepInQuarantine
-            for batch in segment.batches {
+            for batch in segment.batches + segment.copies.filter({ damaged.contains($0.summary.identity) }) {
                 do throws(SpillError) {
                     try reader.read(batch)
                 } catch {
                     guard case .damaged = error else { throw error }
                     keepInQuarantine = true
-                    progress.batchesDamaged += 1
-                    progress.recordsDamaged += batch.summary.recordCount
+                    if damaged.insert(batch.summary.identity).inserted {
+                        progress.batchesDamaged += 1
+                        progress.recordsDamaged += batch.summary.recordCount
+                    }
                     continue
+                }
+                if damaged.remove(batch.summary.identity) != nil {
+                    progress.batchesDamaged -= 1
+                    progress.recordsDamaged -= batch.summary.recordCount
                 }
                 let unasked = book.unasked(batch.summary.sessions)
                 if !unasked.isEmpty {

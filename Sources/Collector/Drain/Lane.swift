@@ -100,8 +100,7 @@ final class Lane: Sendable {
             do throws(SpillError) {
                 try reader.read(batch)
             } catch {
-                let isDamaged = if case .damaged = error { true } else { false }
-                let isLost = hub.unreadable(lane: number, isDamaged: isDamaged)
+                let isLost = hub.unreadable(lane: number, error.readFailure)
                 log.error(
                     isLost
                         ? "a batch of the spill is damaged and lost; its segment goes to the quarantine"
@@ -168,10 +167,4 @@ final class Lane: Sendable {
                 metadata: ["records": "\(dead)"])
         }
     }
-}
-
-/// A source id as people see it everywhere.
-func hexadecimal(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
 }

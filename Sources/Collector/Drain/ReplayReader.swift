@@ -1,6 +1,7 @@
 // A lane's own memory for batches of the spill, and the check that what was read holds admitted frames only: the directory may
 // have come from anywhere.
 
+import Delivery
 import FrameCodec
 import SpillLog
 

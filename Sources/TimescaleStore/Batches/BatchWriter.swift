@@ -61,6 +61,7 @@ public struct BatchWriter {
             guard connection.isUsable else { throw error }
             try connection.rollback()
             if error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.operation {
+                try entry.keepMalformed(connection)
                 return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: summary.identity))
             }
             guard error.isAboutRows else { throw error }

@@ -15,11 +15,18 @@ struct DeadLetter {
     /// A frame with the refused record alone, or the whole frame that it came in.
     let frame: [UInt8]
 
-    func insert(_ connection: DatabaseConnection, _ batch: BatchIdentity) throws(DatabaseError) {
+    /// - Parameter onlyOnce: not again where this very letter is there already, which takes a look through the table.
+    func insert(
+        _ connection: DatabaseConnection, _ batch: BatchIdentity, onlyOnce: Bool = false
+    ) throws(DatabaseError) {
+        let condition =
+            onlyOnce
+            ? "WHERE NOT EXISTS (SELECT FROM spillway.dead_letters WHERE epoch = $1 AND sequence = $2 AND frame = $8)"
+            : ""
         try connection.query(
             """
             INSERT INTO spillway.dead_letters (epoch, sequence, kind, source, records, reason, sqlstate, frame)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            SELECT $1::bigint, $2::bigint, $3, $4::bigint, $5::integer, $6, $7, $8::bytea \(condition)
             """,
             [
                 String(batch.epoch), String(batch.sequence), kind?.name, String(Int64(bitPattern: source)),

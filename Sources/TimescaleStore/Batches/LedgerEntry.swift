@@ -52,6 +52,12 @@ struct LedgerEntry {
         malformed.reduce(into: [:]) { $0[$1.source, default: 0] += $1.records }
     }
 
+    /// An earlier attempt has stored the batch. It may have been a live one, which keeps no malformed frames since their
+    /// clients are told; once the batch was in the spill they are acknowledged, and so they are kept now.
+    func keepMalformed(_ connection: DatabaseConnection) throws(DatabaseError) {
+        for letter in malformed { try letter.insert(connection, identity, onlyOnce: true) }
+    }
+
     /// Opens the transaction, in one round trip unless there are dead letters. All that varies are numbers.
     func begin(_ connection: DatabaseConnection) throws(DatabaseError) {
         var sql = """

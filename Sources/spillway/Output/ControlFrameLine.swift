@@ -49,12 +49,6 @@ enum ControlFrameLine {
     }
 }
 
-/// 16 digits, as the collector prints sources.
-func hexadecimal(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-}
-
 /// A small JSON object that is written member by member.
 struct JSONObject {
     private var members = ""

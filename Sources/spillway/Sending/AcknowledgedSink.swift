@@ -92,7 +92,7 @@ final class AcknowledgementLog: Sendable {
             throw CommandError(.cannotCreate, "\(path): \(String(cString: strerror(errno)))")
         }
         descriptor = opened
-        prefix = "\(Self.hexadecimal(identity.source)) \(Self.hexadecimal(identity.session))"
+        prefix = "\(hexadecimal(identity.source)) \(hexadecimal(identity.session))"
     }
 
     deinit { close(descriptor) }
@@ -103,10 +103,5 @@ final class AcknowledgementLog: Sendable {
         let bytes = Array(text.utf8)
         // A log that cannot be written must not stop the sending.
         _ = Glibc.write(descriptor, bytes, bytes.count)
-    }
-
-    private static func hexadecimal(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }

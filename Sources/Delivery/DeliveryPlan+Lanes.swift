@@ -1,8 +1,5 @@
 // The lanes' part of the plan: what each does next, and what came of it.
 
-import Delivery
-import SpillLog
-
 /// What a lane's end of its work settles.
 package struct LaneSettlement: Equatable, Sendable {
     package let summary: BatchSummary
@@ -51,7 +48,8 @@ extension DeliveryPlan {
         waiting.first ?? (spillBlock != nil ? toSpill.first : nil)
     }
 
-    func summary(_ slot: BatchSlot) -> BatchSummary {
+    /// The account of a closed batch.
+    package func summary(_ slot: BatchSlot) -> BatchSummary {
         guard let summary = summaries[slot] else { preconditionFailure("a closed batch has a summary") }
         return summary
     }
@@ -131,40 +129,59 @@ extension DeliveryPlan {
                 // Tried first by the lane that is back first.
                 deferred.append(Deferred(batch: batch, attempts: attempts, notBefore: now))
             } else {
-                let wait = Self.deferFirstNanoseconds << UInt64(min(attempts, 16))
-                deferred.append(
-                    Deferred(
-                        batch: batch, attempts: attempts + 1,
-                        notBefore: now &+ min(wait, Self.deferLastNanoseconds)))
+                putOff(batch, attempts: attempts + 1, now: now)
             }
             deferred.sort { ($0.notBefore, $0.batch.summary.identity) < ($1.notBefore, $1.batch.summary.identity) }
         }
         if isLaneLost { laneLost(lane) }
     }
 
+    /// The batch failed on its own account: it is tried again later, each time twice as long.
+    private mutating func putOff(_ batch: SpilledBatch, attempts: Int, now: UInt64) {
+        let wait = Self.deferFirstNanoseconds << UInt64(min(max(attempts - 1, 0), 16))
+        deferred.append(
+            Deferred(batch: batch, attempts: attempts, notBefore: now &+ min(wait, Self.deferLastNanoseconds)))
+    }
+
     /// The lane's replayed batch could not be read.
     ///
-    /// - Parameter isDamaged: its bytes are not those that were written; else the disk refused, and it is tried again.
-    /// - Returns: the account of the batch if it is lost.
-    package mutating func unreadable(lane: Int, isDamaged: Bool, now: UInt64) -> BatchSummary? {
+    /// - Returns: the account of the batch if it is lost; nil if it, or another copy of it, is tried again.
+    package mutating func unreadable(lane: Int, _ failure: ReadFailure, now: UInt64) -> BatchSummary? {
         guard case .replay(let batch) = endWork(lane) else { preconditionFailure("only spilled batches are read") }
         let attempts = laneAttempts[lane] + 1
-        guard isDamaged || attempts >= Self.readAttemptsMax else {
-            deferred.append(
-                Deferred(batch: batch, attempts: attempts, notBefore: now &+ Self.deferFirstNanoseconds))
+        let isLost =
+            switch failure {
+            case .damaged: true
+            case .diskError: attempts >= Self.readAttemptsMax
+            case .passing: false
+            }
+        guard isLost else {
+            putOff(batch, attempts: attempts, now: now)
             return nil
         }
         segments[batch.segment]?.keepInQuarantine = true
-        settle(batch)
-        return batch.summary
+        guard let copy = copies[batch.summary.identity]?.popLast() else {
+            settle(batch)
+            return batch.summary
+        }
+        release(batch.segment)
+        spillBytes = spillBytes - UInt64(batch.diskBytes) + UInt64(copy.diskBytes)
+        deferred.insert(Deferred(batch: copy, attempts: 0, notBefore: now), at: 0)
+        return nil
+    }
+
+    /// The segment has one batch less that it is kept for.
+    private mutating func release(_ name: SegmentName) {
+        guard let open = segments[name]?.open, open > 0 else {
+            preconditionFailure("a spilled batch belongs to a segment that waits for it")
+        }
+        segments[name]?.open = open - 1
     }
 
     /// Nothing is left to do for a spilled batch.
     private mutating func settle(_ batch: SpilledBatch) {
-        guard let open = segments[batch.segment]?.open, open > 0 else {
-            preconditionFailure("a spilled batch belongs to a segment that waits for it")
-        }
-        segments[batch.segment]?.open = open - 1
+        release(batch.segment)
+        for copy in copies.removeValue(forKey: batch.summary.identity) ?? [] { release(copy.segment) }
         spillBatches -= 1
         spillRecords -= UInt64(batch.summary.recordCount)
         spillBytes -= UInt64(batch.diskBytes)

@@ -1,8 +1,5 @@
 // The spill's part of the plan: what its writer does next, what it holds, and which segments may go.
 
-import Delivery
-import SpillLog
-
 extension DeliveryPlan {
     /// Batches that the writer appends and syncs together: it writes them in this order. While the spill is blocked one is
     /// given for a try, when its time has come.
@@ -17,9 +14,6 @@ extension DeliveryPlan {
         for slot in slots { places[slot] = .spilling }
         return slots
     }
-
-    /// The account of a batch that the writer has.
-    package func spillSummary(_ slot: BatchSlot) -> BatchSummary? { summaries[slot] }
 
     /// The batches are durable in the spill. Their slots are free again.
     package mutating func spilled(_ batches: [(slot: BatchSlot, batch: SpilledBatch)]) {
@@ -48,11 +42,14 @@ extension DeliveryPlan {
     }
 
     /// What an earlier run left. Before any work.
+    ///
+    /// - Parameter copies: batches that stand in a segment before this one too. They count once.
     package mutating func recovered(
-        _ name: SegmentName, batches: [SpilledBatch], keepInQuarantine: Bool
+        _ name: SegmentName, batches: [SpilledBatch], copies: [SpilledBatch] = [], keepInQuarantine: Bool
     ) {
-        segments[name] = Segment(hasEnded: true, keepInQuarantine: keepInQuarantine)
+        segments[name] = Segment(open: copies.count, hasEnded: true, keepInQuarantine: keepInQuarantine)
         for batch in batches { add(batch) }
+        for copy in copies { self.copies[copy.summary.identity, default: []].append(copy) }
     }
 
     /// Segments of which nothing is needed any more, and whether they hold damage that is to be kept. Each is given once.

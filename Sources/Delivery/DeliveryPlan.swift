@@ -3,10 +3,7 @@
 //
 // Limits: as many batches in memory as there are slots; one reference of about 150 bytes for each spilled batch.
 // Invariants: a slot is in one place; a batch in memory is let go only when it is committed, durable in the spill, or
-// given up and counted; a segment is removed only when each of its batches is settled.
-
-import Delivery
-import SpillLog
+// given up and counted; a segment is removed only when each of its batches is settled, whichever copy of it was stored.
 
 /// The number of a batch in memory.
 package typealias BatchSlot = Int
@@ -15,6 +12,16 @@ package typealias BatchSlot = Int
 package enum LaneWork: Equatable, Sendable {
     case live(BatchSlot, BatchSummary)
     case replay(SpilledBatch)
+}
+
+/// Why a spilled batch could not be read.
+package enum ReadFailure: Sendable {
+    /// Its bytes are not those that were written.
+    case damaged
+    /// The disk refuses to give them.
+    case diskError
+    /// Something else is in the way, for example too many open files: it is tried until it works.
+    case passing
 }
 
 /// The state of delivery. A plain value: no clock, no I/O, no thread.
@@ -80,8 +87,8 @@ package struct DeliveryPlan: Sendable {
     /// A replayed batch that failed on its own account waits so long, doubling, before it is tried again.
     static let deferFirstNanoseconds: UInt64 = 200_000_000
     static let deferLastNanoseconds: UInt64 = 60_000_000_000
-    /// So many failures to read a batch, and it counts as lost.
-    static let readAttemptsMax = 5
+    /// So often the disk may say that it cannot read a batch, over about three minutes, and then it counts as lost.
+    static let readAttemptsMax = 10
 
     package let limits: Limits
     package internal(set) var places: [Place]
@@ -96,6 +103,9 @@ package struct DeliveryPlan: Sendable {
     var replay: [SpilledBatch] = []
     var replayStart = 0
     var deferred: [Deferred] = []
+    /// Further copies of spilled batches, in other segments: a batch is written again when a sync fails, and the first
+    /// writing may be whole all the same. One is read where the copy before it turns out to be damaged.
+    var copies: [BatchIdentity: [SpilledBatch]] = [:]
     var segments: [SegmentName: Segment] = [:]
     var share = ReplayShare()
     /// Why the spill takes nothing, and when it is tried again.

@@ -1,6 +1,5 @@
 // Where a batch lies in the spill.
 
-import Delivery
 
 /// A batch in a segment.
 public struct SpilledBatch: Equatable, Sendable {

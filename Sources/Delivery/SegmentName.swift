@@ -1,5 +1,7 @@
 // What a segment is called: names come from the epoch and a counter, never from the network, and are never used twice.
 
+import FrameCodec
+
 /// The name of a segment: `spill-<epoch>-<sequence>.lz4`, both in hexadecimal.
 public struct SegmentName: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Random for each start of a collector.
@@ -31,18 +33,13 @@ public struct SegmentName: Hashable, Comparable, Sendable, CustomStringConvertib
     }
 
     public var text: String {
-        "\(Self.prefix)\(Self.hexadecimal(epoch, Self.epochDigits))-"
-            + "\(Self.hexadecimal(UInt64(sequence), Self.sequenceDigits))\(Self.suffix)"
+        "\(Self.prefix)\(hexadecimal(epoch, digits: Self.epochDigits))-"
+            + "\(hexadecimal(UInt64(sequence), digits: Self.sequenceDigits))\(Self.suffix)"
     }
 
     public var description: String { text }
 
     public static func < (left: Self, right: Self) -> Bool {
         (left.epoch, left.sequence) < (right.epoch, right.sequence)
-    }
-
-    static func hexadecimal(_ value: UInt64, _ count: Int) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: max(0, count - digits.count)) + digits
     }
 }

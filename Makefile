@@ -32,18 +32,19 @@ demo: build  ## Run the collector, send records of all kinds, show what was stor
 test: setup-tests lint  ## Set up everything and run all tests
 	swift build $(BUILD_FLAGS) --build-tests -Xswiftc -enable-testing
 	$(MAKE) --no-print-directory ring-torture
-	.build/release/DeliverySimulation --seeds 5000
+	.build/release/DeliverySimulation --seeds 20000
+	Tests/DeliverySimulation/mutants 1 6 8
 	swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --skip EndToEndTests
 	swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --no-parallel --filter EndToEndTests
 
 # Each of these tries to break delivery, prints its seed and what it found, and stops at the first violation.
 torture: setup-tests  ## The long forms: simulation, mutants, kills, failing calls, cut connections, damage (some hours)
 	swift build $(BUILD_FLAGS) --build-tests -Xswiftc -enable-testing
-	.build/release/DeliverySimulation --seeds 50000 --first 1 & first=$$!; \
-		.build/release/DeliverySimulation --seeds 50000 --first 1000001 && wait $$first
+	.build/release/DeliverySimulation --seeds 500000 --first 1 & first=$$!; \
+		.build/release/DeliverySimulation --seeds 500000 --first 1000001 && wait $$first
 	Tests/DeliverySimulation/mutants
 	SPILLWAY_TORTURE=1 swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --no-parallel \
-		--filter 'DamageTests|KillTests|SystemCallFaultTests|DatabaseCutTests|DiskFullTests|OverloadTests'
+		--filter 'DamageTests|KillTests|SystemCallFaultTests|PowerLossTests|DatabaseCutTests|DiskFullTests|OverloadTests'
 
 lint:  ## Check the form of the Swift files
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources

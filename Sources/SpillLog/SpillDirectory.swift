@@ -41,7 +41,7 @@ public final class SpillDirectory: Sendable {
             try checkContents(path, folder)
             let lock = try takeLock(path, folder)
             do throws(SpillError) {
-                let id = try directoryID(path, lock)
+                let id = try directoryID(path, lock, folder)
                 return SpillDirectory(
                     path: path, directoryID: id, fileSystem: LinuxFileSystem(path: path, folder: folder), lock: lock)
             } catch {
@@ -74,9 +74,22 @@ public final class SpillDirectory: Sendable {
         for (index, part) in parts.enumerated() {
             current += "/" + part
             let mode: mode_t = index == parts.count - 1 ? 0o700 : 0o755
-            if mkdir(current, mode) != 0, errno != EEXIST {
+            if mkdir(current, mode) == 0 {
+                try syncParent(of: current, path)
+            } else if errno != EEXIST {
                 throw unusable(path, "mkdir \(current): \(String(cString: strerror(errno)))")
             }
+        }
+    }
+
+    /// A folder that a power loss takes away takes with it whatever was synced in it.
+    private static func syncParent(of folder: String, _ path: String) throws(SpillError) {
+        let parent = folder.lastIndex(of: "/").map { folder[..<$0] } ?? ""
+        let descriptor = Glibc.open(parent.isEmpty ? "/" : String(parent), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw unusable(path, String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else {
+            throw .system(SystemCallError(call: "fsync", code: errno, object: String(parent)))
         }
     }
 
@@ -132,7 +145,7 @@ public final class SpillDirectory: Sendable {
     }
 
     /// The id in the lock file, made anew where it is missing.
-    private static func directoryID(_ path: String, _ lock: Int32) throws(SpillError) -> UInt64 {
+    private static func directoryID(_ path: String, _ lock: Int32, _ folder: Int32) throws(SpillError) -> UInt64 {
         let found = text(of: lock).split(separator: "\n").first.flatMap { line in
             line.utf8.count == idDigits ? UInt64(line, radix: 16) : nil
         }
@@ -143,7 +156,11 @@ public final class SpillDirectory: Sendable {
             let written = try checkedCall("pwrite64", object: file) { pwrite(lock, content, content.count, 0) }
             guard written == content.count else { throw SystemCallError(call: "pwrite64", code: ENOSPC, object: file) }
             try checkedCall("ftruncate", object: file) { Int(ftruncate(lock, content.count)) }
-            if found == nil { try checkedCall("fsync", object: file) { Int(fsync(lock)) } }
+            if found == nil {
+                // Who replays under another id would not wait for this run's transactions.
+                try checkedCall("fsync", object: file) { Int(fsync(lock)) }
+                try checkedCall("fsync", object: path) { Int(fsync(folder)) }
+            }
         } catch {
             // A full disk must not keep the collector from draining what fills it.
             guard found != nil || error.code == ENOSPC || error.code == EDQUOT else { throw .system(error) }

@@ -19,7 +19,8 @@ struct DiskFaults {
 ///
 /// `@unchecked Sendable`: a simulation is one thread.
 final class SimulatedDisk: SpillFileSystem, @unchecked Sendable {
-    static let sectorBytes = 512
+    /// Smaller than a disk's, so that a batch spans several.
+    static let sectorBytes = 64
 
     fileprivate struct Write {
         let offset: Int

@@ -43,6 +43,8 @@ struct Simulation: ~Copyable {
     private var lastEpoch: Int64 = 1
     private var lastDatagram: UInt64 = 0
     private let isJournal: Bool
+    /// The disk failed while the present run began.
+    private var hasStartedOnFaults = false
     private(set) var totals = SimulationTotals()
 
     init(seed: UInt64) throws {
@@ -62,6 +64,8 @@ struct Simulation: ~Copyable {
         }
         disk.faults = DiskFaults()
         database.isUp = true
+        // What a start could not put in order is left to the next one.
+        if hasStartedOnFaults { try restart(mayFail: false) }
         var left = Self.stepsMax
         while !isFinished, left > 0 {
             try step(isTurbulent: false)
@@ -165,7 +169,7 @@ struct Simulation: ~Copyable {
         try restart()
     }
 
-    private mutating func restart() throws {
+    private mutating func restart(mayFail: Bool = true) throws {
         for index in clients.indices { clients[index].disconnected() }
         // What the former run had in the air ends before the fence lets the next one look.
         database.finishLate(&dice)
@@ -175,16 +179,24 @@ struct Simulation: ~Copyable {
             do { _ = try SimulatedCollector(epoch: 0, disk: disk, isJournal: isJournal) } catch {}
             if dice.happens(perMille: 300) { disk.losePower() }
         }
-        disk.faults = DiskFaults()
-        lastEpoch += 1
         let now = collector.now
-        do {
-            collector = try SimulatedCollector(epoch: lastEpoch, disk: disk, isJournal: isJournal)
-        } catch {
-            throw Violation(description: "it does not start again: \(error)")
+        hasStartedOnFaults = mayFail && dice.happens(perMille: 300)
+        if hasStartedOnFaults {
+            do throws(SpillError) { try start() } catch { hasStartedOnFaults = false }
+        }
+        if !hasStartedOnFaults {
+            disk.faults = DiskFaults()
+            do throws(SpillError) { try start() } catch {
+                throw Violation(description: "it does not start again: \(error)")
+            }
         }
         collector.now = now
         disk.faults = faults
+    }
+
+    private mutating func start() throws(SpillError) {
+        lastEpoch += 1
+        collector = try SimulatedCollector(epoch: lastEpoch, disk: disk, isJournal: isJournal)
     }
 
     /// A stop in order, with whatever works at the time.

@@ -80,7 +80,7 @@ let package = Package(
         .testTarget(name: "FrameCodecTests", dependencies: ["FrameCodec", "MetricKinds"], swiftSettings: strict),
         .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "FrameCodec"], swiftSettings: strict),
         .testTarget(
-            name: "SpillLogTests", dependencies: ["SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
+            name: "SpillLogTests", dependencies: ["SpillLog", "Delivery", "FrameCodec", "CChecksum", "LinuxSystem"],
             swiftSettings: strict),
         .testTarget(name: "FrameRingTests", dependencies: ["FrameRing"], swiftSettings: strict),
         .testTarget(name: "JSONLinesTests", dependencies: ["JSONLines", "FrameCodec"], swiftSettings: strict),
@@ -101,7 +101,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TimescaleStore", "SpillLog", "Delivery", "FrameCodec", "LinuxSystem", "TestSupport", "spillway",
+                "TimescaleStore", "SpillLog", "SpillwayClient", "Delivery", "FrameCodec", "LinuxSystem", "TestSupport",
+                "spillway",
             ],
             exclude: ["Support/short-writes.c"], swiftSettings: strict),
         .executableTarget(

@@ -3,7 +3,11 @@
 import LinuxSystem
 import Synchronization
 
-/// Sends records to a collector over UDP. Safe from any thread; recording never throws and never waits for the network.
+/// Sends records to a collector: over UDP, or over TCP with acknowledgements. Safe from any thread; recording never throws
+/// and never waits for the network.
+///
+/// Over `tcp://` each frame is kept until the collector says that it is durable, within
+/// `MetricsClientOptions.unacknowledgedBytesMax`, and sent again over new connections for as long as the program runs.
 ///
 ///     import SpillwayClient
 ///
@@ -18,9 +22,12 @@ public final class MetricsClient: Sendable {
     private let buffer: RecordBuffer
     private let stop: WakeEvent
     private let thread: Mutex<NamedThread?>
+    /// What delivers over TCP, and its thread.
+    private let delivery: BackgroundDelivery?
+    private let deliveryThread: Mutex<NamedThread?>
 
     /// - Parameters:
-    ///   - address: `udp://HOST:PORT`.
+    ///   - address: `udp://HOST:PORT` or `tcp://HOST:PORT`.
     ///   - source: the program's name; keep it over restarts, so that the collector can tell each program's losses.
     ///   - options: what the environment says, unless given.
     /// - Throws: an address or a setting that cannot be, an unknown host. Not that nobody listens: a collector may come
@@ -36,13 +43,35 @@ public final class MetricsClient: Sendable {
     public init(
         to address: CollectorAddress, identity: SourceIdentity, options: MetricsClientOptions
     ) throws(ClientError) {
-        guard address.transport == .udp else { throw .unsupportedTransport(address) }
         self.address = address
         self.identity = identity
         self.options = options
-        let buffer = RecordBuffer(
-            transport: try UDPTransport(to: address, batchSize: RecordBuffer.datagramsTogether), identity: identity,
-            options: options)
+        let buffer: RecordBuffer
+        switch address.transport {
+        case .udp:
+            let datagrams = try UDPTransport(to: address, batchSize: RecordBuffer.datagramsTogether)
+            buffer = RecordBuffer(transport: .datagrams(datagrams), identity: identity, options: options)
+            delivery = nil
+            deliveryThread = Mutex(nil)
+        case .tcp:
+            try Socket.checkHost(of: address)
+            do throws(SystemCallError) {
+                let delivery = try BackgroundDelivery()
+                buffer = RecordBuffer(transport: .stream(delivery), identity: identity, options: options)
+                let closeMilliseconds = Int(options.closeTimeoutSeconds * 1_000)
+                deliveryThread = Mutex(
+                    try NamedThread(name: "metrics-send") {
+                        delivery.run(
+                            AcknowledgedSender(
+                                to: address, identity: identity, bytesMax: options.unacknowledgedBytesMax,
+                                timeoutMilliseconds: nil),
+                            closeMilliseconds: closeMilliseconds)
+                    })
+                self.delivery = delivery
+            } catch {
+                throw .system(error)
+            }
+        }
         self.buffer = buffer
         let seconds = options.flushIntervalSeconds
         let interval = seconds.isFinite ? Int32(min(max(seconds, 0.001), 86_400) * 1_000) : 86_400_000
@@ -71,13 +100,16 @@ public final class MetricsClient: Sendable {
     /// Sends what waits. Does not wait for the network.
     public func flush() { buffer.flush(withHeartbeat: false) }
 
-    /// Sends what waits and the final totals, and ends the background thread. Records that come later are dropped. May
-    /// be called more than once.
+    /// Sends what waits and the final totals, and ends the background threads. Over TCP it waits for the last
+    /// acknowledgements, for at most `MetricsClientOptions.closeTimeoutSeconds`. Records that come later are dropped.
+    /// May be called more than once.
     public func close() {
         guard let flusher = thread.withLock({ $0.take() }) else { return }
         stop.signal()
         flusher.join()
         buffer.close()
+        delivery?.stop()
+        deliveryThread.withLock({ $0.take() })?.join()
     }
 
     /// What became of all records so far.
@@ -88,18 +120,22 @@ public final class MetricsClient: Sendable {
 public struct MetricsClientStatistics: Equatable, Sendable {
     /// Records that the program gave.
     public var recordsRecorded: UInt64 = 0
-    /// Records that the kernel took.
+    /// Records that the kernel took, or over TCP those that the collector acknowledged.
     public var recordsSent: UInt64 = 0
-    /// Records that the kernel did not take, or that came behind the end.
+    /// Records that the kernel did not take, that found no room, that came behind the end, or that were not acknowledged
+    /// by then.
     public var recordsDropped: UInt64 = 0
-    /// Records that the protocol cannot carry: a text with U+0000 or too long, a time out of range.
+    /// Records that the protocol cannot carry: a text with U+0000 or too long, a time out of range. Over TCP also those
+    /// that the collector refused.
     public var recordsRefused: UInt64 = 0
-    /// Records that wait for their datagram.
+    /// Records that wait for their datagram, or for their acknowledgement.
     public var recordsWaiting: UInt64 = 0
     public var framesSent: UInt64 = 0
     public var bytesSent: UInt64 = 0
     /// Why the last record was refused.
     public var lastRefusal: RecordError?
+    /// Over TCP: why the last connection ended or was not had.
+    public var lastError: ClientError?
 
     public init() {}
 }

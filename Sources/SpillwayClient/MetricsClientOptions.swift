@@ -10,11 +10,17 @@ public struct MetricsClientOptions: Equatable, Sendable {
     public var bufferRecordsMax: Int
     /// Records wait no longer than this.
     public var flushIntervalSeconds: Double
+    /// Over TCP: so many bytes of frames are kept that the collector has not acknowledged.
+    public var unacknowledgedBytesMax: Int
+    /// Over TCP: how long `close` waits for the last acknowledgements.
+    public var closeTimeoutSeconds: Double
 
     public init(
         datagramBytes: Int = FrameLimits.datagramBytesDefault, bufferRecordsMax: Int = 10_000,
-        flushIntervalSeconds: Double = 30
+        flushIntervalSeconds: Double = 30, unacknowledgedBytesMax: Int = 16 << 20, closeTimeoutSeconds: Double = 10
     ) {
+        self.unacknowledgedBytesMax = max(unacknowledgedBytesMax, FrameLimits.frameBytesMax)
+        self.closeTimeoutSeconds = min(max(closeTimeoutSeconds, 0), 86_400)
         self.datagramBytes = min(max(datagramBytes, 256), FrameLimits.datagramBytesMax)
         self.bufferRecordsMax = max(bufferRecordsMax, 1)
         self.flushIntervalSeconds = min(max(flushIntervalSeconds, 0.001), 86_400)

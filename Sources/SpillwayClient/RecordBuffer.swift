@@ -9,11 +9,14 @@ final class RecordBuffer: Sendable {
     /// Datagrams of one system call: enough to make it cheap, few enough for the caller whose record completes them.
     static let datagramsTogether = 8
 
+    /// A stream has no datagrams to fit into: larger frames share more.
+    static let streamFrameBytes = 32 << 10
+
     private let state: Mutex<State>
 
     fileprivate struct State: ~Copyable {
         var encoder: FrameEncoder
-        var transport: UDPTransport
+        var transport: RecordTransport
         let identity: SourceIdentity
         let recordsMax: Int
         /// Of the last record frame.
@@ -24,16 +27,21 @@ final class RecordBuffer: Sendable {
         var lastRefusal: RecordError?
         var isClosed = false
 
-        init(transport: consuming UDPTransport, identity: SourceIdentity, options: MetricsClientOptions) {
-            encoder = FrameEncoder(
-                frameBytesTarget: options.datagramBytes, frameBytesMax: FrameLimits.datagramBytesMax)
+        init(transport: consuming RecordTransport, identity: SourceIdentity, options: MetricsClientOptions) {
+            encoder =
+                switch transport {
+                case .datagrams:
+                    FrameEncoder(
+                        frameBytesTarget: options.datagramBytes, frameBytesMax: FrameLimits.datagramBytesMax)
+                case .stream: FrameEncoder(frameBytesTarget: RecordBuffer.streamFrameBytes)
+                }
             self.transport = transport
             self.identity = identity
             recordsMax = options.bufferRecordsMax
         }
     }
 
-    init(transport: consuming sending UDPTransport, identity: SourceIdentity, options: MetricsClientOptions) {
+    init(transport: consuming sending RecordTransport, identity: SourceIdentity, options: MetricsClientOptions) {
         state = Mutex(State(transport: transport, identity: identity, options: options))
     }
 
@@ -64,6 +72,7 @@ final class RecordBuffer: Sendable {
 
     func close() {
         state.withLock { state in
+            guard !state.isClosed else { return }
             state.flush()
             state.sendHeartbeat()
             state.isClosed = true
@@ -74,12 +83,10 @@ final class RecordBuffer: Sendable {
         state.withLock { state in
             var result = MetricsClientStatistics()
             result.recordsRecorded = state.recorded
-            result.recordsSent = state.transport.statistics.records
-            result.recordsDropped = state.dropped
-            result.recordsRefused = state.refused
-            result.recordsWaiting = UInt64(state.recordsWaiting)
-            result.framesSent = state.transport.statistics.frames
-            result.bytesSent = state.transport.statistics.bytes
+            state.transport.tell(&result)
+            result.recordsDropped += state.droppedAfterClose
+            result.recordsRefused += state.refused
+            result.recordsWaiting += UInt64(state.encoder.recordCount)
             result.lastRefusal = state.lastRefusal
             return result
         }
@@ -87,14 +94,17 @@ final class RecordBuffer: Sendable {
 }
 
 extension RecordBuffer.State {
+    /// Records that wait here, before the network.
     var recordsWaiting: Int { encoder.recordCount + transport.recordsWaiting }
-    var dropped: UInt64 { transport.statistics.recordsDropped + droppedAfterClose }
 
     mutating func finishFrame() {
         guard encoder.recordCount > 0 else { return }
         sequence += 1
         let recordCount = encoder.recordCount
-        encoder.finish(identity.frame(sequence: sequence)) { transport.append($0, recordCount: recordCount) }
+        let sequence = sequence
+        encoder.finish(identity.frame(sequence: sequence)) {
+            transport.append($0, sequence: sequence, recordCount: recordCount)
+        }
     }
 
     mutating func flush() {
@@ -104,13 +114,7 @@ extension RecordBuffer.State {
 
     /// Tells the collector the totals, so that a lost tail shows too.
     mutating func sendHeartbeat() {
-        let sent = transport.statistics
-        let heartbeat = HeartbeatFrame(
-            framesSent: sent.frames, recordsSent: sent.records, bytesSent: sent.bytes,
-            // What was dropped in a numbered frame is a gap in the sequences already.
-            recordsDropped: droppedAfterClose + refused, name: identity.name)
-        let frame = heartbeat.encoded(identity.frame(sequence: sequence), baseTime: Timestamp.now)
-        transport.append(frame.span.bytes, recordCount: 0)
-        transport.send()
+        // What was dropped in a numbered frame is a gap in the sequences already.
+        transport.sendHeartbeat(identity, sequence: sequence, recordsDropped: droppedAfterClose + refused)
     }
 }

@@ -121,7 +121,7 @@ private final class Receiver {
         client.close()
     }
 
-    @Test(arguments: ["tcp://127.0.0.1:1", "http://127.0.0.1:1", "127.0.0.1:1", "udp://127.0.0.1:99999", ""])
+    @Test(arguments: ["tls://127.0.0.1:1", "http://127.0.0.1:1", "127.0.0.1:1", "udp://127.0.0.1:99999", ""])
     func anAddressThatCannotBeIsAnErrorAtOnce(_ address: String) {
         #expect(throws: ClientError.self) {
             try MetricsClient(to: address, source: "test", options: MetricsClientOptions())

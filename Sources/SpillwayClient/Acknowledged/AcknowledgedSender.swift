@@ -29,7 +29,8 @@ public struct AcknowledgementStatistics: Equatable, Sendable {
 public struct AcknowledgedSender: ~Copyable {
     public let address: CollectorAddress
     public let identity: SourceIdentity
-    public let timeoutMilliseconds: Int
+    /// Nil: nothing that waits fails, however long the collector is away.
+    public let timeoutMilliseconds: Int?
     public private(set) var statistics = AcknowledgementStatistics()
     /// The first refusals, each with its frame's sequence.
     public private(set) var refusals: [(sequence: UInt64, refusal: RefusalFrame)] = []
@@ -51,7 +52,8 @@ public struct AcknowledgedSender: ~Copyable {
     private var nextConnect: UInt64 = 0
     private var welcomeDeadline: UInt64 = 0
     private var lastProgress = monotonicNanoseconds()
-    private var lastError: ClientError?
+    /// Why the last connection ended or was not had.
+    private(set) var lastError: ClientError?
 
     private static let backoffFirstMilliseconds = 100
     private static let backoffLastMilliseconds = 5_000
@@ -67,7 +69,7 @@ public struct AcknowledgedSender: ~Copyable {
     ///   - timeoutMilliseconds: how long nothing may be acknowledged before a call that waits for it fails.
     public init(
         to address: CollectorAddress, identity: SourceIdentity, bytesMax: Int = 16 << 20,
-        timeoutMilliseconds: Int = 60_000
+        timeoutMilliseconds: Int? = 60_000
     ) {
         self.address = address
         self.identity = identity
@@ -87,12 +89,19 @@ public struct AcknowledgedSender: ~Copyable {
     public mutating func send(_ frame: RawSpan, sequence: UInt64, recordCount: Int) throws(ClientError) {
         if frames.isEmpty { lastProgress = monotonicNanoseconds() }
         while frames.isFull(for: frame.byteCount) { try step(waitMilliseconds: 100) }
+        take(frame, sequence: sequence, recordCount: recordCount)
+        // Written in pieces that are worth a system call; replies are read with them.
+        if frames.unsentBytes >= Self.writeBytesMax { try step(waitMilliseconds: 0) }
+    }
+
+    /// Takes a frame without waiting and without writing anything.
+    ///
+    /// - Precondition: it is not full for it.
+    mutating func take(_ frame: RawSpan, sequence: UInt64, recordCount: Int) {
         frames.append(frame, sequence: sequence, recordCount: recordCount)
         statistics.frames += 1
         statistics.records += UInt64(recordCount)
         statistics.bytes += UInt64(frame.byteCount)
-        // Written in pieces that are worth a system call; replies are read with them.
-        if frames.unsentBytes >= Self.writeBytesMax { try step(waitMilliseconds: 0) }
     }
 
     /// Writes what there is and reads what has come, waiting for at most so long.
@@ -107,6 +116,10 @@ public struct AcknowledgedSender: ~Copyable {
         control = heartbeat(recordsDropped: recordsDropped)
         controlSent = 0
     }
+
+    var isConnected: Bool { descriptor >= 0 }
+    /// Whether a heartbeat is on its way.
+    var hasHeartbeatWaiting: Bool { !control.isEmpty }
 
     /// Waits until every frame is acknowledged or refused.
     public mutating func waitUntilAcknowledged() throws(ClientError) {
@@ -130,7 +143,7 @@ public struct AcknowledgedSender: ~Copyable {
 
     private mutating func step(waitMilliseconds: Int) throws(ClientError) {
         let now = monotonicNanoseconds()
-        if now &- lastProgress > UInt64(timeoutMilliseconds) * 1_000_000 {
+        if let timeoutMilliseconds, now &- lastProgress > UInt64(timeoutMilliseconds) * 1_000_000 {
             throw lastError
                 ?? .timedOut("acknowledgements from \(address)", milliseconds: Int32(clamping: timeoutMilliseconds))
         }

@@ -17,15 +17,8 @@ package struct Socket: ~Copyable {
     package static func connected(to address: CollectorAddress, timeoutMilliseconds: Int32) throws(ClientError)
         -> Socket
     {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32((address.transport == .udp ? SOCK_DGRAM : SOCK_STREAM).rawValue)
-        hints.ai_flags = AI_NUMERICSERV
-        var list: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(address.host, "\(address.port)", &hints, &list)
-        guard code == 0, let first = list else {
-            throw .unresolvable(host: address.host, reason: String(cString: gai_strerror(code)))
-        }
-        defer { freeaddrinfo(list) }
+        let first = try lookUp(address)
+        defer { freeaddrinfo(first) }
         let candidates = Array(sequence(first: first) { $0.pointee.ai_next })
         let ordered =
             candidates.filter { $0.pointee.ai_family == AF_INET }
@@ -39,6 +32,22 @@ package struct Socket: ~Copyable {
             }
         }
         throw lastError
+    }
+
+    /// Looks whether the host has an address at all.
+    static func checkHost(of address: CollectorAddress) throws(ClientError) { freeaddrinfo(try lookUp(address)) }
+
+    /// - Returns: a list that the caller frees.
+    private static func lookUp(_ address: CollectorAddress) throws(ClientError) -> UnsafeMutablePointer<addrinfo> {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32((address.transport == .udp ? SOCK_DGRAM : SOCK_STREAM).rawValue)
+        hints.ai_flags = AI_NUMERICSERV
+        var list: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(address.host, "\(address.port)", &hints, &list)
+        guard code == 0, let first = list else {
+            throw .unresolvable(host: address.host, reason: String(cString: gai_strerror(code)))
+        }
+        return first
     }
 
     private static func open(

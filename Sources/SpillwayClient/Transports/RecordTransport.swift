@@ -1,0 +1,78 @@
+// How a client's frames leave: as datagrams at once, or to the thread that delivers them over TCP.
+
+/// Where the frames of a client go.
+enum RecordTransport: ~Copyable {
+    case datagrams(UDPTransport)
+    /// They are kept until they are acknowledged.
+    case stream(BackgroundDelivery)
+}
+
+extension RecordTransport {
+    mutating func append(_ frame: RawSpan, sequence: UInt64, recordCount: Int) {
+        switch consume self {
+        case .datagrams(var datagrams):
+            datagrams.append(frame, recordCount: recordCount)
+            self = .datagrams(datagrams)
+        case .stream(let delivery):
+            delivery.queue.offer(frame, sequence: sequence, recordCount: recordCount)
+            self = .stream(delivery)
+        }
+    }
+
+    /// Hands over what waits for others to go with it.
+    mutating func send() {
+        switch consume self {
+        case .datagrams(var datagrams):
+            datagrams.send()
+            self = .datagrams(datagrams)
+        case .stream(let delivery): self = .stream(delivery)
+        }
+    }
+
+    mutating func sendHeartbeat(_ identity: SourceIdentity, sequence: UInt64, recordsDropped: UInt64) {
+        switch consume self {
+        case .datagrams(var datagrams):
+            let sent = datagrams.statistics
+            let heartbeat = HeartbeatFrame(
+                framesSent: sent.frames, recordsSent: sent.records, bytesSent: sent.bytes,
+                recordsDropped: recordsDropped, name: identity.name)
+            let frame = heartbeat.encoded(identity.frame(sequence: sequence), baseTime: Timestamp.now)
+            datagrams.append(frame.span.bytes, recordCount: 0)
+            datagrams.send()
+            self = .datagrams(datagrams)
+        case .stream(let delivery):
+            delivery.sendHeartbeat(recordsDropped: recordsDropped)
+            self = .stream(delivery)
+        }
+    }
+
+    /// Records that wait for `send`.
+    var recordsWaiting: Int {
+        switch self {
+        case .datagrams(let datagrams): datagrams.recordsWaiting
+        case .stream: 0
+        }
+    }
+
+    /// Adds what is known of the frames to a client's totals.
+    func tell(_ totals: inout MetricsClientStatistics) {
+        switch self {
+        case .datagrams(let datagrams):
+            let sent = datagrams.statistics
+            totals.recordsSent = sent.records
+            totals.recordsDropped = sent.recordsDropped
+            totals.framesSent = sent.frames
+            totals.bytesSent = sent.bytes
+            totals.recordsWaiting = UInt64(datagrams.recordsWaiting)
+        case .stream(let delivery):
+            let progress = delivery.now
+            totals.recordsSent = progress.statistics.recordsAcknowledged
+            totals.recordsRefused = progress.statistics.recordsRefused
+            totals.recordsDropped = delivery.queue.recordsDropped + UInt64(progress.recordsAbandoned)
+            totals.framesSent = progress.statistics.framesAcknowledged
+            totals.bytesSent = progress.statistics.bytes
+            totals.recordsWaiting = UInt64(delivery.queue.recordsWaiting + progress.recordsOpen)
+            totals.lastError = progress.lastError
+        }
+    }
+}

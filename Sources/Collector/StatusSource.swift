@@ -62,7 +62,7 @@ final class StatusSource: Sendable {
             Gauge(
                 name: "spill_oldest_age_seconds", help: "Since the oldest record in the spill came.",
                 value: delivery.oldestSpilledMicroseconds.map {
-                    max(0, Double(wallClockMicroseconds() - $0) / 1e6)
+                    max(0, Double(wallClockMicroseconds()) - Double($0)) / 1e6
                 } ?? 0),
             Gauge(
                 name: "replay_records_per_second", help: "The pace of the replay in the last seconds.",

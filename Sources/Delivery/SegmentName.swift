@@ -25,7 +25,7 @@ public struct SegmentName: Hashable, Comparable, Sendable, CustomStringConvertib
         let middle = text.dropFirst(Self.prefix.count).dropLast(Self.suffix.count)
         guard middle.utf8.count == Self.epochDigits + 1 + Self.sequenceDigits,
             let epoch = UInt64(middle.prefix(Self.epochDigits), radix: 16),
-            let sequence = UInt32(middle.suffix(Self.sequenceDigits), radix: 16)
+            let sequence = UInt32(middle.suffix(Self.sequenceDigits), radix: 16), sequence > 0
         else { return nil }
         self.init(epoch: epoch, sequence: sequence)
         // Upper-case digits or a sign are another name.

@@ -1,6 +1,5 @@
 // Where a batch lies in the spill.
 
-
 /// A batch in a segment.
 public struct SpilledBatch: Equatable, Sendable {
     public let summary: BatchSummary

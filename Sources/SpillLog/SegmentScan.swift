@@ -43,7 +43,7 @@ struct SegmentScan {
     private let trustsBodies: Bool
     private var wastedBytes = 0
     /// What a record behind the last intact one must have.
-    private(set) var nextOrdinal: UInt32 = 0
+    private(set) var nextOrdinal = 0
     private(set) var chain: UInt32 = 0
     private var window: [UInt8]
 
@@ -78,9 +78,8 @@ struct SegmentScan {
                     region.brokenBatches.append(
                         BrokenBatch(identity: summary.identity, recordCount: summary.recordCount))
                     bad = region
-                    // What follows the body, if its place is there; else whatever is found first behind the header.
-                    let behind = end + storedBytes
-                    if try beginsRecord(at: behind) { offset = behind } else { offset = try nextCandidate(from: end) }
+                    // Never within the frame, whose bytes come from clients.
+                    offset = try nextCandidate(from: storedBytes <= sizeBytes - end ? end + storedBytes : end)
                 } else {
                     bad = region
                     offset = try nextCandidate(from: end)
@@ -89,7 +88,8 @@ struct SegmentScan {
             }
             if var region = bad {
                 region.bytes = region.bytes.lowerBound..<offset
-                region.missing = Int(record.ordinal - min(record.ordinal, nextOrdinal))
+                // The segment header, which has the first ordinal, is no batch.
+                region.missing = Int(record.ordinal) - min(Int(record.ordinal), max(nextOrdinal, 1))
                 damage.append(region)
                 bad = nil
             }
@@ -104,7 +104,7 @@ struct SegmentScan {
     }
 
     private mutating func accept(_ record: SpillRecord, headerOffset: Int, frameOffset: Int) {
-        nextOrdinal = record.ordinal + 1
+        nextOrdinal = Int(record.ordinal) + 1
         isSealed = false
         switch record.body {
         case .header(_, let created): createdMicroseconds = created
@@ -119,6 +119,8 @@ struct SegmentScan {
 
     /// Whether the record can stand here: the next one, or behind damage a later one.
     private func fits(_ record: SpillRecord, isBehindDamage: Bool) -> Bool {
+        let isHeader = if case .header = record.body { true } else { false }
+        guard isHeader == (record.ordinal == 0) else { return false }
         if record.ordinal == nextOrdinal, record.chain == chain { return true }
         // A byte of an earlier record may have been changed and so the chain, or records are missing.
         return isBehindDamage && record.ordinal >= nextOrdinal
@@ -179,13 +181,6 @@ struct SegmentScan {
             offset += wanted
         }
         return crc == storedChecksum ? offset : nil
-    }
-
-    private func beginsRecord(at offset: Int) throws(SystemCallError) -> Bool {
-        guard offset < sizeBytes else { return false }
-        var bytes = [UInt8](repeating: 0, count: SpillFormat.prefixBytes)
-        let count = try read(&bytes, at: offset)
-        return count == bytes.count && bytes.withUnsafeBytes { SpillRecord.length($0, segment: name) } != nil
     }
 
     /// The next place where a record may begin; the file's end if there is none.

@@ -200,10 +200,11 @@ public struct SpillRecovery: Sendable {
             segment.isDurable = true
             // A sealed segment's batches are believed by their headers: one that has damage is looked through each time.
             guard !segment.damage.contains(where: { !$0.isTail }),
-                segment.damage.isEmpty || segment.sizeBytes < scan.sizeBytes
+                segment.damage.isEmpty || segment.sizeBytes < scan.sizeBytes,
+                let ordinal = UInt32(exactly: scan.nextOrdinal)
             else { return }
             let seal = SpillRecord(
-                segment: segment.name, ordinal: scan.nextOrdinal, chain: scan.chain,
+                segment: segment.name, ordinal: ordinal, chain: scan.chain,
                 body: .seal(
                     batches: UInt32(segment.batches.count),
                     records: UInt64(segment.batches.reduce(0) { $0 + $1.summary.recordCount }))

@@ -37,17 +37,27 @@ public final class ReplayReader {
 
     private func check(_ bytes: UnsafeRawBufferPointer, _ batch: SpilledBatch) throws(SpillError) {
         var offset = 0
+        var (frames, records) = (0, 0)
         while offset < bytes.count {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...]).bytes
             do throws(FrameError) {
                 let header = try FrameHeader.admit(rest)
                 guard header.type == .records else { throw FrameError(.unknownType, at: 0) }
                 offset += header.frameLength
+                frames += 1
+                records += header.recordCount
             } catch {
                 throw .damaged(
                     file: batch.segment.text, offset: batch.frameOffset, reason: "byte \(offset) of the batch: \(error)"
                 )
             }
+        }
+        // What the books are kept by.
+        guard frames == batch.summary.frameCount, records == batch.summary.recordCount else {
+            throw .damaged(
+                file: batch.segment.text, offset: batch.headerOffset,
+                reason: "its header tells of \(batch.summary.frameCount) frames with \(batch.summary.recordCount) "
+                    + "records; there are \(frames) with \(records)")
         }
     }
 }

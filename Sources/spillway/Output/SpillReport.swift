@@ -21,7 +21,9 @@ struct SpillReport {
     var isSound: Bool { unreadable.isEmpty && recovery.segments.allSatisfy(\.damage.isEmpty) }
 
     private func ageSeconds(_ segment: RecoveredSegment) -> Double? {
-        segment.batches.map(\.summary.openedMicroseconds).min().map { Double(nowMicroseconds - $0) / 1e6 }
+        segment.batches.map(\.summary.openedMicroseconds).min().map {
+            max(0, Double(nowMicroseconds) - Double($0)) / 1e6
+        }
     }
 
     private func records(_ segment: RecoveredSegment) -> Int {

@@ -7,11 +7,12 @@ import TestSupport
 import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(60))) struct OverloadTests {
-    private static func send(_ collector: CollectorProcess, count: Int, seed: Int) throws -> Double {
-        let result = try Programs.run([
-            "send", "--to", "tcp://\(try collector.address("tcp"))", "--generate", "routing", "--count", "\(count)",
-            "--seed", "\(seed)", "--json",
-        ])
+    private static func send(_ collector: CollectorProcess, count: Int, seed: Int, rate: Int? = nil) throws -> Double {
+        let result = try Programs.run(
+            [
+                "send", "--to", "tcp://\(try collector.address("tcp"))", "--generate", "routing", "--count",
+                "\(count)", "--seed", "\(seed)", "--json",
+            ] + (rate.map { ["--rate", "\($0)"] } ?? []))
         guard result.status == 0,
             let object = try JSONSerialization.jsonObject(with: result.output) as? [String: Any],
             let rate = object["records_per_second"] as? Double
@@ -89,17 +90,25 @@ import TimescaleStore
         let collector = try CollectorProcess(["--database", TestServers.url(location)])
         try DatabaseConnection(location).execute(
             """
-            CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END';
+            CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.8); RETURN NULL; END';
             CREATE TRIGGER slow BEFORE INSERT ON metrics.routing_metrics FOR EACH STATEMENT EXECUTE FUNCTION public.slow()
             """)
-        let rounds = Torture.count(3, 150)
-        var sent = 0
+        // What the slowed database takes, and then twice as much.
+        let calibration = 6.0
+        var sent = Torture.count(2_000_000, 6_000_000)
+        _ = try Self.send(collector, count: sent, seed: 100)
+        let before = try collector.stats()["records_committed"]
+        usleep(UInt32(calibration * 1e6))
+        let capacity = Int(Double(try collector.stats()["records_committed"] - before) / calibration)
+        try #require(capacity > 1_000)
+        let seconds = Torture.count(15, 600)
         let start = Date()
-        for round in 0..<rounds {
-            _ = try Self.send(collector, count: 1_000_000, seed: 100 + round)
-            sent += 1_000_000
+        let atStart = sent
+        for round in 0..<seconds / 15 {
+            _ = try Self.send(collector, count: 30 * capacity, seed: 101 + round, rate: 2 * capacity)
+            sent += 30 * capacity
         }
-        let arrivalRate = Double(sent) / Date().timeIntervalSince(start)
+        let arrivalRate = Double(sent - atStart) / Date().timeIntervalSince(start)
         let during = try collector.stats()
         let udp = try Programs.run([
             "send", "--to", "udp://\(try collector.address("udp"))", "--generate", "memory", "--count", "500000",
@@ -109,8 +118,8 @@ import TimescaleStore
         let stats = try collector.waitForStats(seconds: 1_200) { $0["records_in_spill"] == 0 && $0.unaccounted == 0 }
         let kilobytes = try Self.residentKilobytes(collector)
         print(
-            "overload: \(sent) records at \(Int(arrivalRate)) records/s, of which the slow database had taken "
-                + "\(during["records_committed"]) when all had come; at most \(kilobytes / 1_024) MB resident, the bound "
+            "overload: \(sent) records, for \(seconds) s at \(Int(arrivalRate)) records/s where the slowed database takes "
+                + "\(capacity); it had \(during["records_committed"]) when all had come; at most \(kilobytes / 1_024) MB resident, the bound "
                 + "is \(Self.boundKilobytes(lanes: 2) / 1_024) MB")
         #expect(during["records_spilled"] > 0)
         #expect(kilobytes < Self.boundKilobytes(lanes: 2))

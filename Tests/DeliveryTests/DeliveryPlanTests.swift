@@ -1,0 +1,125 @@
+// What becomes of batches, in the order in which an operator would ask.
+
+import Testing
+
+@testable import Delivery
+
+struct DeliveryPlanTests {
+    private func plan(lanes: Int = 1, journal: Bool = false, hasSpill: Bool = true) -> DeliveryPlan {
+        DeliveryPlan(
+            limits: DeliveryPlan.Limits(
+                slots: 6, lanes: lanes, waitingMax: 1, isJournal: journal, hasSpill: hasSpill))
+    }
+
+    private func summary(_ sequence: Int64, records: Int = 10) -> BatchSummary {
+        BatchSummary(
+            identity: BatchIdentity(epoch: 1, sequence: sequence), recordCount: records, frameCount: 1, byteCount: 100,
+            openedMicroseconds: sequence)
+    }
+
+    private func spilled(_ sequence: Int64, segment: UInt32) -> SpilledBatch {
+        SpilledBatch(
+            summary: summary(sequence), segment: SegmentName(epoch: 9, sequence: segment), headerOffset: 0,
+            frameOffset: 100, storedBytes: 50, storedChecksum: 0)
+    }
+
+    @Test func whatTheLanesCannotTakeGoesToTheSpillAndAFreeLaneTakesTheNext() throws {
+        var plan = plan()
+        for sequence in 1...3 as ClosedRange<Int64> {
+            guard let slot = plan.openSlot() else { throw Missing() }
+            plan.close(slot, summary(sequence))
+        }
+        // One waits for the lane, the others go to the spill.
+        #expect(plan.places.count { $0 == .waiting } == 1)
+        #expect(plan.places.count { $0 == .toSpill } == 2)
+        guard case .live(_, let taken)? = plan.work(forLane: 0, now: 0) else { throw Missing() }
+        #expect(taken.identity.sequence == 1)
+    }
+
+    @Test func aBatchWhoseCommitIsUnknownGoesToTheSpillUnderItsIdentity() throws {
+        var plan = plan()
+        guard let slot = plan.openSlot() else { throw Missing() }
+        plan.close(slot, summary(1))
+        _ = plan.work(forLane: 0, now: 0)
+        plan.failed(lane: 0, isLaneLost: true, now: 0)
+        let slots = plan.spillWork(max: 4, now: 0)
+        #expect(slots == [slot])
+        #expect(plan.summary(slot).identity == BatchIdentity(epoch: 1, sequence: 1))
+    }
+
+    @Test func anotherCopyIsReadWhenTheFirstIsDamagedAndBothSegmentsStayUntilThen() throws {
+        var plan = plan()
+        let (first, second) = (SegmentName(epoch: 9, sequence: 1), SegmentName(epoch: 9, sequence: 2))
+        plan.recovered(first, batches: [spilled(1, segment: 1)], keepInQuarantine: false)
+        plan.recovered(second, batches: [], copies: [spilled(1, segment: 2)], keepInQuarantine: false)
+        #expect(plan.spillRecords == 10)
+        #expect(plan.takeSettledSegments().isEmpty)
+        _ = plan.work(forLane: 0, now: 0)
+        #expect(plan.unreadable(lane: 0, .damaged, now: 0) == nil)
+        #expect(plan.spillRecords == 10)
+        #expect(plan.takeSettledSegments().map(\.name) == [first])
+        guard case .replay(let copy)? = plan.work(forLane: 0, now: 0) else { throw Missing() }
+        #expect(copy.segment == second)
+        _ = plan.stored(lane: 0)
+        #expect(plan.spillRecords == 0)
+        #expect(plan.takeSettledSegments().map(\.name) == [second])
+    }
+
+    @Test func aStoredBatchLetsGoOfItsOtherCopies() {
+        var plan = plan()
+        plan.recovered(SegmentName(epoch: 9, sequence: 1), batches: [spilled(1, segment: 1)], keepInQuarantine: false)
+        plan.recovered(
+            SegmentName(epoch: 9, sequence: 2), batches: [], copies: [spilled(1, segment: 2)], keepInQuarantine: false)
+        _ = plan.work(forLane: 0, now: 0)
+        _ = plan.stored(lane: 0)
+        #expect(plan.takeSettledSegments().count == 2)
+        #expect(plan.spillBatches == 0)
+    }
+
+    @Test(arguments: [ReadFailure.passing, .diskError])
+    func aBatchThatCannotBeReadNowIsTriedAgainLongBeforeItCountsAsLost(_ failure: ReadFailure) throws {
+        var plan = plan()
+        plan.recovered(SegmentName(epoch: 9, sequence: 1), batches: [spilled(1, segment: 1)], keepInQuarantine: false)
+        var now: UInt64 = 0
+        var attempts = 0
+        while attempts < 50 {
+            now += DeliveryPlan.deferLastNanoseconds
+            guard plan.work(forLane: 0, now: now) != nil else { throw Missing() }
+            attempts += 1
+            if plan.unreadable(lane: 0, failure, now: now) != nil { break }
+            // Not at once.
+            #expect(plan.work(forLane: 0, now: now) == nil)
+        }
+        #expect(attempts == (failure == .diskError ? DeliveryPlan.readAttemptsMax : 50))
+        #expect(plan.spillRecords == (failure == .diskError ? 0 : 10))
+    }
+
+    @Test func replayTakesItsShareBesideLiveWork() throws {
+        var plan = plan()
+        for sequence in 1...40 as ClosedRange<Int64> {
+            plan.recovered(
+                SegmentName(epoch: 9, sequence: UInt32(sequence)),
+                batches: [spilled(sequence, segment: UInt32(sequence))], keepInQuarantine: false)
+        }
+        var live = 0
+        var replayed: [Int64] = []
+        for sequence in 1_000...1_039 as ClosedRange<Int64> {
+            // A lane that always has live work waiting.
+            if !plan.places.contains(.waiting) {
+                guard let slot = plan.openSlot() else { throw Missing() }
+                plan.close(slot, summary(sequence))
+            }
+            switch plan.work(forLane: 0, now: 0) {
+            case .live?: live += 1
+            case .replay(let batch)?: replayed.append(batch.summary.identity.sequence)
+            case nil: throw Missing()
+            }
+            _ = plan.stored(lane: 0)
+        }
+        #expect((18...22).contains(live))
+        // Oldest first.
+        #expect(replayed == replayed.sorted())
+    }
+
+    private struct Missing: Error {}
+}

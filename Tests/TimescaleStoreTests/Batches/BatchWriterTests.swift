@@ -1,0 +1,112 @@
+// A batch goes in once, whatever was known of the attempt before, and what cannot be a row is kept.
+
+import Delivery
+import FrameCodec
+import Testing
+import TestSupport
+
+@testable import TimescaleStore
+
+@Suite(.serialized) struct BatchWriterTests {
+    private static let fence = CommitFence(key: 77)
+
+    private static func frame(sequence: UInt64, _ records: PointRecord...) throws -> [UInt8] {
+        var encoder = FrameEncoder()
+        for record in records { #expect(try encoder.append(record)) }
+        let identity = FrameIdentity(source: 5, session: 6, sequence: sequence)
+        return try #require(encoder.finish(identity) { frame in frame.withUnsafeBytes { Array($0) } })
+    }
+
+    /// A frame that passes admission, with a payload that means nothing.
+    private static func malformedFrame(sequence: UInt64) throws -> [UInt8] {
+        var bytes = try frame(sequence: sequence, PointRecord(time: 1, metricName: "m", value: 1))
+        let header = try FrameHeader.admit(bytes.span.bytes)
+        bytes[header.headerLength] = 0x7F
+        bytes.replaceSubrange(12..<16, with: repeatElement(0, count: 4))
+        let checksum = Checksum.crc32c(bytes.span.bytes)
+        withUnsafeBytes(of: checksum.littleEndian) { bytes.replaceSubrange(12..<16, with: $0) }
+        return bytes
+    }
+
+    private static func summary(_ sequence: Int64, _ frames: [[UInt8]]) -> BatchSummary {
+        BatchSummary(
+            identity: BatchIdentity(epoch: 3, sequence: sequence), recordCount: frames.count, frameCount: frames.count,
+            byteCount: frames.reduce(0) { $0 + $1.count }, openedMicroseconds: 0,
+            sessions: [
+                SessionFrames(
+                    key: SessionKey(source: 5, session: 6),
+                    sequences: SequenceRanges([1..<UInt64(frames.count) + 1]))
+            ])
+    }
+
+    private static func store(
+        _ connection: DatabaseConnection, _ sequence: Int64, _ frames: [[UInt8]], keepsMalformed: Bool = false
+    ) throws -> StoredBatch {
+        let bytes = frames.flatMap { $0 }
+        let decoded = DecodedBatch()
+        return try bytes.span.bytes.withUnsafeBytes { raw in
+            decoded.decode(raw, storedBefore: [:])
+            return try BatchWriter(connection, fence: fence).store(
+                summary(sequence, frames), frames: raw, decoded: decoded, keepsMalformed: keepsMalformed)
+        }
+    }
+
+    private static func count(_ connection: DatabaseConnection, _ table: String) throws -> String? {
+        try connection.query("SELECT count(*) FROM \(table)")[0][0]
+    }
+
+    private static func connection(_ flavour: TestFlavour) throws -> DatabaseConnection {
+        let connection = try DatabaseConnection(try TestServers.database(flavour))
+        _ = try SchemaManager(connection).apply(daysAhead: 1)
+        return connection
+    }
+
+    @Test(arguments: TestFlavour.allCases) func aRepeatedBatchIsStoredOnce(_ flavour: TestFlavour) throws {
+        let connection = try Self.connection(flavour)
+        let frames = [try Self.frame(sequence: 1, PointRecord(time: 1, metricName: "m", value: 1))]
+        #expect(try Self.store(connection, 1, frames) == StoredBatch())
+        #expect(try Self.store(connection, 1, frames) == StoredBatch(wasStoredBefore: true))
+        #expect(try Self.store(connection, 2, frames) == StoredBatch())
+        #expect(try Self.count(connection, "metrics.metric_points") == "2")
+        #expect(try Self.count(connection, "spillway.batches") == "2")
+    }
+
+    @Test(arguments: TestFlavour.allCases)
+    func aMalformedFrameWhoseBatchWasCommittedUnheardBecomesADeadLetterOnce(_ flavour: TestFlavour) throws {
+        let connection = try Self.connection(flavour)
+        let frames = [
+            try Self.frame(sequence: 1, PointRecord(time: 1, metricName: "m", value: 1)),
+            try Self.malformedFrame(sequence: 2),
+        ]
+        // The live attempt refuses the frame; nobody hears of its commit.
+        #expect(try Self.store(connection, 1, frames) == StoredBatch())
+        #expect(try Self.count(connection, "spillway.dead_letters") == "0")
+        // From the spill, where it was acknowledged, it is kept; and once, however often it is replayed.
+        for _ in 0..<2 {
+            let stored = try Self.store(connection, 1, frames, keepsMalformed: true)
+            #expect(stored == StoredBatch(wasStoredBefore: true, deadLetters: [5: 1]))
+        }
+        #expect(try Self.count(connection, "spillway.dead_letters") == "1")
+        #expect(try Self.count(connection, "metrics.metric_points") == "1")
+        // A batch that is new keeps it in its own transaction.
+        #expect(try Self.store(connection, 2, frames, keepsMalformed: true) == StoredBatch(deadLetters: [5: 1]))
+        #expect(try Self.count(connection, "spillway.dead_letters") == "2")
+    }
+
+    @Test(arguments: TestFlavour.allCases)
+    func aRowThatTheServerRefusesIsSetAsideAndItsNeighboursAreStored(_ flavour: TestFlavour) throws {
+        let connection = try Self.connection(flavour)
+        try connection.execute("ALTER TABLE metrics.metric_points ADD CHECK (metric_name <> 'poison')")
+        let frames = [
+            try Self.frame(
+                sequence: 1, PointRecord(time: 1, metricName: "a", value: 1),
+                PointRecord(time: 2, metricName: "poison", value: 2), PointRecord(time: 3, metricName: "b", value: 3))
+        ]
+        #expect(try Self.store(connection, 1, frames) == StoredBatch(deadLetters: [5: 1]))
+        #expect(try Self.count(connection, "metrics.metric_points") == "2")
+        let letter = try connection.query("SELECT kind, sqlstate, reason, source FROM spillway.dead_letters")[0]
+        #expect(letter[0] == "point" && letter[1] == "23514" && letter[3] == "5")
+        // What an earlier attempt set aside is told again.
+        #expect(try Self.store(connection, 1, frames) == StoredBatch(wasStoredBefore: true, deadLetters: [5: 1]))
+    }
+}

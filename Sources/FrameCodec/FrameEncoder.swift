@@ -16,7 +16,9 @@ public struct FrameEncoder: ~Copyable {
     /// A frame is full when it has so many records.
     public let recordsMax: Int
     /// Records in the frame that is being made.
-    public private(set) var recordCount = 0
+    @inlinable public var recordCount: Int { records }
+
+    @usableFromInline var records = 0
 
     @usableFromInline var writer: RecordWriter
     /// One state for each kind, at the position of its id less one.
@@ -24,8 +26,8 @@ public struct FrameEncoder: ~Copyable {
     private var output: ByteBuffer
     @usableFromInline var baseTime: Int64 = 0
     /// Bytes of all blocks but the one in work, heads included.
-    private var blocksBytes = 0
-    private let blockBytes: UnsafeMutablePointer<Int>
+    @usableFromInline var blocksBytes = 0
+    @usableFromInline let blockBytes: UnsafeMutablePointer<Int>
 
     /// The kinds' ids are 1 to this, which the generator of kinds proves.
     private static let kindsMax = MetricKind.allCases.map { Int($0.rawValue) }.max() ?? 0
@@ -112,7 +114,7 @@ public struct FrameEncoder: ~Copyable {
             blockBytes[index] = 0
         }
         blocksBytes = 0
-        recordCount = 0
+        records = 0
         writer.strings.removeAll()
         writer.expandedBytes = 0
     }
@@ -126,9 +128,18 @@ public struct FrameEncoder: ~Copyable {
         @usableFromInline let stringCount: Int
         @usableFromInline let stringBytes: Int
         @usableFromInline let expandedBytes: Int
+
+        @inlinable
+        init(start: Int, stringCount: Int, stringBytes: Int, expandedBytes: Int) {
+            self.start = start
+            self.stringCount = stringCount
+            self.stringBytes = stringBytes
+            self.expandedBytes = expandedBytes
+        }
     }
 
-    @usableFromInline
+    // These two are inlined, so that what depends on the kind alone is computed when they are compiled.
+    @inlinable @inline(__always)
     mutating func begin(
         _ kind: MetricKind, time: Int64, tags: Tags?, metadata: Metadata?
     ) throws(RecordError) -> Mark {
@@ -144,14 +155,15 @@ public struct FrameEncoder: ~Copyable {
         if recordCount == 0 { baseTime = time }
         block.pointee.records.reserve(RecordWriter.fixedBytesMax)
         // One byte for the length, which is enough for most records; the bitmap is filled in at the end.
-        block.pointee.records.count &+= 1 &+ (Int(kind.presenceBits) &+ 7) / 8
+        writer.cursor =
+            block.pointee.records.base + (block.pointee.records.count &+ 1 &+ (Int(kind.presenceBits) &+ 7) / 8)
         let before = block.pointee.recordCount == 0 ? baseTime : block.pointee.lastTime
         let (delta, overflow) = time.subtractingReportingOverflow(before)
         if overflow {
             // Two times of one frame further apart than 64 bits: the frame ends before this record.
             writer.dictionaryFull = true
         }
-        block.pointee.records.putZigzag(delta)
+        writer.putZigzag(delta)
         do throws(RecordError) {
             if let tags { try writer.writeTags(tags) }
         } catch {
@@ -163,29 +175,31 @@ public struct FrameEncoder: ~Copyable {
     }
 
     /// Completes the record, or takes it back when the frame has no room for it.
-    @usableFromInline
+    @inlinable @inline(__always)
     mutating func end(_ kind: MetricKind, time: Int64, _ mark: Mark) throws(RecordError) -> Bool {
         let index = Int(kind.rawValue) - 1
         let block = blocks + index
         let bitmapBytes = (Int(kind.presenceBits) &+ 7) / 8
-        let length = block.pointee.records.count &- mark.start &- 1
+        let length = writer.cursor - block.pointee.records.base - mark.start - 1
         let lengthBytes = varintLength(UInt64(length))
         if lengthBytes > 1 {
             let base = block.pointee.records.base + mark.start
             memmove(base + lengthBytes, base + 1, length)
         }
-        block.pointee.records.count = mark.start
-        block.pointee.records.putVarint(UInt64(length))
-        withUnsafeBytes(of: writer.presence.littleEndian) {
-            block.pointee.records.put(UnsafeRawBufferPointer(rebasing: $0[..<bitmapBytes]))
+        writer.cursor = block.pointee.records.base + mark.start
+        // To the byte: what follows is there already.
+        if length < 0x80 { writer.put(UInt8(truncatingIfNeeded: length)) } else { writer.putLongVarint(UInt64(length)) }
+        for byte in 0..<bitmapBytes {
+            writer.put(UInt8(truncatingIfNeeded: writer.presence &>> UInt64(8 &* byte)))
         }
         block.pointee.records.count = mark.start &+ lengthBytes &+ length
 
-        let records = block.pointee.records.count
-        let head = 3 &+ varintLength(UInt64(block.pointee.recordCount &+ 1)) &+ varintLength(UInt64(records))
+        let blockRecordsBytes = block.pointee.records.count
+        let head =
+            3 &+ varintLength(UInt64(block.pointee.recordCount &+ 1)) &+ varintLength(UInt64(blockRecordsBytes))
         let others = blocksBytes &- blockBytes[index]
         let dictionary = varintLength(UInt64(writer.strings.count)) &+ writer.strings.wire.count
-        let payload = dictionary &+ others &+ head &+ records
+        let payload = dictionary &+ others &+ head &+ blockRecordsBytes
         let frame = FrameHeader.lengthMin &+ payload
 
         let limit = recordCount == 0 ? frameBytesMax : frameBytesTarget
@@ -197,9 +211,9 @@ public struct FrameEncoder: ~Copyable {
         }
         block.pointee.recordCount &+= 1
         block.pointee.lastTime = time
-        blockBytes[index] = head &+ records
-        blocksBytes = others &+ head &+ records
-        recordCount &+= 1
+        blockBytes[index] = head &+ blockRecordsBytes
+        blocksBytes = others &+ head &+ blockRecordsBytes
+        records &+= 1
         for slot in 0..<MetricKind.prefixSlotsMax where writer.pendingPrefixes & (1 &<< UInt64(slot)) != 0 {
             swap(&block.pointee.prefixes[slot].value, &writer.pending[slot])
         }

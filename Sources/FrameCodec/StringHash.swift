@@ -1,42 +1,79 @@
-// Hashing of short byte strings for the dictionaries: a multiply and a fold for each eight bytes.
+// Hashing and comparing of short byte strings for the dictionaries. Most are shorter than 33 bytes, so these are a few loads that
+// may overlap, without a loop.
 
 import Glibc
 
 /// A hash of `bytes`. Not cryptographic: with a random seed it keeps hash tables balanced. O(n).
 @inlinable @inline(__always)
 func stringHash(_ bytes: UnsafeRawBufferPointer, seed: UInt64) -> UInt64 {
-    guard let base = bytes.baseAddress else { return seed }
+    guard let base = bytes.baseAddress else { return ShortText.empty.hash(count: 0, seed: seed) }
     let count = bytes.count
-    var state = seed ^ (UInt64(truncatingIfNeeded: count) &* 0x9E37_79B9_7F4A_7C15)
-    if count >= 8 {
-        var offset = 0
-        while offset &+ 8 < count {
-            state = fold(state ^ base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-            offset &+= 8
-        }
-        // The last word may overlap the one before it; the length in the state keeps such strings apart.
-        return fold(state ^ base.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self))
+    guard count > ShortText.bytesMax else { return ShortText(base, count: count).hash(count: count, seed: seed) }
+    let state = stringState(count, seed: seed)
+    func word(_ offset: Int) -> UInt64 { base.loadUnaligned(fromByteOffset: offset, as: UInt64.self) }
+    var folded = fold(word(0) ^ seed, word(8) ^ state)
+    var offset = 16
+    while offset &+ 16 < count {
+        folded = fold(word(offset) ^ seed, word(offset &+ 8) ^ folded ^ state)
+        offset &+= 16
     }
-    if count >= 4 {
-        let low = UInt64(base.loadUnaligned(as: UInt32.self))
-        let high = UInt64(base.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self))
-        return fold(state ^ (low | high &<< 32))
-    }
-    var word: UInt64 = 0
-    for index in 0..<count { word = word &<< 8 | UInt64(bytes[index]) }
-    return fold(state ^ word)
+    // The last words may overlap those before them.
+    return fold(word(count &- 16) ^ seed ^ folded, word(count &- 8) ^ state)
+}
+
+/// What the length gives to a hash: it keeps strings apart whose words are alike. Both factors of a fold depend on the seed, so
+/// no sender can make one zero.
+@inlinable @inline(__always)
+func stringState(_ count: Int, seed: UInt64) -> UInt64 {
+    (seed &* 0x9E37_79B9_7F4A_7C15) ^ (UInt64(truncatingIfNeeded: count) &* 0xD6E8_FEB8_6659_FD93)
 }
 
 @inlinable @inline(__always)
-func fold(_ word: UInt64) -> UInt64 {
-    let product = word.multipliedFullWidth(by: 0xD6E8_FEB8_6659_FD93)
+func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
+    let product = left.multipliedFullWidth(by: right)
     return product.high ^ product.low
 }
 
 @inlinable @inline(__always)
 func equalBytes(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer?, _ count: Int) -> Bool {
     guard let right else { return count == 0 }
-    return memcmp(left, right, count) == 0
+    func differs<Word: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _ type: Word.Type) -> Word {
+        left.loadUnaligned(fromByteOffset: offset, as: Word.self)
+            ^ right.loadUnaligned(fromByteOffset: offset, as: Word.self)
+    }
+    if count > 32 { return memcmp(left, right, count) == 0 }
+    if count > 16 {
+        return differs(0, UInt64.self) | differs(8, UInt64.self) | differs(count &- 16, UInt64.self)
+            | differs(count &- 8, UInt64.self) == 0
+    }
+    if count >= 8 { return differs(0, UInt64.self) | differs(count &- 8, UInt64.self) == 0 }
+    if count >= 4 { return differs(0, UInt32.self) | differs(count &- 4, UInt32.self) == 0 }
+    guard count > 0 else { return true }
+    return differs(0, UInt8.self) | differs(count &- 1, UInt8.self) | differs(count &>> 1, UInt8.self) == 0
+}
+
+/// Copies a few bytes, most often fewer than 17: a call of memcpy would cost more than they do.
+@inlinable @inline(__always)
+func copyShort(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int) {
+    func move<Word: FixedWidthInteger & BitwiseCopyable>(_ type: Word.Type) {
+        let last = count &- MemoryLayout<Word>.size
+        let (head, tail) = (
+            source.loadUnaligned(as: Word.self), source.loadUnaligned(fromByteOffset: last, as: Word.self)
+        )
+        target.storeBytes(of: head, as: Word.self)
+        target.storeBytes(of: tail, toByteOffset: last, as: Word.self)
+    }
+    if count > 16 {
+        memcpy(target, source, count)
+    } else if count >= 8 {
+        move(UInt64.self)
+    } else if count >= 4 {
+        move(UInt32.self)
+    } else if count >= 2 {
+        move(UInt16.self)
+    } else if count == 1 {
+        target.storeBytes(of: source.load(as: UInt8.self), as: UInt8.self)
+    }
 }
 
 /// The smallest power of two that is at least `value`, and at least 1.
@@ -48,5 +85,6 @@ func nextPowerOfTwo(_ value: Int) -> Int {
 /// Bytes of a varint.
 @inlinable @inline(__always)
 func varintLength(_ value: UInt64) -> Int {
-    (UInt64.bitWidth &- (value | 1).leadingZeroBitCount &+ 6) / 7
+    // A seventh of the bits, rounded up, without a division: exact for 1 to 64.
+    ((UInt64.bitWidth &- (value | 1).leadingZeroBitCount) &* 9 &+ 64) &>> 6
 }

@@ -6,7 +6,7 @@ struct StringTable {
     /// The strings as they go on the wire: length and bytes, one behind the other.
     @usableFromInline var wire = ByteBuffer(capacity: 4_096)
     @usableFromInline var count = 0
-    /// Where a string's bytes begin in `wire`, how many there are, and its hash.
+    /// Where a string's bytes begin in `wire`, how many there are, its hash, and the string itself if it is short.
     @usableFromInline let entries: UnsafeMutablePointer<Entry>
     /// Open addressing: index and 1, or 0.
     @usableFromInline let slots: UnsafeMutablePointer<UInt32>
@@ -19,12 +19,14 @@ struct StringTable {
         @usableFromInline var offset: UInt32
         @usableFromInline var length: UInt32
         @usableFromInline var hash: UInt64
+        @usableFromInline var short: ShortText
 
         @inlinable
-        init(offset: UInt32, length: UInt32, hash: UInt64) {
+        init(offset: UInt32, length: UInt32, hash: UInt64, short: ShortText) {
             self.offset = offset
             self.length = length
             self.hash = hash
+            self.short = short
         }
     }
 
@@ -47,30 +49,56 @@ struct StringTable {
 
     var isFull: Bool { count >= FrameLimits.stringsPerDictionaryMax }
 
-    /// The string's index, added if it is new; nil if it is new and the table is full. O(length).
+    /// Where a string is, or where it would go.
+    @usableFromInline
+    enum Place {
+        case at(Int)
+        case free(slot: Int)
+    }
+
+    /// Looks for a string of at most `ShortText.bytesMax` bytes. O(1).
     @inlinable @inline(__always)
-    mutating func index(of text: UnsafeRawBufferPointer) -> Int? {
-        let hash = stringHash(text, seed: seed)
+    func find(_ text: ShortText, count: Int, hash: UInt64) -> Place {
         var slot = Int(truncatingIfNeeded: hash) & slotMask
         while slots[slot] != 0 {
             let index = Int(slots[slot]) &- 1
-            let entry = entries[index]
-            if entry.hash == hash, Int(entry.length) == text.count,
-                text.count == 0 || equalBytes(wire.base + Int(entry.offset), text.baseAddress, text.count)
+            let entry = entries + index
+            if entry.pointee.hash == hash, entry.pointee.short.low == text.low, entry.pointee.short.high == text.high,
+                Int(entry.pointee.length) == count
             {
-                return index
+                return .at(index)
             }
             slot = (slot &+ 1) & slotMask
         }
-        return add(text, hash: hash, slot: slot)
+        return .free(slot: slot)
     }
 
+    /// Looks for a longer string. O(length).
+    @inlinable @inline(__always)
+    func find(_ text: UnsafeRawBufferPointer, hash: UInt64) -> Place {
+        var slot = Int(truncatingIfNeeded: hash) & slotMask
+        while slots[slot] != 0 {
+            let index = Int(slots[slot]) &- 1
+            let entry = entries + index
+            if entry.pointee.hash == hash, Int(entry.pointee.length) == text.count,
+                equalBytes(wire.base + Int(entry.pointee.offset), text.baseAddress, text.count)
+            {
+                return .at(index)
+            }
+            slot = (slot &+ 1) & slotMask
+        }
+        return .free(slot: slot)
+    }
+
+    /// Adds a string that `find` did not find; nil if the table is full.
     @usableFromInline
     mutating func add(_ text: UnsafeRawBufferPointer, hash: UInt64, slot: Int) -> Int? {
         guard count < FrameLimits.stringsPerDictionaryMax else { return nil }
         wire.reserve(text.count + 10)
         wire.putVarint(UInt64(text.count))
-        entries[count] = Entry(offset: UInt32(wire.count), length: UInt32(text.count), hash: hash)
+        let short = text.baseAddress.map { ShortText($0, count: min(text.count, ShortText.bytesMax)) }
+        entries[count] = Entry(
+            offset: UInt32(wire.count), length: UInt32(text.count), hash: hash, short: short ?? ShortText.empty)
         wire.put(text)
         slots[slot] = UInt32(count + 1)
         count += 1

@@ -12,7 +12,7 @@ import TimescaleStore
         let location = try TestServers.database(.plain)
         let spill = try Programs.temporaryFolder("spill")
         let port = try Torture.freePort()
-        let count = kills * 15_000
+        let count = kills * 20_000
         // Before the sender: its first try must not use up its patience.
         let arguments = [
             "--database", TestServers.url(location), "--tcp", "127.0.0.1:\(port)", "--spill-directory", spill,

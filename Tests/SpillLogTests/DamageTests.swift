@@ -76,7 +76,8 @@ import Testing
             let lostMax = ends.count { $0 > length }
             try subject.check(
                 Array(subject.intact[..<length]), lostMax: lostMax,
-                isEndOfBatch: length == 0 || ends.contains(length) || length == starts.first, "cut at byte \(length)")
+                isEndOfBatch: length == 0 || length == SpillFormat.emptyFrame.count || ends.contains(length)
+                    || length == starts.first, "cut at byte \(length)")
         }
         print("truncations \(subject.trials), batches lost \(subject.lost), all of them behind the cut")
     }

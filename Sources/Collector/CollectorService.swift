@@ -131,7 +131,11 @@ public final class CollectorService {
         spill = directory
         let log = log
         var nextLog = monotonicNanoseconds() + 2_000_000_000
-        let recovery = try SpillRecovery(fileSystem: directory.fileSystem) { progress in
+        let desk = desk
+        let recovery = try SpillRecovery(
+            fileSystem: directory.fileSystem,
+            onSessions: { sessions, isDurable in desk.recovered(sessions, isDurable: isDurable) }
+        ) { progress in
             guard monotonicNanoseconds() >= nextLog else { return }
             nextLog = monotonicNanoseconds() + 2_000_000_000
             log.info(
@@ -294,11 +298,22 @@ public final class CollectorService {
         forEachStream("take its last frames") { await $0.quiesce() }
         hub.stopReplay()
         drainer.stop()
+        let hub = hub
+        let patience =
+            drainerThread == nil
+            ? nil
+            : ShutdownPatience(seconds: settings.shutdownDeadlineSeconds, giveUp: giveUp) {
+                hub.giveUpOnDatabase()
+            } second: {
+                hub.abandon()
+            }
         let lost = drain()
         forEachStream("stop") { await $0.finish() }
         inquirer?.stop()
         inquirerThread?.join()
         inquirerThread = nil
+        // Until here something may wait for the database.
+        patience?.end()
         keeper?.stop()
         keeperThread?.join()
         keeperThread = nil
@@ -332,16 +347,9 @@ public final class CollectorService {
             giveUp.signal()
             return endDelivery()
         }
-        let hub = hub
-        let patience = ShutdownPatience(seconds: settings.shutdownDeadlineSeconds, giveUp: giveUp) {
-            hub.giveUpOnDatabase()
-        } second: {
-            hub.abandon()
-        }
         drainerThread.join()
         self.drainerThread = nil
         while !hub.waitUntilEmpty(timeoutMilliseconds: 500), !hub.isAbandoned {}
-        patience.end()
         return endDelivery()
     }
 

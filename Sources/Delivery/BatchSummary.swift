@@ -55,4 +55,10 @@ public struct BatchSummary: Equatable, Sendable {
         self.openedMicroseconds = openedMicroseconds
         self.sessions = sessions
     }
+
+    /// Whether it is a frame that somebody waits for: a datagram may be numbered too, and bear any number.
+    public func acknowledges(_ frame: FrameIdentity) -> Bool {
+        let key = SessionKey(frame)
+        return sessions.contains { $0.key == key && $0.sequences.contains(frame.sequence) }
+    }
 }

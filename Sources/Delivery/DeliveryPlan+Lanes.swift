@@ -21,7 +21,7 @@ extension DeliveryPlan {
     package mutating func work(forLane lane: Int, now: UInt64) -> LaneWork? {
         precondition(laneWork[lane] == nil)
         if case .lost = laneStates[lane] { return nil }
-        let live = nextLive
+        let live = nextLive(now: now)
         let replayed = isStopping ? nil : nextReplay(now: now)
         let work: LaneWork
         switch (live, replayed) {
@@ -44,8 +44,9 @@ extension DeliveryPlan {
     }
 
     /// What waits longest. While the spill takes nothing, also what was meant for it.
-    private var nextLive: BatchSlot? {
-        waiting.first ?? (spillBlock != nil ? toSpill.first : nil)
+    private func nextLive(now: UInt64) -> BatchSlot? {
+        waiting.first { failures[$0].notBefore <= now }
+            ?? (spillBlock != nil ? toSpill.first { failures[$0].notBefore <= now } : nil)
     }
 
     /// The account of a closed batch.
@@ -117,11 +118,16 @@ extension DeliveryPlan {
     package mutating func failed(lane: Int, isLaneLost: Bool, now: UInt64) {
         switch endWork(lane) {
         case .live(let slot, _):
+            if !isLaneLost {
+                let wait = min(
+                    Self.deferFirstNanoseconds << UInt64(min(failures[slot].count, 16)), Self.deferLiveNanoseconds)
+                failures[slot] = (failures[slot].count + 1, now &+ wait)
+            }
             if limits.hasSpill {
                 queueForSpill(slot)
             } else {
                 places[slot] = .waiting
-                waiting.insert(slot, at: 0)
+                waiting.append(slot)
             }
         case .replay(let batch):
             let attempts = laneAttempts[lane]

@@ -49,7 +49,7 @@ extension DeliveryPlan {
     ) {
         segments[name] = Segment(open: copies.count, hasEnded: true, keepInQuarantine: keepInQuarantine)
         for batch in batches { add(batch) }
-        for copy in copies { self.copies[copy.summary.identity, default: []].append(copy) }
+        for copy in copies { self.copies[copy.summary.identity, default: []].append(copy.withoutSessions) }
     }
 
     /// Segments of which nothing is needed any more, and whether they hold damage that is to be kept. Each is given once.
@@ -80,7 +80,7 @@ extension DeliveryPlan {
     }
 
     private mutating func add(_ batch: SpilledBatch) {
-        replay.append(batch)
+        replay.append(batch.withoutSessions)
         segments[batch.segment, default: Segment()].open += 1
         spillBatches += 1
         spillRecords += UInt64(batch.summary.recordCount)

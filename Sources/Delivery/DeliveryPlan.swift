@@ -1,7 +1,8 @@
 // Where every closed batch is, and where it goes next: a lane or the spill, live or replayed, and when a segment may go.
 // Decides only. The threads that do the work ask it, do it, and tell it what came of it.
 //
-// Limits: as many batches in memory as there are slots; one reference of about 150 bytes for each spilled batch.
+// Limits: as many batches in memory as there are slots; one reference of about 200 bytes for each spilled batch,
+// whose sessions stay on the disk.
 // Invariants: a slot is in one place; a batch in memory is let go only when it is committed, durable in the spill, or
 // given up and counted; a segment is removed only when each of its batches is settled, whichever copy of it was stored.
 
@@ -87,12 +88,16 @@ package struct DeliveryPlan: Sendable {
     /// A replayed batch that failed on its own account waits so long, doubling, before it is tried again.
     static let deferFirstNanoseconds: UInt64 = 200_000_000
     static let deferLastNanoseconds: UInt64 = 60_000_000_000
+    /// A live batch that has nowhere else to go waits no longer than this.
+    static let deferLiveNanoseconds: UInt64 = 5_000_000_000
     /// So often the disk may say that it cannot read a batch, over about three minutes, and then it counts as lost.
     static let readAttemptsMax = 10
 
     package let limits: Limits
     package internal(set) var places: [Place]
     var summaries: [BatchSummary?]
+    /// How often each slot's batch failed on its own account, and when it is tried again.
+    var failures: [(count: Int, notBefore: UInt64)]
     var waiting: [BatchSlot] = []
     var toSpill: [BatchSlot] = []
     package internal(set) var laneStates: [LaneState]
@@ -123,6 +128,7 @@ package struct DeliveryPlan: Sendable {
         self.limits = limits
         places = Array(repeating: .free, count: limits.slots)
         summaries = Array(repeating: nil, count: limits.slots)
+        failures = Array(repeating: (0, 0), count: limits.slots)
         laneStates = Array(repeating: .fresh, count: limits.lanes)
         laneWork = Array(repeating: nil, count: limits.lanes)
         laneAttempts = Array(repeating: 0, count: limits.lanes)
@@ -141,7 +147,9 @@ package struct DeliveryPlan: Sendable {
     package mutating func close(_ slot: BatchSlot, _ summary: BatchSummary) {
         precondition(places[slot] == .open)
         summaries[slot] = summary
-        if limits.isJournal || (canSpill && (areAllLanesLost || waiting.count >= limits.waitingMax)) {
+        // A spill that takes nothing is offered one batch, so that it is noticed when it does again.
+        let mayBeSpilled = canSpill || (limits.hasSpill && toSpill.isEmpty)
+        if limits.isJournal || (mayBeSpilled && (areAllLanesLost || waiting.count >= limits.waitingMax)) {
             queueForSpill(slot)
         } else {
             places[slot] = .waiting
@@ -202,6 +210,7 @@ package struct DeliveryPlan: Sendable {
     mutating func release(_ slot: BatchSlot) {
         places[slot] = .free
         summaries[slot] = nil
+        failures[slot] = (0, 0)
     }
 
     mutating func queueForSpill(_ slot: BatchSlot) {

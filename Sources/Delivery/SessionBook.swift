@@ -13,9 +13,11 @@ public enum FrameAdmission: Equatable, Sendable {
     case fresh
     /// It came before: it goes no further. Durable ones are acknowledged again.
     case resent
-    /// It cannot be remembered, so it could be stored twice: too many gaps in its session, too many sessions, or a
-    /// sequence beyond `SessionBook.sequenceMax`.
+    /// It can never be remembered, so it could be stored twice: too many gaps in its session, or a sequence beyond
+    /// `SessionBook.sequenceMax`.
     case refused
+    /// There are too many sessions now. It may come again.
+    case crowded
 }
 
 /// What a client is told when its session begins on a connection.
@@ -62,6 +64,8 @@ public struct SessionBook: Sendable {
     private var connections: [UInt64: Set<SessionKey>] = [:]
     private var untold: [UInt64: Set<SessionKey>] = [:]
     private var lastConnection: UInt64 = 0
+    /// False once a full book was looked through in vain, until something has changed.
+    private var mayHaveSpareSessions = true
 
     /// - Parameter hasStore: whether earlier runs may have left something; else no session is asked for.
     public init(limits: Limits = Limits(), hasStore: Bool) {
@@ -80,13 +84,22 @@ public struct SessionBook: Sendable {
     }
 
     /// The connection is gone: its sessions have nobody to be told.
-    public mutating func close(connection: UInt64) {
+    ///
+    /// - Returns: these sessions.
+    @discardableResult
+    public mutating func close(connection: UInt64) -> [SessionKey] {
         untold[connection] = nil
-        for key in connections.removeValue(forKey: connection) ?? [] where sessions[key]?.connection == connection {
+        mayHaveSpareSessions = true
+        let keys = (connections.removeValue(forKey: connection) ?? []).filter { sessions[$0]?.connection == connection }
+        for key in keys {
             sessions[key]?.connection = nil
             sessions[key]?.untold = SequenceRanges()
         }
+        return Array(keys)
     }
+
+    /// Whether the session is in the book.
+    public func knows(_ key: SessionKey) -> Bool { sessions[key] != nil }
 
     /// The first frame of a session on a connection, which from now on is told what becomes of the session's frames.
     public mutating func open(_ key: SessionKey, on connection: UInt64) -> SessionOpening {
@@ -145,7 +158,8 @@ public struct SessionBook: Sendable {
 
     /// A numbered frame came. O(1) in order, else O(ranges).
     public mutating func admit(_ key: SessionKey, _ sequence: UInt64) -> FrameAdmission {
-        guard sequence > 0, sequence <= Self.sequenceMax, makeRoom(for: key) else { return .refused }
+        guard sequence > 0, sequence <= Self.sequenceMax else { return .refused }
+        guard makeRoom(for: key) else { return .crowded }
         let rangesMax = limits.rangesPerSessionMax
         return withSession(key) { session in
             guard !session.accepted.contains(sequence) else {
@@ -188,6 +202,27 @@ public struct SessionBook: Sendable {
         for frames in frames {
             guard let open = sessions[frames.key]?.openFrames else { continue }
             sessions[frames.key]?.openFrames = open - min(open, frames.sequences.count)
+            mayHaveSpareSessions = true
+        }
+    }
+
+    /// Frames that the spill held are committed. Where they stand in another batch of the spill too, they are passed over
+    /// there: a segment that could not be read at one start and was at the next may hold what its client sent again.
+    public mutating func replayed(_ frames: [SessionFrames]) {
+        for frames in frames where sessions[frames.key] != nil {
+            withSession(frames.key) { $0.storedBefore?.formUnion(frames.sequences) }
+        }
+    }
+
+    /// Frames that were on their way are lost. Those that are not durable may come again.
+    public mutating func lost(_ frames: [SessionFrames]) {
+        settled(frames)
+        for frames in frames where sessions[frames.key] != nil {
+            withSession(frames.key) { session in
+                var open = frames.sequences
+                open.subtract(session.durable)
+                session.accepted.subtract(open)
+            }
         }
     }
 
@@ -197,9 +232,12 @@ public struct SessionBook: Sendable {
     public mutating func recovered(_ frames: [SessionFrames], isDurable: Bool) {
         for frames in frames {
             var session = sessions[frames.key] ?? newSession()
+            // A copy of a batch adds nothing.
+            var added = frames.sequences
+            added.subtract(session.accepted)
+            session.openFrames += added.count
             session.accepted.formUnion(frames.sequences)
             if isDurable { session.durable.formUnion(frames.sequences) }
-            session.openFrames += frames.sequences.count
             sessions[frames.key] = session
         }
     }
@@ -264,17 +302,15 @@ public struct SessionBook: Sendable {
     /// Forgets sessions that the database can tell of when the book is full. O(1) amortised.
     private mutating func makeRoom(for key: SessionKey) -> Bool {
         guard sessions.count >= limits.sessionsMax, sessions[key] == nil else { return true }
-        guard hasStore else {
-            sessions = sessions.filter { $1.openFrames > 0 || $1.connection != nil }
-            return sessions.count < limits.sessionsMax
-        }
+        guard mayHaveSpareSessions else { return false }
         var spare = max(1, limits.sessionsMax / 8)
         for (key, session) in sessions where session.openFrames == 0 && session.connection == nil {
             sessions[key] = nil
             spare -= 1
             if spare == 0 { break }
         }
-        return sessions.count < limits.sessionsMax
+        mayHaveSpareSessions = sessions.count < limits.sessionsMax
+        return mayHaveSpareSessions
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// A batch in a segment.
 public struct SpilledBatch: Equatable, Sendable {
-    public let summary: BatchSummary
+    public private(set) var summary: BatchSummary
     public let segment: SegmentName
     /// Where its header begins, in bytes from the segment's start.
     public let headerOffset: Int
@@ -23,6 +23,13 @@ public struct SpilledBatch: Equatable, Sendable {
         self.frameOffset = frameOffset
         self.storedBytes = storedBytes
         self.storedChecksum = storedChecksum
+    }
+
+    /// The same without the sessions, of which there may be as many as frames: they are read again with the batch.
+    public var withoutSessions: SpilledBatch {
+        var batch = self
+        batch.summary.sessions = []
+        return batch
     }
 
     /// Where the batch ends.

@@ -63,7 +63,8 @@ public struct SequenceRanges: Equatable, Sendable {
         ranges.replaceSubrange(first..<end, with: CollectionOfOne(merged))
     }
 
-    public mutating func insert(_ sequence: UInt64) { insert(sequence..<sequence + 1) }
+    /// The largest number there is cannot be in a set: a range ends behind its last sequence.
+    public mutating func insert(_ sequence: UInt64) { if sequence < .max { insert(sequence..<sequence + 1) } }
 
     /// Adds all of another set.
     public mutating func formUnion(_ other: SequenceRanges) {
@@ -84,7 +85,7 @@ public struct SequenceRanges: Equatable, Sendable {
         ranges.replaceSubrange(first..<end, with: rest)
     }
 
-    public mutating func remove(_ sequence: UInt64) { remove(sequence..<sequence + 1) }
+    public mutating func remove(_ sequence: UInt64) { if sequence < .max { remove(sequence..<sequence + 1) } }
 
     public mutating func subtract(_ other: SequenceRanges) {
         for range in other.ranges { remove(range) }

@@ -34,6 +34,8 @@ extension SpillError {
     package var readFailure: ReadFailure {
         switch self {
         case .damaged: .damaged
+        // Somebody has taken its segment away.
+        case .system(let error) where error.code == ENOENT: .damaged
         case .system(let error) where error.code == EIO: .diskError
         case .system, .quotaReached, .directoryInUse, .directoryNotUsable: .passing
         }

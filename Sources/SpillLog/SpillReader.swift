@@ -42,6 +42,29 @@ public final class SpillReader {
         }
     }
 
+    /// Reads what a batch's header says of its sessions.
+    ///
+    /// - Throws: like `read`.
+    public func sessions(of batch: SpilledBatch) throws(SpillError) -> [SessionFrames] {
+        var bytes = [UInt8](repeating: 0, count: batch.frameOffset - batch.headerOffset)
+        let count: Int
+        do throws(SystemCallError) {
+            let file = try file(of: batch.segment)
+            var span = bytes.mutableSpan
+            var target = span.mutableBytes
+            count = try target.withUnsafeMutableBytes { (target) throws(SystemCallError) in
+                try file.read(at: batch.headerOffset, into: target)
+            }
+        } catch {
+            last = nil
+            throw .system(error)
+        }
+        guard count == bytes.count, let record = SpillRecord(bytes), case .batch(let summary, _, _) = record.body,
+            record.segment == batch.segment, summary.identity == batch.summary.identity
+        else { throw damaged(batch, "its header is not the one that was written") }
+        return summary.sessions
+    }
+
     /// Lets go of the open file.
     public func close() { last = nil }
 

@@ -73,10 +73,13 @@ public struct SpillRecovery: Sendable {
     ///
     /// - Parameters:
     ///   - verifiesSealedBodies: also read what was ended in order, which is otherwise read when it is replayed.
+    ///   - onSessions: takes the sessions of each batch, and whether they are safe, and the batches are kept without them:
+    ///     there may be as many as frames. A batch with a copy is told twice. Nil keeps them.
     /// - Throws: when the directory cannot be listed. What is wrong with a segment is a warning.
     /// - Complexity: O(bytes of segments that were not ended in order) reads, and O(batches) of the others.
     public init(
         fileSystem: any SpillFileSystem, isReadOnly: Bool = false, verifiesSealedBodies: Bool = false,
+        onSessions: (([SessionFrames], Bool) -> Void)? = nil,
         progress: (SpillRecoveryProgress) -> Void = { _ in }
     ) throws(SpillError) {
         self.fileSystem = fileSystem
@@ -98,7 +101,11 @@ public struct SpillRecovery: Sendable {
         var bytesDone: UInt64 = 0
         for (index, name) in names.enumerated() {
             do throws(SystemCallError) {
-                if let segment = try recover(name) {
+                if var segment = try recover(name) {
+                    if let onSessions {
+                        for batch in segment.batches { onSessions(batch.summary.sessions, segment.isDurable) }
+                        segment.batches = segment.batches.map(\.withoutSessions)
+                    }
                     found.append(segment)
                     bytesDone += UInt64(segment.sizeBytes)
                 }

@@ -249,17 +249,17 @@ public struct SpillWriter: ~Copyable {
     public mutating func remove(_ name: SegmentName, keepInQuarantine: Bool) throws(SpillError) {
         precondition(segment?.name != name, "a segment is ended before it is removed")
         do throws(SystemCallError) {
-            if keepInQuarantine {
-                try fileSystem.moveToQuarantine(name.text)
-            } else {
-                do throws(SystemCallError) {
+            do throws(SystemCallError) {
+                if keepInQuarantine {
+                    try fileSystem.moveToQuarantine(name.text)
+                } else {
                     try fileSystem.unlink(name.text)
-                } catch {
-                    // Gone already: an earlier try removed it and could not sync.
-                    guard error.code == 2 else { throw error }
                 }
-                try fileSystem.syncFolder()
+            } catch {
+                // Gone already: an earlier try removed it and could not sync, or somebody has taken it away.
+                guard error.code == 2 else { throw error }
             }
+            try fileSystem.syncFolder()
         } catch {
             throw .system(error)
         }

@@ -58,12 +58,13 @@ public final class MetricsClient: Sendable {
             do throws(SystemCallError) {
                 let delivery = try BackgroundDelivery()
                 buffer = RecordBuffer(transport: .stream(delivery), identity: identity, options: options)
-                let closeMilliseconds = Int(options.closeTimeoutSeconds * 1_000)
+                let closeMilliseconds = options.closeMilliseconds
                 deliveryThread = Mutex(
                     try NamedThread(name: "metrics-send") {
                         delivery.run(
                             AcknowledgedSender(
-                                to: address, identity: identity, bytesMax: options.unacknowledgedBytesMax,
+                                to: address, identity: identity,
+                                bytesMax: max(options.unacknowledgedBytesMax, FrameLimits.frameBytesMax),
                                 timeoutMilliseconds: nil),
                             closeMilliseconds: closeMilliseconds)
                     })

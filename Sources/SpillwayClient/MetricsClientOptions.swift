@@ -26,6 +26,11 @@ public struct MetricsClientOptions: Equatable, Sendable {
         self.flushIntervalSeconds = min(max(flushIntervalSeconds, 0.001), 86_400)
     }
 
+    /// Whatever was set.
+    var closeMilliseconds: Int {
+        closeTimeoutSeconds.isNaN ? 0 : Int(min(max(closeTimeoutSeconds, 0), 86_400) * 1_000)
+    }
+
     /// The defaults, changed by `METRICS_BUFFER_SIZE` (records) and `METRICS_FLUSH_INTERVAL` (seconds).
     ///
     /// - Throws: `badSetting` for a value that is not a positive number.

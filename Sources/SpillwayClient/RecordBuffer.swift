@@ -99,12 +99,12 @@ extension RecordBuffer.State {
 
     mutating func finishFrame() {
         guard encoder.recordCount > 0 else { return }
-        sequence += 1
+        let next = sequence + 1
         let recordCount = encoder.recordCount
-        let sequence = sequence
-        encoder.finish(identity.frame(sequence: sequence)) {
-            transport.append($0, sequence: sequence, recordCount: recordCount)
+        let isTaken = encoder.finish(identity.frame(sequence: next)) {
+            transport.append($0, sequence: next, recordCount: recordCount)
         }
+        if isTaken == true { sequence = next }
     }
 
     mutating func flush() {

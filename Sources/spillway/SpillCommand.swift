@@ -29,7 +29,8 @@ struct SpillCommand: ParsableCommand {
                 let directory = try SpillDirectory.read(spillDirectory)
                 var line = SpillProgressLine()
                 let recovery = try SpillRecovery(
-                    fileSystem: directory.fileSystem, isReadOnly: true, verifiesSealedBodies: verifiesSealedBodies
+                    fileSystem: directory.fileSystem, isReadOnly: true, verifiesSealedBodies: verifiesSealedBodies,
+                    onSessions: { _, _ in }
                 ) { line.show("segment", $0.segmentsDone, of: $0.segments) }
                 line.clear()
                 return (directory, recovery)

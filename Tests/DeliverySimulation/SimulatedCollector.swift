@@ -44,12 +44,13 @@ struct SimulatedCollector: ~Copyable {
         book = SessionBook(hasStore: true)
         readers = (0..<Self.lanes).map { _ in SpillReader(fileSystem: disk) }
         frames = Array(repeating: [], count: Self.slots)
-        let recovery = try SpillRecovery(fileSystem: disk)
+        var recovered: [([SessionFrames], Bool)] = []
+        let recovery = try SpillRecovery(fileSystem: disk, onSessions: { recovered.append(($0, $1)) })
+        for (sessions, isDurable) in recovered { book.recovered(sessions, isDurable: isDurable) }
         for segment in recovery.segments {
             plan.recovered(
                 segment.name, batches: segment.batches, copies: segment.copies,
                 keepInQuarantine: segment.mustKeepInQuarantine)
-            for batch in segment.batches { book.recovered(batch.summary.sessions, isDurable: segment.isDurable) }
         }
         books.received = recovery.records
         var limits = SpillLimits()
@@ -110,7 +111,7 @@ struct SimulatedCollector: ~Copyable {
             return
         }
         laneWork[lane] = nil
-        let summary: BatchSummary
+        var summary: BatchSummary
         let content: [SimulatedFrame]
         switch work {
         case .live(let slot, let live):
@@ -122,13 +123,14 @@ struct SimulatedCollector: ~Copyable {
             do throws(SpillError) {
                 var span = bytes.mutableSpan
                 var target = span.mutableBytes
+                summary.sessions = try readers[lane].sessions(of: batch)
                 try target.withUnsafeMutableBytes { (target) throws(SpillError) in
                     try readers[lane].read(batch, into: target)
                 }
             } catch {
                 if let lost = plan.unreadable(lane: lane, error.readFailure, now: now) {
                     books.damaged += lost.recordCount
-                    book.settled(lost.sessions)
+                    book.lost(summary.sessions)
                 }
                 return
             }
@@ -147,6 +149,7 @@ struct SimulatedCollector: ~Copyable {
             books.resent += content.count - fresh.count
             book.durable(summary.sessions)
             book.settled(summary.sessions)
+            if case .replay = work { book.replayed(summary.sessions) }
             if let slot = plan.stored(lane: lane).slot { frames[slot] = [] }
         case .refused: plan.failed(lane: lane, isLaneLost: false, now: now)
         case .unknown: plan.failed(lane: lane, isLaneLost: true, now: now)
@@ -177,11 +180,9 @@ struct SimulatedCollector: ~Copyable {
             return plan.spillFailed(slots, reason: "\(error)", retryAt: now + 5)
         }
         for name in writer.takeEndedSegments() { plan.segmentEnded(name) }
+        for (_, batch) in written { book.durable(batch.summary.sessions) }
         plan.spilled(written)
-        for (slot, batch) in written {
-            frames[slot] = []
-            book.durable(batch.summary.sessions)
-        }
+        for (slot, _) in written { frames[slot] = [] }
     }
 
     mutating func tidy() {

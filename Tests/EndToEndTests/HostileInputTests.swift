@@ -1,6 +1,7 @@
 // Whatever arrives leaves the collector working, and each of it is counted.
 
 import Foundation
+import FrameCodec
 import LinuxSystem
 import Testing
 import TestSupport
@@ -22,6 +23,32 @@ import TimescaleStore
         }
         guard result == 0 else { throw SystemCallError(call: "connect", code: errno, object: address) }
         return descriptor
+    }
+
+    /// Frames that pass admission and whose payload means nothing, with numbers at the ends of their range, in the company of
+    /// sound ones.
+    @Test(arguments: [0, 1, UInt64(Int64.max), UInt64.max - 1, UInt64.max])
+    func malformedDatagramsMayBearAnyNumber(_ sequence: UInt64) throws {
+        let location = try TestServers.database(.plain)
+        let collector = try CollectorProcess(["--database", TestServers.url(location), "--flush-interval", "20"])
+        let datagrams = try Self.connected(collector.address("udp"), SOCK_DGRAM)
+        defer { close(datagrams) }
+        for isMalformed in [false, true, false] {
+            var encoder = FrameEncoder()
+            #expect(try encoder.append(PointRecord(time: 1, metricName: "m", value: 1)))
+            let identity = FrameIdentity(source: 5, session: 6, sequence: isMalformed ? sequence : 0)
+            var bytes = try #require(encoder.finish(identity) { frame in frame.withUnsafeBytes { Array($0) } })
+            if isMalformed {
+                bytes[try FrameHeader.admit(bytes.span.bytes).headerLength] = 0x7F
+                bytes.replaceSubrange(12..<16, with: repeatElement(0, count: 4))
+                let checksum = Checksum.crc32c(bytes.span.bytes)
+                withUnsafeBytes(of: checksum.littleEndian) { bytes.replaceSubrange(12..<16, with: $0) }
+            }
+            _ = bytes.withUnsafeBytes { send(datagrams, $0.baseAddress, $0.count, 0) }
+        }
+        let stats = try collector.waitForStats { $0["records_committed"] == 2 && $0.unaccounted == 0 }
+        #expect(stats.frames_refused.values.reduce(0, +) == 1)
+        #expect(collector.stop() == 0, "\(collector.logText)")
     }
 
     @Test func randomDatagramsAndStreamsAreEachCountedAndTheCollectorGoesOn() throws {

@@ -58,7 +58,11 @@ final class DeliveryHub: Sendable {
 
     /// A batch to fill; nil when none became free in time.
     func openBatch(timeoutMilliseconds: Int) -> (slot: BatchSlot, batch: FrameBatch)? {
-        state.wait(timeoutMilliseconds: timeoutMilliseconds) { $0.plan.openSlot() }.map { ($0, batches[$0]) }
+        let slot = state.wait(timeoutMilliseconds: timeoutMilliseconds) { state -> BatchSlot?? in
+            if state.isAbandoned { return .some(nil) }
+            return state.plan.openSlot().map { .some($0) }
+        }
+        return (slot ?? nil).map { ($0, batches[$0]) }
     }
 
     /// The batch stays empty.
@@ -99,7 +103,11 @@ final class DeliveryHub: Sendable {
     ///
     /// Its malformed frames are not: a live batch refuses them, one of the spill keeps them as dead letters, since they may
     /// be acknowledged.
-    func stored(lane: Int, _ work: LaneWork, _ decoded: DecodedBatch, _ stored: StoredBatch) {
+    ///
+    /// - Parameter summary: with the sessions, which a replayed batch's work does not have.
+    func stored(
+        lane: Int, _ work: LaneWork, _ summary: BatchSummary, _ decoded: DecodedBatch, _ stored: StoredBatch
+    ) {
         let isReplay = if case .replay = work { true } else { false }
         var malformed: [UInt64: Int] = [:]
         for frame in decoded.refused { malformed[frame.identity.source, default: 0] += frame.recordCount }
@@ -130,9 +138,9 @@ final class DeliveryHub: Sendable {
             }
         }
         // Before anybody is told that frames are durable.
-        var sessions = work.summary.sessions
+        var sessions = summary.sessions
         if !isReplay, !decoded.refused.isEmpty {
-            let numbered = decoded.refused.filter { $0.identity.sequence > 0 }
+            let numbered = decoded.refused.filter { summary.acknowledges($0.identity) }
             desk.refused(numbered.map { ($0.identity, $0.error) })
             for frame in numbered {
                 guard let index = sessions.firstIndex(where: { $0.key == SessionKey(frame.identity) }) else { continue }
@@ -141,6 +149,7 @@ final class DeliveryHub: Sendable {
         }
         desk.durable(sessions)
         desk.settled(sessions)
+        if isReplay { desk.replayed(sessions) }
         change { state in
             let settlement = state.plan.stored(lane: lane)
             if let slot = settlement.slot { batches[slot].removeAll() }
@@ -152,12 +161,13 @@ final class DeliveryHub: Sendable {
         change { $0.plan.failed(lane: lane, isLaneLost: isLaneLost, now: monotonicNanoseconds()) }
     }
 
+    /// - Parameter sessions: what its header says of sessions, if that can be read.
     /// - Returns: whether the batch is lost.
-    func unreadable(lane: Int, _ failure: ReadFailure) -> Bool {
+    func unreadable(lane: Int, _ failure: ReadFailure, _ sessions: [SessionFrames]) -> Bool {
         let lost = change { $0.plan.unreadable(lane: lane, failure, now: monotonicNanoseconds()) }
         guard let lost else { return false }
         ledger.damaged(records: lost.recordCount)
-        desk.settled(lost.sessions)
+        desk.lost(sessions)
         return true
     }
 
@@ -177,11 +187,12 @@ final class DeliveryHub: Sendable {
         for (slot, _) in spilled {
             for (source, records) in batches[slot].sources { ledger.spilled(source: source, records: records) }
         }
+        // Before a lane can settle them.
+        for (_, batch) in spilled { desk.durable(batch.summary.sessions) }
         change { state in
             for (slot, _) in spilled { batches[slot].removeAll() }
             state.plan.spilled(spilled)
         }
-        for (_, batch) in spilled { desk.durable(batch.summary.sessions) }
     }
 
     func spillFailed(_ slots: [BatchSlot], reason: String, retryAt: UInt64) {
@@ -208,9 +219,6 @@ final class DeliveryHub: Sendable {
                     keepInQuarantine: segment.mustKeepInQuarantine)
             }
         }
-        for segment in recovery.segments {
-            for batch in segment.batches { desk.recovered(batch.summary.sessions, isDurable: segment.isDurable) }
-        }
         ledger.recovered(records: UInt64(recovery.records + recovery.damagedRecords))
         if recovery.damagedRecords > 0 { ledger.damaged(records: recovery.damagedRecords) }
     }
@@ -230,21 +238,20 @@ final class DeliveryHub: Sendable {
 
     /// Neither database nor spill took it: what is in memory is lost, and counted.
     func abandon() {
-        let lost = change { state in
+        // Emptied before the drainer can have one of the slots.
+        let lost = change { state -> [UInt64: Int] in
             state.isAbandoned = true
-            return state.plan.abandonAll()
-        }
-        let summaries = Set(lost.map(\.identity))
-        var records = 0
-        for batch in batches where !batch.isEmpty {
-            guard let identity = batch.identity, summaries.contains(identity) else { continue }
-            for (source, count) in batch.sources {
-                ledger.quotaDropped(source: source, frames: 0, records: count)
-                records += count
+            let summaries = Set(state.plan.abandonAll().map(\.identity))
+            var lost: [UInt64: Int] = [:]
+            for batch in batches where !batch.isEmpty {
+                guard let identity = batch.identity, summaries.contains(identity) else { continue }
+                for (source, count) in batch.sources { lost[source, default: 0] += count }
+                batch.removeAll()
             }
-            batch.removeAll()
+            state.abandonedRecords += lost.values.reduce(0, +)
+            return lost
         }
-        state.withLock { $0.abandonedRecords += records }
+        for (source, count) in lost { ledger.quotaDropped(source: source, frames: 0, records: count) }
     }
 
     /// Records that a stop could bring nowhere.

@@ -67,19 +67,21 @@ public struct SpillImport {
                     progress.batchesDamaged -= 1
                     progress.recordsDamaged -= batch.summary.recordCount
                 }
-                let unasked = book.unasked(batch.summary.sessions)
+                let sessions = batch.summary.sessions
+                let unasked = book.unasked(sessions)
                 if !unasked.isEmpty {
                     for (key, stored) in try SessionLedger(connection).storedFrames(of: unasked) {
                         book.asked(key, stored: stored)
                     }
                 }
-                let before = book.storedBefore(batch.summary.sessions)
+                let before = book.storedBefore(sessions)
                 try reader.withFrames { (frames) throws(DatabaseError) in
                     decoded.decode(frames, storedBefore: before)
                     let stored = try BatchWriter(connection, fence: fence).store(
                         batch.summary, frames: frames, decoded: decoded, keepsMalformed: true)
                     progress.add(decoded, stored)
                 }
+                book.replayed(sessions)
                 progress.batchesDone += 1
                 show(progress)
             }

@@ -97,10 +97,12 @@ final class Lane: Sendable {
             hub.batch(slot).withFrames { store(work, summary, $0, &bench) }
         case .replay(let batch):
             guard let reader = bench.reader else { preconditionFailure("there is a spill where there is replay") }
+            var summary = batch.summary
             do throws(SpillError) {
+                summary.sessions = try reader.sessions(of: batch)
                 try reader.read(batch)
             } catch {
-                let isLost = hub.unreadable(lane: number, error.readFailure)
+                let isLost = hub.unreadable(lane: number, error.readFailure, summary.sessions)
                 log.error(
                     isLost
                         ? "a batch of the spill is damaged and lost; its segment goes to the quarantine"
@@ -111,7 +113,7 @@ final class Lane: Sendable {
                     ])
                 return
             }
-            reader.withFrames { store(work, batch.summary, $0, &bench) }
+            reader.withFrames { store(work, summary, $0, &bench) }
         }
     }
 
@@ -126,7 +128,7 @@ final class Lane: Sendable {
             bench.decoded.decode(frames, storedBefore: desk.storedBefore(summary.sessions))
             let stored = try bench.session.store(summary, frames: frames, decoded: bench.decoded, isReplay: isReplay)
             tell(bench.decoded, stored, isReplay: isReplay)
-            hub.stored(lane: number, work, bench.decoded, stored)
+            hub.stored(lane: number, work, summary, bench.decoded, stored)
         } catch {
             let isLaneLost = !bench.session.isConnected
             if isLaneLost {

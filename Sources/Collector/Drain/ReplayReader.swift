@@ -31,6 +31,11 @@ public final class ReplayReader {
         count = needed
     }
 
+    /// What the header of a batch says of its sessions, which are not kept in memory.
+    public func sessions(of batch: SpilledBatch) throws(SpillError) -> [SessionFrames] {
+        try reader.sessions(of: batch)
+    }
+
     public func withFrames<Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
         try body(UnsafeRawBufferPointer(rebasing: memory[..<count]))
     }

@@ -16,6 +16,7 @@ final class SpillThread: Sendable {
     private static let lookMilliseconds = 500
     /// A segment whose batches are all settled stays open for so long, in case more come.
     private static let idleNanoseconds: UInt64 = 1_000_000_000
+    private static let removalNanoseconds: UInt64 = 500_000_000
     private static let retryNanoseconds: UInt64 = 250_000_000
     private static let logEveryNanoseconds: UInt64 = 10_000_000_000
 
@@ -53,11 +54,13 @@ final class SpillThread: Sendable {
             let isOver = hub.isOver
             let slots = hub.spillWork(max: Self.groupMax, timeoutMilliseconds: Self.lookMilliseconds)
             if slots.isEmpty {
-                tidy(&writer, &rounds, isOver: isOver)
-                if isOver { return }
+                endIdleSegment(&writer, lastWrite: rounds.lastWrite, isOver: isOver)
             } else {
                 write(slots, &writer, &rounds)
             }
+            let now = monotonicNanoseconds()
+            if now >= rounds.nextRemoval || isOver { removeSettled(&writer, &rounds, now: now) }
+            if isOver, slots.isEmpty { return }
         }
     }
 
@@ -115,10 +118,10 @@ final class SpillThread: Sendable {
         }
     }
 
-    /// Ends a segment that has been idle, and removes those of which nothing is needed.
-    private func tidy(_ writer: inout SpillWriter, _ rounds: inout Rounds, isOver: Bool) {
+    /// Ends a segment that has been idle.
+    private func endIdleSegment(_ writer: inout SpillWriter, lastWrite: UInt64, isOver: Bool) {
         let now = monotonicNanoseconds()
-        if let current = writer.currentSegment, isOver || isIdle(current, now, rounds) {
+        if let current = writer.currentSegment, isOver || isIdle(current, now, lastWrite) {
             do throws(SpillError) {
                 if let name = try writer.endSegment() { hub.segmentEnded(name) }
             } catch {
@@ -126,7 +129,11 @@ final class SpillThread: Sendable {
                 log.warning("a segment could not be ended in order: \(error)")
             }
         }
-        guard now >= rounds.nextRemoval || isOver else { return }
+    }
+
+    /// Removes segments of which nothing is needed, also while batches keep coming.
+    private func removeSettled(_ writer: inout SpillWriter, _ rounds: inout Rounds, now: UInt64) {
+        rounds.nextRemoval = now &+ Self.removalNanoseconds
         for (name, keepInQuarantine) in hub.takeSettledSegments() {
             do throws(SpillError) {
                 try writer.remove(name, keepInQuarantine: keepInQuarantine)
@@ -139,8 +146,8 @@ final class SpillThread: Sendable {
         }
     }
 
-    private func isIdle(_ name: SegmentName, _ now: UInt64, _ rounds: borrowing Rounds) -> Bool {
-        now &- rounds.lastWrite >= Self.idleNanoseconds && hub.isSettled(name)
+    private func isIdle(_ name: SegmentName, _ now: UInt64, _ lastWrite: UInt64) -> Bool {
+        now &- lastWrite >= Self.idleNanoseconds && hub.isSettled(name)
     }
 }
 

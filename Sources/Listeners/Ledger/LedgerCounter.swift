@@ -66,6 +66,8 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     case frameDeadline
     /// Nothing came for too long.
     case idleDeadline
+    /// There was no room for another session that waits for acknowledgements.
+    case tooManySessions
 
     /// For example `too_many_connections`.
     public var name: String {
@@ -74,6 +76,7 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
         case .tooManyFromAddress: "too_many_from_address"
         case .frameDeadline: "frame_deadline"
         case .idleDeadline: "idle_deadline"
+        case .tooManySessions: "too_many_sessions"
         }
     }
 }

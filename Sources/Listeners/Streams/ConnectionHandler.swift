@@ -66,6 +66,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// Frames of the current chunk to refuse, and what broke the stream behind them.
     private var refusals: [(error: FrameError, identity: FrameIdentity)] = []
     private var fault: FrameError?
+    /// There was no room for a session of this connection.
+    private var isCrowded = false
     /// Set while a chunk is worked on. A write can end the connection under our hands; that end waits for ours.
     private var isBusy = false
     /// Whether `arrivals` wait for the ring.
@@ -200,7 +202,9 @@ final class ConnectionHandler: ChannelInboundHandler {
         for (error, identity) in refusals { refuse(error, identity, source: identity.source) }
         refusals.removeAll(keepingCapacity: true)
         guard !arrivals.isEmpty else { return }
-        for identity in shared.desk.judge(&arrivals) {
+        let judgement = shared.desk.judge(&arrivals)
+        if judgement.isCrowded { isCrowded = true }
+        for identity in judgement.refused {
             refuse(
                 FrameError(.sequenceRefused, at: FrameHeader.sequenceOffset), identity, source: identity.source)
         }
@@ -241,6 +245,11 @@ final class ConnectionHandler: ChannelInboundHandler {
             retryDelay = Self.retryDelayFirst
             if let fault {
                 refuse(fault, lastIdentity, source: nil)
+                return close()
+            }
+            if isCrowded {
+                // Not a refusal of the frames: their client keeps them and comes again.
+                refuse(.tooManySessions)
                 return close()
             }
             let splitFrames = cutter.splitFrames
@@ -386,7 +395,12 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     private func reply(with error: FrameError, _ identity: FrameIdentity) {
-        guard let context, context.channel.isActive, context.channel.isWritable else { return }
+        guard let context, context.channel.isActive else { return }
+        guard context.channel.isWritable else {
+            // A client that waits for this frame would wait for ever: on its next connection it hears of it.
+            if identity.sequence > 0 { context.close(promise: nil) }
+            return
+        }
         var reply = context.channel.allocator.buffer(capacity: 0)
         reply.writeBytes(RefusalFrame(error).encoded(identity))
         context.writeAndFlush(wrapOutboundOut(reply), promise: nil)

@@ -49,8 +49,11 @@ public final class SessionDesk: Sendable {
     func closeConnection(_ number: UInt64) {
         state.withLock { state in
             state.routes[number] = nil
-            state.book.close(connection: number)
-            if state.routes.isEmpty { state.unanswered = [] }
+            // Nobody waits for these answers any more.
+            for key in state.book.close(connection: number) {
+                state.questions.remove(key)
+                state.unanswered.remove(key)
+            }
         }
     }
 
@@ -88,9 +91,12 @@ public final class SessionDesk: Sendable {
     }
 
     /// Gives each numbered frame its verdict. Those that cannot be remembered are taken out and given back.
-    func judge(_ arrivals: inout [FrameArrival]) -> [FrameIdentity] {
+    ///
+    /// - Returns: `isCrowded`: there is no room for a session now. Its frames are taken out; they may come again later.
+    func judge(_ arrivals: inout [FrameArrival]) -> (refused: [FrameIdentity], isCrowded: Bool) {
         state.withLock { state in
             var refused: [FrameIdentity] = []
+            var isCrowded = false
             for index in arrivals.indices {
                 let identity = arrivals[index].identity
                 switch state.book.judge(identity) {
@@ -99,10 +105,13 @@ public final class SessionDesk: Sendable {
                 case .refused:
                     arrivals[index].isRefused = true
                     refused.append(identity)
+                case .crowded:
+                    arrivals[index].isRefused = true
+                    isCrowded = true
                 }
             }
-            if !refused.isEmpty { arrivals.removeAll { $0.isRefused } }
-            return refused
+            if !refused.isEmpty || isCrowded { arrivals.removeAll { $0.isRefused } }
+            return (refused, isCrowded)
         }
     }
 
@@ -133,6 +142,18 @@ public final class SessionDesk: Sendable {
     public func settled(_ frames: [SessionFrames]) {
         guard !frames.isEmpty else { return }
         state.withLock { $0.book.settled(frames) }
+    }
+
+    /// Frames of the spill are committed: a copy of them under another batch is passed over.
+    public func replayed(_ frames: [SessionFrames]) {
+        guard !frames.isEmpty else { return }
+        state.withLock { $0.book.replayed(frames) }
+    }
+
+    /// Frames are lost. Those that nobody was told of may come again.
+    public func lost(_ frames: [SessionFrames]) {
+        guard !frames.isEmpty else { return }
+        state.withLock { $0.book.lost(frames) }
     }
 
     public func recovered(_ frames: [SessionFrames], isDurable: Bool) {
@@ -168,7 +189,8 @@ public final class SessionDesk: Sendable {
     /// The database's answers.
     public func asked(_ stored: [SessionKey: SequenceRanges]) {
         let woken = state.withLock { state in
-            for (key, ranges) in stored { state.book.asked(key, stored: ranges) }
+            // A session that was forgotten meanwhile is asked for again when it comes back.
+            for (key, ranges) in stored where state.book.knows(key) { state.book.asked(key, stored: ranges) }
             return state.wakeAll() + stored.keys.compactMap { state.wake($0) }
         }
         wake(woken)
@@ -177,7 +199,7 @@ public final class SessionDesk: Sendable {
     /// The database does not answer now.
     public func notAnswered(_ keys: [SessionKey]) {
         let woken = state.withLock { state in
-            state.unanswered.formUnion(keys)
+            state.unanswered.formUnion(keys.filter { state.book.connection(of: $0) != nil })
             return keys.compactMap { state.wake($0) }
         }
         wake(woken)

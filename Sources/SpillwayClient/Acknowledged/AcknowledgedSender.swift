@@ -48,6 +48,8 @@ public struct AcknowledgedSender: ~Copyable {
     /// A heartbeat that is on its way: it goes between frames.
     private var control: [UInt8] = []
     private var controlSent = 0
+    /// What heartbeats tell was dropped before it was part of a frame.
+    private var recordsDropped: UInt64 = 0
     private var backoffMilliseconds = backoffFirstMilliseconds
     private var nextConnect: UInt64 = 0
     private var welcomeDeadline: UInt64 = 0
@@ -112,9 +114,10 @@ public struct AcknowledgedSender: ~Copyable {
 
     /// Queues a heartbeat with the session's totals.
     public mutating func sendHeartbeat(recordsDropped: UInt64 = 0) {
-        guard control.isEmpty else { return }
-        control = heartbeat(recordsDropped: recordsDropped)
-        controlSent = 0
+        self.recordsDropped = recordsDropped
+        // One that has begun goes to its end.
+        guard controlSent == 0 else { return }
+        control = heartbeat()
     }
 
     var isConnected: Bool { descriptor >= 0 }
@@ -129,13 +132,15 @@ public struct AcknowledgedSender: ~Copyable {
 
     /// Ends the session in order, after everything is acknowledged.
     ///
+    /// - Parameter milliseconds: how long it waits for the collector's word; nil as long as for an acknowledgement.
     /// - Returns: what the collector took on the last connection; nil if it did not say.
-    public mutating func finish() throws(ClientError) -> ReceiptFrame? {
+    public mutating func finish(withinMilliseconds milliseconds: Int? = nil) throws(ClientError) -> ReceiptFrame? {
         precondition(frames.isEmpty, "what is not acknowledged is waited for first")
         guard descriptor >= 0, shutdown(descriptor, Int32(SHUT_WR)) == 0 else { return nil }
         isFinishing = true
         lastProgress = monotonicNanoseconds()
-        while descriptor >= 0, receipt == nil { try step(waitMilliseconds: 100) }
+        let deadline = milliseconds.map { lastProgress &+ UInt64(max($0, 0)) * 1_000_000 } ?? .max
+        while descriptor >= 0, receipt == nil, monotonicNanoseconds() < deadline { try step(waitMilliseconds: 100) }
         return receipt
     }
 
@@ -170,15 +175,15 @@ public struct AcknowledgedSender: ~Copyable {
             descriptor = connected.descriptor
             socket = consume connected
         } catch {
-            if case .unresolvable = error, statistics.framesAcknowledged == 0 { throw error }
             disconnect(error)
+            if case .unresolvable = error, statistics.framesAcknowledged == 0 { throw error }
             return false
         }
         inbox = ReplyInbox()
         isWelcomed = false
         welcomeDeadline = now &+ Self.welcomeNanoseconds
         frames.rewind()
-        control = heartbeat(recordsDropped: 0)
+        control = heartbeat()
         controlSent = 0
         return true
     }
@@ -193,7 +198,7 @@ public struct AcknowledgedSender: ~Copyable {
         nextConnect = monotonicNanoseconds() &+ UInt64(wait) * 1_000_000
     }
 
-    private func heartbeat(recordsDropped: UInt64) -> [UInt8] {
+    private func heartbeat() -> [UInt8] {
         HeartbeatFrame(
             framesSent: statistics.frames, recordsSent: statistics.records, bytesSent: statistics.bytes,
             recordsDropped: recordsDropped, name: identity.name
@@ -231,7 +236,10 @@ public struct AcknowledgedSender: ~Copyable {
         case .success(.wouldBlock): return false
         case .success(.value(let count)):
             controlSent += count
-            if controlSent == control.count { control = [] }
+            if controlSent == control.count {
+                control = []
+                controlSent = 0
+            }
             return true
         case .failure(let error): throw .system(error)
         }

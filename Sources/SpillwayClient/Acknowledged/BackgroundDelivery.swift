@@ -28,6 +28,8 @@ final class BackgroundDelivery: Sendable {
     private static let lookMilliseconds = 20
     private static let idleMilliseconds: Int32 = 1_000
     private static let retryMilliseconds: Int32 = 1_000
+    /// The collector's last word is waited for so long at least.
+    private static let receiptMillisecondsMin = 1_000
     private static let queueBytesMax = 2 << 20
 
     init() throws(SystemCallError) {
@@ -76,7 +78,14 @@ final class BackgroundDelivery: Sendable {
             }
         }
         if sender.framesOpen == 0, taken.isEmpty, sender.isConnected {
-            do throws(ClientError) { _ = try sender.finish() } catch { note(error) }
+            let now = monotonicNanoseconds()
+            let left = deadline.map { $0 > now ? Int(($0 - now) / 1_000_000) : 0 } ?? 0
+            do throws(ClientError) {
+                _ = try sender.finish(
+                    withinMilliseconds: min(max(left, Self.receiptMillisecondsMin), closeMilliseconds))
+            } catch {
+                note(error)
+            }
         }
         taken.refillAll(from: queue)
         let open = sender.recordsOpen + taken.recordsLeft

@@ -42,11 +42,13 @@ final class FrameQueue: Sendable {
     }
 
     /// Takes a frame, or drops it when there is no room. O(bytes).
-    func offer(_ frame: RawSpan, sequence: UInt64, recordCount: Int) {
-        let wasEmpty = state.withLock { state -> Bool in
+    ///
+    /// - Returns: whether it was taken: else its sequence is free for the next one.
+    func offer(_ frame: RawSpan, sequence: UInt64, recordCount: Int) -> Bool {
+        let wasEmpty = state.withLock { state -> Bool? in
             guard state.waiting.bytes.count + frame.byteCount <= bytesMax else {
                 state.recordsDropped += UInt64(recordCount)
-                return false
+                return nil
             }
             let wasEmpty = state.waiting.entries.isEmpty
             frame.withUnsafeBytes { state.waiting.bytes.append(contentsOf: $0) }
@@ -55,7 +57,8 @@ final class FrameQueue: Sendable {
             state.recordsWaiting += recordCount
             return wasEmpty
         }
-        if wasEmpty { arrival.signal() }
+        if wasEmpty == true { arrival.signal() }
+        return wasEmpty != nil
     }
 
     /// Exchanges what waits for the emptied `frames`.

@@ -8,14 +8,18 @@ enum RecordTransport: ~Copyable {
 }
 
 extension RecordTransport {
-    mutating func append(_ frame: RawSpan, sequence: UInt64, recordCount: Int) {
+    /// - Returns: false if the frame was dropped before anything was numbered by it: over UDP the gap tells of a loss, over
+    ///   TCP, where the collector remembers each gap of a session, the heartbeat does.
+    mutating func append(_ frame: RawSpan, sequence: UInt64, recordCount: Int) -> Bool {
         switch consume self {
         case .datagrams(var datagrams):
             datagrams.append(frame, recordCount: recordCount)
             self = .datagrams(datagrams)
+            return true
         case .stream(let delivery):
-            delivery.queue.offer(frame, sequence: sequence, recordCount: recordCount)
+            let taken = delivery.queue.offer(frame, sequence: sequence, recordCount: recordCount)
             self = .stream(delivery)
+            return taken
         }
     }
 
@@ -41,7 +45,7 @@ extension RecordTransport {
             datagrams.send()
             self = .datagrams(datagrams)
         case .stream(let delivery):
-            delivery.sendHeartbeat(recordsDropped: recordsDropped)
+            delivery.sendHeartbeat(recordsDropped: recordsDropped + delivery.queue.recordsDropped)
             self = .stream(delivery)
         }
     }

@@ -28,7 +28,7 @@ struct LedgerEntry {
         // A refused frame is not stored: it is not known as stored either, unless it becomes a dead letter.
         var refused: [SessionKey: SequenceRanges] = [:]
         if !keepsMalformed {
-            for frame in decoded.refused where frame.identity.sequence > 0 {
+            for frame in decoded.refused where summary.acknowledges(frame.identity) {
                 refused[SessionKey(frame.identity), default: SequenceRanges()].insert(frame.identity.sequence)
             }
         }

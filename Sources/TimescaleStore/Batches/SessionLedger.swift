@@ -36,7 +36,7 @@ public struct SessionLedger {
         "{" + values.map { String(Int64(bitPattern: $0)) }.joined(separator: ",") + "}"
     }
 
-    /// Sessions with more rows than this are put together.
+    /// Sessions in which more rows than this touch the one before them are put together.
     private static let rowsPerSessionMax = 64
     private static let sessionsAtOnce = 100
 
@@ -47,8 +47,12 @@ public struct SessionLedger {
         let rows = try connection.query(
             """
             WITH long AS (
-                SELECT source, session FROM spillway.session_frames
-                GROUP BY source, session HAVING count(*) > \(Self.rowsPerSessionMax) LIMIT \(Self.sessionsAtOnce)
+                SELECT source, session FROM (
+                    SELECT source, session, first <= max(behind) OVER (PARTITION BY source, session
+                        ORDER BY first, behind ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS joins
+                    FROM spillway.session_frames) ranges
+                GROUP BY source, session HAVING count(*) FILTER (WHERE joins) > \(Self.rowsPerSessionMax)
+                LIMIT \(Self.sessionsAtOnce)
             ), gone AS (
                 DELETE FROM spillway.session_frames f USING long
                 WHERE f.source = long.source AND f.session = long.session

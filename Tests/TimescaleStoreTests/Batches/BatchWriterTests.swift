@@ -93,6 +93,21 @@ import TestSupport
         #expect(try Self.count(connection, "spillway.dead_letters") == "2")
     }
 
+    @Test func aMalformedFrameThatNobodyWaitsForMayBearAnyNumber() throws {
+        let connection = try Self.connection(.plain)
+        let good = try Self.frame(sequence: 1, PointRecord(time: 1, metricName: "m", value: 1))
+        let bytes = good + (try Self.malformedFrame(sequence: .max))
+        let decoded = DecodedBatch()
+        let stored = try bytes.span.bytes.withUnsafeBytes { raw in
+            decoded.decode(raw, storedBefore: [:])
+            return try BatchWriter(connection, fence: Self.fence).store(
+                Self.summary(1, [good]), frames: raw, decoded: decoded)
+        }
+        #expect(stored == StoredBatch())
+        #expect(decoded.refused.count == 1)
+        #expect(try Self.count(connection, "spillway.session_frames") == "1")
+    }
+
     @Test(arguments: TestFlavour.allCases)
     func aRowThatTheServerRefusesIsSetAsideAndItsNeighboursAreStored(_ flavour: TestFlavour) throws {
         let connection = try Self.connection(flavour)

@@ -5,7 +5,7 @@ BUILD_FLAGS := -c release
 SECONDS ?= 3600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests build run demo test torture lint format fuzz ring-torture bench clean
+.PHONY: help setup setup-tests setup-bench build run demo test torture lint format fuzz ring-torture bench bench-build bench-compare clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -17,6 +17,9 @@ setup:  ## Install what building and running needs (Debian and Ubuntu)
 setup-tests:
 	@.setup/packages --tests
 	@.setup/timescaledb
+
+setup-bench:
+	@.setup/packages --bench
 
 build: setup  ## Build the program in release mode
 	swift build $(BUILD_FLAGS) --product spillway
@@ -64,10 +67,24 @@ fuzz:  ## Fuzz the decoder with the address sanitizer for SECONDS (3600)
 	SWIFT_BACKTRACE=enable=no .build-fuzz/release/FrameFuzzer -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
 		-rss_limit_mb=2048 -artifact_prefix=.build-fuzz/crash- .build-fuzz/found Tests/FrameFuzzer/Corpus
 
-bench: setup  ## Measure, print a table, write JSON into Benchmarks/Results
-	swift build $(BUILD_FLAGS) --product spillway
+bench-build: setup-bench
 	swift build -c release --package-path Benchmarks --scratch-path .build-bench
+
+bench: setup bench-build  ## Measure, print a table, write JSON into Benchmarks/Results
+	swift build $(BUILD_FLAGS) --product spillway
 	.build-bench/release/spillway-bench all
+
+# The files may stand behind the target as words, which make would take for targets: they are given an empty rule.
+ifeq ($(firstword $(MAKECMDGOALS)),bench-compare)
+COMPARED := $(wordlist 2,3,$(MAKECMDGOALS))
+ifneq ($(COMPARED),)
+.PHONY: $(COMPARED)
+$(COMPARED): ; @:
+endif
+endif
+
+bench-compare: bench-build  ## Compare two results: make bench-compare OLD.json NEW.json [FAIL_OVER=PERCENT]
+	@.build-bench/release/spillway-bench compare $(or $(COMPARED),$(A) $(B)) $(if $(FAIL_OVER),--fail-over $(FAIL_OVER))
 
 clean:  ## Remove what was built; the embedded database stays
 	rm -rf .build .build-*

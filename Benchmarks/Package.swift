@@ -21,12 +21,17 @@ let package = Package(
         // Warnings of C are errors by `#pragma` in its files: a flag here would be an unsafe one.
         .target(name: "CAllocations"),
         .target(name: "CFloor"),
+        // Boost and moodycamel's queue are headers of the system.
+        .target(name: "CRingPeers"),
+        .target(name: "CStatsD"),
         .executableTarget(
             name: "SpillwayBench",
             dependencies: [
-                "CAllocations", "CFloor", spillway("FrameCodec"), spillway("FrameRing"), spillway("JSONLines"),
+                "CAllocations", "CFloor", "CRingPeers", "CStatsD",
+                spillway("FrameCodec"), spillway("FrameRing"), spillway("JSONLines"), spillway("SpillwayClient"),
                 spillway("TimescaleStore"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )

@@ -6,7 +6,12 @@ import Foundation
 @main
 struct SpillwayBench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "spillway-bench",
+        commandName: "spillway-bench", abstract: "Measure, and compare two measurements.",
+        subcommands: [Measure.self, Compare.self], defaultSubcommand: Measure.self)
+}
+
+struct Measure: ParsableCommand {
+    static let configuration = CommandConfiguration(
         abstract: "Measure the codec, the ring, sizes on the wire and the ingest rate of the collector.",
         discussion: """
             Each timed figure is the median of so many runs with its range; what is counted stands alone. Nothing else \
@@ -14,7 +19,7 @@ struct SpillwayBench: ParsableCommand {
             """)
 
     enum Suite: String, CaseIterable, ExpressibleByArgument {
-        case codec, ring, sizes, ingest, all
+        case codec, ring, sizes, client, ingest, all
     }
 
     @Argument(help: "What to measure.") var suite = Suite.all
@@ -34,7 +39,11 @@ struct SpillwayBench: ParsableCommand {
         if quick { say("quick: the figures mean little") }
         if wants(.sizes) { SizesBenchmark(recordCount: quick ? 5_000 : 50_000).run(into: &report) }
         if wants(.codec) { CodecBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report) }
-        if wants(.ring) { try RingBenchmark(runs: runs, scale: quick ? 1 : 10).run(into: &report) }
+        if wants(.ring) {
+            try RingBenchmark(runs: runs, scale: quick ? 1 : 10).run(into: &report)
+            try RingLatencyBenchmark(runs: runs, seconds: quick ? 0.1 : 1.0).run(into: &report)
+        }
+        if wants(.client) { try ClientBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report) }
         if wants(.ingest) {
             let program = collector ?? packageDirectory + "/../.build/release/spillway"
             try IngestBenchmark(runs: runs, seconds: quick ? 0.3 : 1.0, collector: program).run(into: &report)

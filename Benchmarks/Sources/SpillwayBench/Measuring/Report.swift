@@ -37,26 +37,11 @@ struct Report: Codable {
                     [row] + columns.map { column in cells.first { $0.row == row && $0.heading == column }?.text ?? "-" }
                 )
             }
-            out += render(table)
+            out += markdownTable(table, leftColumns: 1)
             for note in notes[name] ?? [] { out += "\n\(note)\n" }
             out += "\n"
         }
         return out
-    }
-
-    private func render(_ table: [[String]]) -> String {
-        let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
-        func line(_ cells: [String]) -> String {
-            let padded = cells.enumerated().map { index, cell in
-                let blank = String(repeating: " ", count: widths[index] - cell.count)
-                return index == 0 ? cell + blank : blank + cell
-            }
-            return "| " + padded.joined(separator: " | ") + " |\n"
-        }
-        let rule = widths.enumerated().map { index, width in
-            String(repeating: "-", count: width + (index == 0 ? 2 : 1)) + (index == 0 ? "" : ":")
-        }
-        return line(table[0]) + "|" + rule.joined(separator: "|") + "|\n" + table.dropFirst().map(line).joined()
     }
 
     func write(to path: String) throws {
@@ -68,7 +53,23 @@ struct Report: Codable {
     }
 }
 
-private func distinct(_ names: [String]) -> [String] {
+/// A Markdown table; the first row is its head. Columns behind the first `leftColumns` stand at the right.
+func markdownTable(_ table: [[String]], leftColumns: Int) -> String {
+    let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
+    func line(_ cells: [String]) -> String {
+        let padded = cells.enumerated().map { index, cell in
+            let blank = String(repeating: " ", count: widths[index] - cell.count)
+            return index < leftColumns ? cell + blank : blank + cell
+        }
+        return "| " + padded.joined(separator: " | ") + " |\n"
+    }
+    let rule = widths.enumerated().map { index, width in
+        String(repeating: "-", count: width + (index < leftColumns ? 2 : 1)) + (index < leftColumns ? "" : ":")
+    }
+    return line(table[0]) + "|" + rule.joined(separator: "|") + "|\n" + table.dropFirst().map(line).joined()
+}
+
+func distinct(_ names: [String]) -> [String] {
     var seen: Set<String> = []
     return names.filter { seen.insert($0).inserted }
 }

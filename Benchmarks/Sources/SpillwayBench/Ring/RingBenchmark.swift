@@ -1,28 +1,33 @@
-// How many messages a second go through the ring, beside the deque under a lock that everybody writes first.
+// How many messages a second go through the ring, beside the deque under a lock that everybody writes first and the queues
+// that one would take ready made.
+//
+// All of them take turns, run by run, so that a machine that slows down or has other work does so for all; the ratio is
+// taken within each run.
 
+import CRingPeers
 import FrameRing
 import Glibc
 import Synchronization
 
 struct RingBenchmark {
-    static let producersMax = 3
+    static let producersMax = Int(RING_PEER_PRODUCERS_MAX)
+    static let roomBytes = Int(RING_PEER_ROOM_BYTES)
     static let claimRecords = 64
     let runs: Int
     /// Messages in units of 200,000 small or 40,000 large ones.
     let scale: Int
 
+    struct PeerError: Error, CustomStringConvertible {
+        let peer: String
+        var description: String { "\(peer) lost a message, or cannot do what it was asked for" }
+    }
+
     func run(into report: inout Report) throws {
         for bytes in [64, 1_400] {
             let messages = scale * (bytes == 64 ? 200_000 : 40_000)
             for producers in 1...Self.producersMax {
-                let column = "\(producers) producer\(producers == 1 ? "" : "s")"
                 for grouping in [1, Self.claimRecords] {
-                    let how = grouping == 1 ? "one by one" : "\(grouping) at a time"
-                    progress("ring: \(bytes) bytes, \(column), \(how)")
-                    let ring = try samples { try ringRate(bytes, producers, messages, grouping) }
-                    report.add("ring", "FrameRing, \(bytes) B, \(how)", column, "M messages/s", ring)
-                    let deque = try samples { try dequeRate(bytes, producers, messages, grouping) }
-                    report.add("ring", "deque under a mutex, \(bytes) B, \(how)", column, "M messages/s", deque)
+                    try measure(bytes, producers, messages, grouping, &report)
                 }
             }
         }
@@ -30,19 +35,55 @@ struct RingBenchmark {
         report.note(
             "ring",
             """
-            Producers copy each message in, one consumer reads a word of each. Whoever finds the ring full or empty \
-            yields the processor. With more threads than cores the scheduler is part of the figure.
+            Producers copy each message in, one consumer reads a word of each where it lies. Whoever finds the queue full \
+            or empty yields the processor. With more threads than cores the scheduler is part of the figure. 8 MiB of room, \
+            but for boost, which holds \(RING_PEER_BOOST_MESSAGES_MAX) messages at most. The ring takes messages of any \
+            length, hands out whatever is published, and keeps the order of all claims; boost keeps the order and hands \
+            out one by one; moodycamel, with tokens, hands out \(RING_PEER_TAKEN_MAX) with one call and keeps the order of \
+            each producer alone. The peers know the length of messages when they are compiled.
             """)
     }
 
-    private func samples(_ measure: () throws -> Double) rethrows -> [Double] {
-        _ = try measure()
-        return try (0..<runs).map { _ in try measure() }
+    private func measure(
+        _ bytes: Int, _ producers: Int, _ messages: Int, _ grouping: Int, _ report: inout Report
+    ) throws {
+        let column = "\(producers) producer\(producers == 1 ? "" : "s")"
+        let row = "\(bytes) B, \(grouping == 1 ? "one by one" : "\(grouping) at a time")"
+        progress("ring: \(row), \(column)")
+        let boost = "boost.lockfree"
+        let moodycamel = "moodycamel"
+        var contenders: [(name: String, rate: () throws -> Double)] = [
+            ("FrameRing", { try ringRate(bytes, producers, messages, grouping) }),
+            ("deque under a mutex", { try dequeRate(bytes, producers, messages, grouping) }),
+            (moodycamel, { try peerRate(RING_PEER_MOODYCAMEL, moodycamel, bytes, producers, messages, grouping) }),
+        ]
+        if grouping == 1 {
+            contenders.append((boost, { try peerRate(RING_PEER_BOOST, boost, bytes, producers, messages, grouping) }))
+        }
+        // Memory is touched and grown before anything counts.
+        for contender in contenders { _ = try contender.rate() }
+        var samples = contenders.map { _ in [Double]() }
+        for _ in 0..<runs {
+            for index in contenders.indices { samples[index].append(try contenders[index].rate()) }
+        }
+        for (contender, rates) in zip(contenders, samples) {
+            report.add("ring", "\(contender.name), \(row)", column, "M messages/s", rates)
+        }
+        report.add("ring, FrameRing / \(moodycamel)", row, column, "", zip(samples[0], samples[2]).map { $0 / $1 })
+    }
+
+    private func peerRate(
+        _ kind: ring_peer, _ name: String, _ bytes: Int, _ producers: Int, _ messages: Int, _ grouping: Int
+    ) throws -> Double {
+        let perProducer = messages / producers / grouping * grouping
+        let elapsed = ring_peer_run(kind, UInt32(producers), UInt64(perProducer), UInt32(bytes), UInt32(grouping))
+        guard elapsed > 0 else { throw PeerError(peer: name) }
+        return Double(perProducer * producers) * 1_000 / Double(elapsed)
     }
 
     /// Millions of messages a second.
     private func ringRate(_ bytes: Int, _ producers: Int, _ messages: Int, _ grouping: Int) throws -> Double {
-        let ring = FrameRing(capacityBytes: 8 << 20)
+        let ring = FrameRing(capacityBytes: Self.roomBytes)
         let perProducer = messages / producers / grouping * grouping
         let message = [UInt8](repeating: 7, count: bytes)
         let gate = StartGate(threads: producers)
@@ -96,7 +137,7 @@ struct RingBenchmark {
     }
 
     private func dequeRate(_ bytes: Int, _ producers: Int, _ messages: Int, _ grouping: Int) throws -> Double {
-        let deque = MutexDeque(messageBytes: bytes, capacity: (8 << 20) / bytes)
+        let deque = MutexDeque(messageBytes: bytes, capacity: Self.roomBytes / bytes)
         let perProducer = messages / producers / grouping * grouping
         let message = [UInt8](repeating: 7, count: bytes)
         let gate = StartGate(threads: producers)

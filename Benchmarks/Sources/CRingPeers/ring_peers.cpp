@@ -1,0 +1,192 @@
+#pragma GCC diagnostic error "-Wall"
+#include "CRingPeers.h"
+#include <algorithm>
+#include <atomic>
+#include <boost/lockfree/queue.hpp>
+#include <chrono>
+#include <concurrentqueue/concurrentqueue.h>
+#include <cstring>
+#include <memory>
+#include <sched.h>
+#include <thread>
+#include <vector>
+
+namespace {
+
+template <unsigned bytes> struct Message {
+    alignas(8) unsigned char content[bytes];
+
+    uint64_t word() const {
+        uint64_t word;
+        std::memcpy(&word, content, sizeof(word));
+        return word;
+    }
+};
+
+/// Boost lets the reader copy before it knows that the message is its own: this copies a word and no more.
+struct Word {
+    uint64_t value = 0;
+    Word() = default;
+    template <unsigned bytes> Word(const Message<bytes> &message) : value(message.word()) {}
+};
+
+template <unsigned bytes, unsigned producers> class Boost {
+    // Fixed: indices for pointers, and nothing is allocated.
+    boost::lockfree::queue<Message<bytes>, boost::lockfree::fixed_sized<true>> queue{
+        std::min(RING_PEER_ROOM_BYTES / bytes, unsigned{RING_PEER_BOOST_MESSAGES_MAX})};
+
+public:
+    struct Producer {
+        Boost &peer;
+        bool put(const Message<bytes> &message, unsigned) { return peer.queue.push(message); }
+    };
+
+    struct Consumer {
+        Boost &peer;
+        unsigned take(uint64_t &sum) {
+            Word word;
+            if (!peer.queue.pop(word)) return 0;
+            sum += word.value;
+            return 1;
+        }
+    };
+};
+
+/// What moodycamel assigns messages to: reads a word where the message lies, and copies nothing.
+struct WordReader {
+    uint64_t *sum;
+    WordReader &operator*() noexcept { return *this; }
+    WordReader &operator++() noexcept { return *this; }
+    WordReader operator++(int) noexcept { return *this; }
+    template <unsigned bytes> WordReader &operator=(Message<bytes> &&message) noexcept {
+        *sum += message.word();
+        return *this;
+    }
+};
+
+/// One message again and again.
+template <unsigned bytes> struct Repeated {
+    const Message<bytes> *message;
+    const Message<bytes> &operator*() const noexcept { return *message; }
+    Repeated &operator++() noexcept { return *this; }
+    Repeated operator++(int) noexcept { return *this; }
+};
+
+template <unsigned bytes, unsigned producers> class Moodycamel {
+    static constexpr unsigned messages_max = RING_PEER_ROOM_BYTES / bytes;
+
+    struct Traits : moodycamel::ConcurrentQueueDefaultTraits {
+        // A producer keeps the blocks that it has taken: each is held to its part, or one could take them all.
+        static const size_t MAX_SUBQUEUE_SIZE = messages_max / producers;
+    };
+
+    // Two blocks more for each, which may be begun and not full. `try_enqueue` allocates nothing.
+    moodycamel::ConcurrentQueue<Message<bytes>, Traits> queue{messages_max + 2 * producers * Traits::BLOCK_SIZE};
+
+public:
+    struct Producer {
+        Moodycamel &peer;
+        moodycamel::ProducerToken token;
+        explicit Producer(Moodycamel &peer) : peer(peer), token(peer.queue) {}
+        bool put(const Message<bytes> &message, unsigned bulk) {
+            return bulk == 1 ? peer.queue.try_enqueue(token, message)
+                             : peer.queue.try_enqueue_bulk(token, Repeated<bytes>{&message}, bulk);
+        }
+    };
+
+    struct Consumer {
+        Moodycamel &peer;
+        moodycamel::ConsumerToken token;
+        explicit Consumer(Moodycamel &peer) : peer(peer), token(peer.queue) {}
+        unsigned take(uint64_t &sum) {
+            return static_cast<unsigned>(peer.queue.try_dequeue_bulk(token, WordReader{&sum}, RING_PEER_TAKEN_MAX));
+        }
+    };
+};
+
+/// Fills the queue and empties it: no memory is touched for the first time later, as none of the ring's is. The next
+/// producers take over these ones' blocks.
+template <typename Peer, unsigned bytes> void warm(Peer &peer, const Message<bytes> &message, unsigned producers) {
+    std::vector<std::unique_ptr<typename Peer::Producer>> fillers;
+    for (unsigned index = 0; index < producers; index++) {
+        fillers.emplace_back(new typename Peer::Producer{peer});
+        while (fillers.back()->put(message, 1)) {}
+    }
+    typename Peer::Consumer consumer{peer};
+    uint64_t sum = 0;
+    while (consumer.take(sum) > 0) {}
+}
+
+/// Threads of producers that wait for each other, and the consumer's loop on this one. C and Swift know no exceptions.
+template <typename Peer, unsigned bytes>
+uint64_t run(unsigned producers, uint64_t per_producer, unsigned bulk) noexcept {
+    Message<bytes> message;
+    std::memset(message.content, 7, sizeof(message.content));
+    auto peer = std::make_unique<Peer>();
+    warm(*peer, message, producers);
+    std::atomic<unsigned> arrived{0};
+    std::atomic<bool> open{false};
+    const auto produce = [&] {
+        typename Peer::Producer producer{*peer};
+        // A copy of its own, as each of the ring's producers has one in its cache.
+        const Message<bytes> own = message;
+        // Release, pairs with the acquire load below.
+        arrived.fetch_add(1, std::memory_order_release);
+        // Acquire, pairs with the release store below.
+        while (!open.load(std::memory_order_acquire)) sched_yield();
+        for (uint64_t sent = 0; sent < per_producer;) {
+            if (producer.put(own, bulk)) {
+                sent += bulk;
+            } else {
+                sched_yield();
+            }
+        }
+    };
+    std::vector<std::thread> threads;
+    threads.reserve(producers);
+    for (unsigned index = 0; index < producers; index++) threads.emplace_back(produce);
+    typename Peer::Consumer consumer{*peer};
+    while (arrived.load(std::memory_order_acquire) < producers) sched_yield();
+    open.store(true, std::memory_order_release);
+
+    const auto start = std::chrono::steady_clock::now();
+    const uint64_t all = per_producer * producers;
+    uint64_t received = 0, sum = 0;
+    while (received < all) {
+        const unsigned taken = consumer.take(sum);
+        if (taken == 0) sched_yield();
+        received += taken;
+    }
+    const auto elapsed = std::chrono::steady_clock::now() - start;
+    for (auto &thread : threads) thread.join();
+    if (sum != all * message.word()) return 0;
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count());
+}
+
+template <template <unsigned, unsigned> class Peer, unsigned bytes>
+uint64_t run_sized(unsigned producers, uint64_t per_producer, unsigned bulk) {
+    switch (producers) {
+    case 1: return run<Peer<bytes, 1>, bytes>(producers, per_producer, bulk);
+    case 2: return run<Peer<bytes, 2>, bytes>(producers, per_producer, bulk);
+    case RING_PEER_PRODUCERS_MAX: return run<Peer<bytes, RING_PEER_PRODUCERS_MAX>, bytes>(producers, per_producer, bulk);
+    default: return 0;
+    }
+}
+
+template <template <unsigned, unsigned> class Peer>
+uint64_t run_peer(unsigned producers, uint64_t per_producer, unsigned message_bytes, unsigned bulk) {
+    switch (message_bytes) {
+    case 64: return run_sized<Peer, 64>(producers, per_producer, bulk);
+    case 1400: return run_sized<Peer, 1400>(producers, per_producer, bulk);
+    default: return 0;
+    }
+}
+
+} // namespace
+
+uint64_t ring_peer_run(
+    enum ring_peer kind, unsigned producers, uint64_t messages_per_producer, unsigned message_bytes, unsigned bulk) {
+    if (bulk == 0 || messages_per_producer % bulk != 0 || (kind == RING_PEER_BOOST && bulk != 1)) return 0;
+    return kind == RING_PEER_BOOST ? run_peer<Boost>(producers, messages_per_producer, message_bytes, bulk)
+                                   : run_peer<Moodycamel>(producers, messages_per_producer, message_bytes, bulk);
+}

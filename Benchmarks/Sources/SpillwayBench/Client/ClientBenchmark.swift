@@ -70,7 +70,7 @@ struct ClientBenchmark {
         let contenders = [
             Contender(name: "MetricsClient") {
                 let records = typed.span
-                // Lent, not copied: a copy would retain each of its strings.
+                // Each is copied out, which retains its strings: a caller that has just made one does not pay for that.
                 for index in records.indices { metrics.record(records[index]) }
             } sent: {
                 let now = metrics.statistics

@@ -27,9 +27,9 @@ let package = Package(
         .executableTarget(
             name: "SpillwayBench",
             dependencies: [
-                "CAllocations", "CFloor", "CRingPeers", "CStatsD",
-                spillway("FrameCodec"), spillway("FrameRing"), spillway("JSONLines"), spillway("SpillwayClient"),
-                spillway("TimescaleStore"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CAllocations", "CFloor", "CRingPeers", "CStatsD", spillway("FrameCodec"), spillway("FrameRing"),
+                spillway("JSONLines"), spillway("SpillLog"), spillway("SpillwayClient"), spillway("TimescaleStore"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
     ],

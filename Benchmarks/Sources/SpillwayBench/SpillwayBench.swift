@@ -12,14 +12,16 @@ struct SpillwayBench: ParsableCommand {
 
 struct Measure: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure the codec, the ring, sizes on the wire and the ingest rate of the collector.",
+        abstract: "Measure the codec, the ring, sizes on the wire, and the collector on every part of a record's way.",
         discussion: """
             Each timed figure is the median of so many runs with its range; what is counted stands alone. Nothing else \
             should run meanwhile: the load average before the start is part of the result.
             """)
 
     enum Suite: String, CaseIterable, ExpressibleByArgument {
-        case codec, ring, sizes, client, ingest, all
+        case codec, ring, sizes, client, ingest, drain, spill, tcp, way, growth, all
+        /// Takes minutes, and is not part of `all`.
+        case growthLong = "growth-long"
     }
 
     @Argument(help: "What to measure.") var suite = Suite.all
@@ -44,9 +46,31 @@ struct Measure: ParsableCommand {
             try RingLatencyBenchmark(runs: runs, seconds: quick ? 0.1 : 1.0).run(into: &report)
         }
         if wants(.client) { try ClientBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report) }
+        let program = collector ?? packageDirectory + "/../.build/release/spillway"
+        if wants(.drain) {
+            try DrainBenchmark(runs: runs, batches: quick ? 4 : 12, collector: program).run(into: &report)
+        }
+        if wants(.spill) {
+            try SpillBenchmark(
+                runs: runs, logBatches: quick ? 8 : 40, replayBatches: quick ? 6 : 20, collector: program
+            ).run(into: &report)
+        }
+        if wants(.tcp) {
+            try StreamBenchmark(runs: runs, batches: quick ? 8 : 60, collector: program).run(into: &report)
+        }
+        if wants(.way) {
+            try WayBenchmark(
+                runs: runs, seconds: quick ? 1 : 2, idleSeconds: quick ? 1 : 3, collector: program
+            ).run(into: &report)
+        }
+        if wants(.growth) {
+            try GrowthBenchmark(runs: runs, datagrams: quick ? 20_480 : 40_960, collector: program).run(into: &report)
+        }
+        if suite == .growthLong {
+            try LongGrowthBenchmark(runs: runs, isQuick: quick, collector: program).run(into: &report)
+        }
         if wants(.ingest) {
-            let program = collector ?? packageDirectory + "/../.build/release/spillway"
-            try IngestBenchmark(runs: runs, seconds: quick ? 0.3 : 1.0, collector: program).run(into: &report)
+            try IngestBenchmark(runs: runs, seconds: quick ? 0.2 : 0.5, collector: program).run(into: &report)
         }
         print(report.machine.text + "\n\n" + report.markdown(), terminator: "")
         let path = json ?? packageDirectory + "/Results/\(suite.rawValue).json"

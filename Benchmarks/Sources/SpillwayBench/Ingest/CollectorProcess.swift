@@ -3,26 +3,38 @@
 import CFloor
 import Foundation
 
-/// A running collector that decodes records and drops them.
+/// A running collector.
 struct CollectorProcess: Target, ~Copyable {
     let name = "spillway serve, decode and discard"
+    /// For datagrams; 0 without.
     let port: UInt16
+    /// For connections; 0 without.
+    let tcpPort: UInt16
     private let httpPort: UInt16
     private let process: Process
     private static let startSecondsMax = 20.0
-    private static let tickSeconds = 1.0 / Double(sysconf(Int32(_SC_CLK_TCK)))
 
+    /// One that decodes records and drops them.
+    ///
     /// - Parameter receiveBufferBytes: for the socket, the same as the bare receiver has.
     init(program: String, receiveBufferBytes: Int) throws(IngestError) {
+        try self.init(
+            program: program, udp: true, tcp: false,
+            ["--database", "discard", "--receive-buffer", "\(receiveBufferBytes)"])
+    }
+
+    /// - Parameter arguments: of `serve`, beside its addresses.
+    init(program: String, udp: Bool, tcp: Bool, _ arguments: [String]) throws(IngestError) {
         guard FileManager.default.isExecutableFile(atPath: program) else {
             throw .collector("there is no program at \(program): swift build -c release --product spillway")
         }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = [
-            "serve", "--udp", "127.0.0.1:0", "--tcp", "none", "--http", "127.0.0.1:0", "--database", "discard",
-            "--system-metrics", "false", "--receive-buffer", "\(receiveBufferBytes)", "--log-level", "warning",
-        ]
+        process.arguments =
+            [
+                "serve", "--udp", udp ? "127.0.0.1:0" : "none", "--tcp", tcp ? "127.0.0.1:0" : "none", "--http",
+                "127.0.0.1:0", "--system-metrics", "false", "--log-level", "warning",
+            ] + arguments
         let output = Pipe()
         process.standardOutput = output
         do {
@@ -32,12 +44,16 @@ struct CollectorProcess: Target, ~Copyable {
         }
         floor_guard_child(process.processIdentifier)
         let line = Self.readyLine(output.fileHandleForReading.fileDescriptor)
-        guard let line, let udp = Self.port("udp", line), let http = Self.port("http", line) else {
+        let ports = line.map { (udp: Self.port("udp", $0), tcp: Self.port("tcp", $0)) }
+        guard let line, let ports, let http = Self.port("http", line), udp == (ports.udp != nil),
+            tcp == (ports.tcp != nil)
+        else {
             Self.end(process)
             throw .collector("the collector did not say that it is ready: \(line ?? "nothing")")
         }
         self.process = process
-        port = udp
+        port = ports.udp ?? 0
+        tcpPort = ports.tcp ?? 0
         httpPort = http
     }
 
@@ -78,33 +94,38 @@ struct CollectorProcess: Target, ~Copyable {
         let totals: [String: UInt64]
     }
 
-    func counts() throws(IngestError) -> ReceiverCounts {
+    var processID: Int32 { process.processIdentifier }
+
+    /// The sums of `/stats`.
+    func totals() throws(IngestError) -> [String: UInt64] {
         let body = try httpGet("/stats", port: httpPort)
-        let totals: [String: UInt64]
         do {
-            totals = try JSONDecoder().decode(Statistics.self, from: Data(body)).totals
+            return try JSONDecoder().decode(Statistics.self, from: Data(body)).totals
         } catch {
             throw .collector("/stats is not what is expected: \(error)")
         }
-        func total(_ name: String) throws(IngestError) -> UInt64 {
-            guard let value = totals[name] else { throw .collector("/stats has no total \(name)") }
-            return value
-        }
-        return ReceiverCounts(
-            datagrams: try total("frames_received"), records: try total("records_committed"),
-            kernelDrops: try total("kernel_drops"), otherDrops: try total("ring_full_drop_frames"),
-            cpuSeconds: try cpuSeconds())
     }
 
-    /// User and system time of the process, in the kernel's ticks of 10 ms.
-    private func cpuSeconds() throws(IngestError) -> Double {
-        let path = "/proc/\(process.processIdentifier)/stat"
-        // The name in brackets may hold anything; the fields behind it are plain.
-        let text = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
-        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
-            throw .collector("the collector has ended")
-        }
-        return (user + system) * Self.tickSeconds
+    /// One of the sums of `/stats`.
+    func total(_ name: String) throws(IngestError) -> UInt64 { try Self.total(name, of: totals()) }
+
+    private static func total(_ name: String, of totals: [String: UInt64]) throws(IngestError) -> UInt64 {
+        guard let value = totals[name] else { throw .collector("/stats has no total \(name)") }
+        return value
+    }
+
+    func counts() throws(IngestError) -> ReceiverCounts {
+        let totals = try totals()
+        return ReceiverCounts(
+            datagrams: try Self.total("frames_received", of: totals),
+            records: try Self.total("records_committed", of: totals),
+            kernelDrops: try Self.total("kernel_drops", of: totals),
+            otherDrops: try Self.total("ring_full_drop_frames", of: totals), cpuSeconds: try cpuSeconds())
+    }
+
+    /// User and system time of all threads.
+    func cpuSeconds() throws(IngestError) -> Double {
+        guard let seconds = processCPUSeconds(processID) else { throw .collector("the collector has ended") }
+        return seconds
     }
 }

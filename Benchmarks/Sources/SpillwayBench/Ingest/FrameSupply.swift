@@ -2,26 +2,49 @@
 
 import CFloor
 import FrameCodec
+import JSONLines
 import MetricKinds
 
 /// Different frames in one block of memory, for the C sender to cycle through.
 struct FrameSupply {
-    static let frameCount = 4_000
-    private let block: FrameBlock
+    private static let frameCountMax = 4_000
+    /// More would come from memory at each sending, which is the sender's cost and not the receiver's.
+    private static let bytesMax = 8 << 20
+    private var block: FrameBlock
 
-    /// Frames of routing records that fill 1,400-byte datagrams.
-    init() {
-        // No more than 40 records can fit: each takes 35 bytes at least.
-        let records = RecordSet(.routing, count: Self.frameCount * 40).records
+    /// Frames of routing records that fill datagrams of so many bytes.
+    ///
+    /// - Parameter frameCount: nil for as many as are good to cycle through.
+    init(datagramBytes: Int, frameCount: Int? = nil) {
+        let count = frameCount ?? min(Self.frameCountMax, Self.bytesMax / datagramBytes)
+        var encoder = FrameEncoder(frameBytesTarget: datagramBytes, recordsMax: FrameLimits.recordsPerFrameMax)
+        var generator = RecordGenerator(
+            RecordGenerator.Options(kind: .routing, seed: RecordSet.seed, extrasEvery: 0))
         var block = FrameBlock()
-        // Sequence 0 is uncounted, so that frames that come again are not taken for resent ones.
-        forEachFrame(of: records, .datagram) { frame, count in
-            if block.frameCount < Self.frameCount { block.append(frame, recordCount: count) }
+        while block.frameCount < count {
+            let fits = expect("a generated record fits") { () throws(RecordError) in
+                try generator.append(to: &encoder)
+            }
+            guard !fits else { continue }
+            let records = encoder.recordCount
+            // Sequence 0 is uncounted, so that frames that come again are not taken for resent ones.
+            _ = encoder.finish(FrameIdentity(source: 1, session: 1)) { block.append($0, recordCount: records) }
         }
-        precondition(block.frameCount == Self.frameCount)
         self.block = block
     }
 
+    /// Makes the frames those of so many sources in turn, each numbered from 1 in a new session.
+    mutating func divide(among sources: Int) {
+        let session = UInt64.random(in: 1...UInt64.max)
+        for frame in 0..<block.frameCount {
+            block.identify(
+                frame,
+                FrameIdentity(
+                    source: UInt64(frame % sources) + 1, session: session, sequence: UInt64(frame / sources) + 1))
+        }
+    }
+
+    var frameCount: Int { block.frameCount }
     var bytesPerFrame: Double { Double(block.bytes.count) / Double(block.frameCount) }
     var recordsPerFrame: Double { Double(block.records.reduce(0) { $0 + Int($1) }) / Double(block.frameCount) }
 

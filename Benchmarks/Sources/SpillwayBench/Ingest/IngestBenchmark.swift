@@ -12,11 +12,20 @@ struct IngestBenchmark {
     let seconds: Double
     let collector: String
 
+    static let datagramBytes = [200, 1_400, 8_000]
+
     func run(into report: inout Report) throws(IngestError) {
-        progress("ingest: encoding \(FrameSupply.frameCount) frames")
-        let supply = FrameSupply()
         let sink = try Sink(receiveBufferBytes: Self.receiveBufferBytes)
         let child = try CollectorProcess(program: collector, receiveBufferBytes: Self.receiveBufferBytes)
+        for bytes in Self.datagramBytes { try measure(bytes, sink, child, &report) }
+        progressEnd()
+    }
+
+    private func measure(
+        _ bytes: Int, _ sink: borrowing Sink, _ child: borrowing CollectorProcess, _ report: inout Report
+    ) throws(IngestError) {
+        let supply = FrameSupply(datagramBytes: bytes)
+        let group = "ingest, \(short(Double(bytes)))-byte datagrams"
         for sockets in [1, 8] {
             // Memory is touched and grown before anything counts.
             _ = try trial(sink, supply, sockets, 20_000)
@@ -24,19 +33,18 @@ struct IngestBenchmark {
             var floors: [Capacity] = []
             var capacities: [Capacity] = []
             for run in 1...runs {
-                let step = "ingest: \(sockets) source socket\(sockets == 1 ? "" : "s"), run \(run) of \(runs), "
+                let step = "\(group), \(sockets) source socket\(sockets == 1 ? "" : "s"), run \(run) of \(runs), "
                 floors.append(try measure(sink, supply, sockets, step))
                 capacities.append(try measure(child, supply, sockets, step))
             }
-            try add(sink.name, sockets, supply, floors, floors, &report)
-            try add(child.name, sockets, supply, capacities, floors, &report)
+            try add(group, sink.name, sockets, supply, floors, floors, &report)
+            try add(group, child.name, sockets, supply, capacities, floors, &report)
         }
-        progressEnd()
         report.note(
-            "ingest",
+            group,
             """
             UDP over loopback, frames of \(short(supply.bytesPerFrame)) B with \(short(supply.recordsPerFrame)) \
-            routing records each, \(FrameSupply.frameCount) different ones in turn; sendmmsg in batches of \
+            routing records each, \(short(Double(supply.frameCount))) different ones in turn; sendmmsg in batches of \
             \(FLOOR_BATCH) from one thread; \(sink.receiveBufferBytes >> 20) MiB of SO_RCVBUF on both sides. Lossless: \
             every datagram of a trial of \(seconds) s was counted by the receiver, by the collector each record too, \
             decoded to COPY rows. CPU is that of the lossless trial. The sender works on the same cores.
@@ -61,8 +69,8 @@ struct IngestBenchmark {
     }
 
     private func add(
-        _ name: String, _ sockets: Int, _ supply: FrameSupply, _ capacities: [Capacity], _ floors: [Capacity],
-        _ report: inout Report
+        _ group: String, _ name: String, _ sockets: Int, _ supply: FrameSupply, _ capacities: [Capacity],
+        _ floors: [Capacity], _ report: inout Report
     ) throws(IngestError) {
         let row = "\(name), \(sockets) source socket\(sockets == 1 ? "" : "s")"
         let best = capacities.compactMap(\.lossless)
@@ -72,7 +80,7 @@ struct IngestBenchmark {
         }
         let ratios = zip(capacities, floors).map { ($0.lossless?.rate ?? 0) / ($1.lossless?.rate ?? 1) }
         func add(_ column: String, _ unit: String, _ samples: [Double]) {
-            report.add("ingest", row, column, unit, samples)
+            report.add(group, row, column, unit, samples)
         }
         add("lossless", "datagrams/s", best.map(\.rate))
         add("lossless", "records/s", best.map { $0.rate * supply.recordsPerFrame })

@@ -10,8 +10,9 @@ struct Capacity {
     /// Whether the sender, not the receiver, set the limit: it sent as fast as it could, and all of it arrived.
     var isBoundBySender: Bool { flatOut.isLossless }
 
-    /// The rate is found to within the flat-out rate by two to the power of this.
-    private static let steps = 7
+    /// Steps of halving between half the flat-out rate and all of it, where the rate mostly lies; and between nothing and
+    /// that half if all of those lost something.
+    private static let steps = 4
     /// A sender that stays below this part of the rate that it was asked for has reached its own limit.
     private static let paceKept = 0.97
 
@@ -24,16 +25,17 @@ struct Capacity {
             return
         }
         var best: Trial?
-        var low = 0.0
-        var high = flatOut.rate
-        for _ in 0..<Self.steps {
-            let rate = (low + high) / 2
-            let tried = try trial(rate)
-            if tried.isLossless, tried.rate >= rate * Self.paceKept {
-                low = rate
-                if tried.rate > best?.rate ?? 0 { best = tried }
-            } else {
-                high = rate
+        for range in [(low: flatOut.rate / 2, high: flatOut.rate), (low: 0, high: flatOut.rate / 2)] where best == nil {
+            var (low, high) = range
+            for _ in 0..<Self.steps {
+                let rate = (low + high) / 2
+                let tried = try trial(rate)
+                if tried.isLossless, tried.rate >= rate * Self.paceKept {
+                    low = rate
+                    if tried.rate > best?.rate ?? 0 { best = tried }
+                } else {
+                    high = rate
+                }
             }
         }
         lossless = best

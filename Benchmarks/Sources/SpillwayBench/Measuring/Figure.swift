@@ -28,7 +28,7 @@ struct Figure: Codable {
     }
 
     /// Of the column that it stands in: a name may come with several units.
-    var heading: String { unit.isEmpty ? column : "\(column), \(unit)" }
+    var heading: String { unit.isEmpty ? column : column.isEmpty ? unit : "\(column), \(unit)" }
 
     /// The median, and the range where it was timed: `58.2 (57.9-61.0)`.
     var text: String {

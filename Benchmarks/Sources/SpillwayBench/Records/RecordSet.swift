@@ -64,4 +64,12 @@ struct FrameBlock {
         offsets.append(UInt32(bytes.count))
         records.append(UInt16(recordCount))
     }
+
+    /// Gives a frame another identity.
+    mutating func identify(_ frame: Int, _ identity: FrameIdentity) {
+        let place = Int(offsets[frame])..<Int(offsets[frame + 1])
+        bytes.withUnsafeMutableBytes {
+            FrameStream.identify(UnsafeMutableRawBufferPointer(rebasing: $0[place]), identity)
+        }
+    }
 }

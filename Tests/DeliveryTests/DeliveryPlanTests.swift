@@ -1,5 +1,6 @@
 // What becomes of batches, in the order in which an operator would ask.
 
+import FrameCodec
 import Testing
 
 @testable import Delivery
@@ -92,6 +93,54 @@ struct DeliveryPlanTests {
         }
         #expect(attempts == (failure == .diskError ? DeliveryPlan.readAttemptsMax : 50))
         #expect(plan.spillRecords == (failure == .diskError ? 0 : 10))
+    }
+
+    @Test func aLiveBatchThatFailsOnItsOwnAccountLetsOthersPass() throws {
+        var plan = plan(hasSpill: false)
+        guard let first = plan.openSlot() else { throw Missing() }
+        plan.close(first, summary(1))
+        _ = plan.work(forLane: 0, now: 0)
+        plan.failed(lane: 0, isLaneLost: false, now: 0)
+        // Not at once again.
+        #expect(plan.work(forLane: 0, now: 1) == nil)
+        guard let second = plan.openSlot() else { throw Missing() }
+        plan.close(second, summary(2))
+        guard case .live(second, _)? = plan.work(forLane: 0, now: 1) else { throw Missing() }
+        _ = plan.stored(lane: 0)
+        guard case .live(first, _)? = plan.work(forLane: 0, now: DeliveryPlan.deferLiveNanoseconds) else {
+            throw Missing()
+        }
+    }
+
+    @Test func aBlockedSpillIsOfferedABatchSoThatItIsNoticedWhenItTakesThemAgain() throws {
+        var plan = plan()
+        for sequence in 1...2 as ClosedRange<Int64> {
+            guard let slot = plan.openSlot() else { throw Missing() }
+            plan.close(slot, summary(sequence))
+        }
+        plan.spillFailed(plan.spillWork(max: 4, now: 0), reason: "full", retryAt: 10)
+        // The lane takes both: nothing is left that the spill could be tried with.
+        for _ in 0..<2 {
+            #expect(plan.work(forLane: 0, now: 0) != nil)
+            _ = plan.stored(lane: 0)
+        }
+        for sequence in 3...4 as ClosedRange<Int64> {
+            guard let slot = plan.openSlot() else { throw Missing() }
+            plan.close(slot, summary(sequence))
+        }
+        #expect(plan.spillWork(max: 4, now: 20).count == 1)
+    }
+
+    @Test func whatABatchSaysOfItsSessionsIsNotKeptInMemory() {
+        var plan = plan()
+        var batch = spilled(1, segment: 1)
+        batch = SpilledBatch(
+            summary: BatchSummary(
+                identity: batch.summary.identity, recordCount: 10, frameCount: 1, byteCount: 100, openedMicroseconds: 1,
+                sessions: [SessionFrames(key: SessionKey(source: 1, session: 1), sequences: SequenceRanges([1..<9]))]),
+            segment: batch.segment, headerOffset: 0, frameOffset: 100, storedBytes: 50, storedChecksum: 0)
+        plan.recovered(batch.segment, batches: [batch], keepInQuarantine: false)
+        #expect(plan.work(forLane: 0, now: 0) == .replay(batch.withoutSessions))
     }
 
     @Test func replayTakesItsShareBesideLiveWork() throws {

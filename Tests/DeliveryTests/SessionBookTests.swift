@@ -76,7 +76,7 @@ struct SessionBookTests {
         #expect(book.admit(key, .max) == .refused)
         #expect(book.admit(SessionKey(source: 2, session: 2), 1) == .fresh)
         // Both have frames on their way and cannot be forgotten.
-        #expect(book.admit(SessionKey(source: 3, session: 2), 1) == .refused)
+        #expect(book.admit(SessionKey(source: 3, session: 2), 1) == .crowded)
         book.durable(frames(1..<2, 3..<4, 5..<7))
         book.settled(frames(1..<2, 3..<4, 5..<7))
         #expect(book.admit(SessionKey(source: 3, session: 2), 1) == .fresh)
@@ -102,5 +102,38 @@ struct SessionBookTests {
                 #expect(zip(ranges.ranges, ranges.ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound })
             }
         }
+    }
+
+    @Test func framesThatWereReplayedUnderOneBatchArePassedOverInAnother() {
+        var book = SessionBook(hasStore: true)
+        book.recovered(frames(1..<6), isDurable: true)
+        // Another batch of the spill has some of them too: they are open once.
+        book.recovered(frames(4..<9), isDurable: true)
+        book.asked(key, stored: SequenceRanges())
+        #expect(book.storedBefore(frames(4..<9)).isEmpty)
+        book.replayed(frames(1..<6))
+        #expect(book.storedBefore(frames(4..<9))[key] == SequenceRanges([1..<6]))
+        #expect(book.admit(key, 5) == .resent)
+    }
+
+    @Test func lostFramesThatNobodyWasToldOfMayComeAgain() {
+        var book = SessionBook(hasStore: true)
+        book.recovered(frames(1..<4), isDurable: false)
+        book.recovered(frames(4..<6), isDurable: true)
+        book.lost(frames(1..<6))
+        #expect(book.admit(key, 2) == .fresh)
+        // The client was told that this one is safe, and has let go of it.
+        #expect(book.admit(key, 5) == .resent)
+    }
+
+    @Test func aClosedConnectionGivesTheSessionsThatNobodyWaitsForAnyMore() {
+        var book = SessionBook(hasStore: true)
+        let (first, second) = (book.openConnection(), book.openConnection())
+        #expect(book.open(key, on: first) == .ask)
+        let other = SessionKey(source: 9, session: 9)
+        #expect(book.open(other, on: first) == .ask)
+        #expect(book.open(other, on: second) == .ask)
+        #expect(book.close(connection: first) == [key])
+        #expect(book.close(connection: second) == [other])
     }
 }

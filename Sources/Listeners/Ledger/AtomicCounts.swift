@@ -12,13 +12,6 @@ final class AtomicCounts: Sendable {
     private let refusals = InlineArray<45, Atomic<UInt64>> { _ in Atomic(0) }
     private let connections = InlineArray<5, Atomic<UInt64>> { _ in Atomic(0) }
 
-    init() {
-        // The sizes have to be literals.
-        precondition(counters.count == LedgerCounter.allCases.count)
-        precondition(refusals.count > FrameError.Reason.allCases.map { Int($0.rawValue) }.max() ?? 0)
-        precondition(connections.count == ConnectionRefusal.allCases.count)
-    }
-
     func add(_ amount: Int, to counter: LedgerCounter) {
         counters[counter.rawValue].wrappingAdd(UInt64(truncatingIfNeeded: amount), ordering: .relaxed)
     }

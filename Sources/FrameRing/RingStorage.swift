@@ -95,7 +95,8 @@ struct RingStorage: BitwiseCopyable, @unchecked Sendable {
 
     @inlinable
     func slot(of position: UInt64) -> UnsafeMutableRawPointer {
-        slots + Int(truncatingIfNeeded: offset(of: position)) / FrameRing.unitBytes &* Self.slotBytes
+        // Divided without a sign: a shift.
+        slots + Int(truncatingIfNeeded: offset(of: position) / UInt64(FrameRing.unitBytes)) &* Self.slotBytes
     }
 
     @inlinable
@@ -162,8 +163,27 @@ struct RingStorage: BitwiseCopyable, @unchecked Sendable {
     func write(_ record: RawSpan, at position: UInt64) {
         record.withUnsafeBytes { bytes in
             guard let source = bytes.baseAddress else { return }
-            place(of: position).copyMemory(from: source, byteCount: bytes.count)
+            let target = place(of: position)
+            guard bytes.count >= 16, bytes.count <= Self.inlineCopyBytesMax else {
+                return target.copyMemory(from: source, byteCount: bytes.count)
+            }
+            // The call of memmove would cost more than so few bytes. The last words may overlap those before them.
+            var offset = 0
+            let last = bytes.count &- 16
+            while offset < last {
+                Self.copyWords(target, source, offset)
+                offset &+= 16
+            }
+            Self.copyWords(target, source, last)
         }
+    }
+
+    @usableFromInline static var inlineCopyBytesMax: Int { 128 }
+
+    @inlinable
+    static func copyWords(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ offset: Int) {
+        let words = source.loadUnaligned(fromByteOffset: offset, as: SIMD2<UInt64>.self)
+        target.storeBytes(of: words, toByteOffset: offset, as: SIMD2<UInt64>.self)
     }
 
     /// Closes the claim at `position`, and wakes the consumer if it waits.

@@ -19,7 +19,7 @@ public final class MetricsClient: Sendable {
     public let identity: SourceIdentity
     public let options: MetricsClientOptions
 
-    private let buffer: RecordBuffer
+    @usableFromInline let buffer: RecordBuffer
     private let stop: WakeEvent
     private let thread: Mutex<NamedThread?>
     /// What delivers over TCP, and its thread.
@@ -96,6 +96,7 @@ public final class MetricsClient: Sendable {
     /// A record that no datagram can carry is refused, one that the kernel does not take is dropped: `statistics`
     /// tells.
     /// - Complexity: some 100 ns, without allocation; for the record that completes a batch the system call too.
+    @inlinable
     public func record<Record: MetricRecord>(_ record: Record) { buffer.append(record) }
 
     /// Sends what waits. Does not wait for the network.

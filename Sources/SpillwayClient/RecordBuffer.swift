@@ -5,6 +5,7 @@
 import Synchronization
 
 /// The records of one client on their way. All of it is behind one lock, which is never held over a wait.
+@usableFromInline
 final class RecordBuffer: Sendable {
     /// Datagrams of one system call: enough to make it cheap, few enough for the caller whose record completes them.
     static let datagramsTogether = 8
@@ -12,20 +13,21 @@ final class RecordBuffer: Sendable {
     /// A stream has no datagrams to fit into: larger frames share more.
     static let streamFrameBytes = 32 << 10
 
-    private let state: Mutex<State>
+    @usableFromInline let state: Mutex<State>
 
-    fileprivate struct State: ~Copyable {
-        var encoder: FrameEncoder
+    @usableFromInline
+    struct State: ~Copyable {
+        @usableFromInline var encoder: FrameEncoder
         var transport: RecordTransport
         let identity: SourceIdentity
-        let recordsMax: Int
+        @usableFromInline let recordsMax: Int
         /// Of the last record frame.
         var sequence: UInt64 = 0
-        var recorded: UInt64 = 0
-        var refused: UInt64 = 0
-        var droppedAfterClose: UInt64 = 0
-        var lastRefusal: RecordError?
-        var isClosed = false
+        @usableFromInline var recorded: UInt64 = 0
+        @usableFromInline var refused: UInt64 = 0
+        @usableFromInline var droppedAfterClose: UInt64 = 0
+        @usableFromInline var lastRefusal: RecordError?
+        @usableFromInline var isClosed = false
 
         init(transport: consuming RecordTransport, identity: SourceIdentity, options: MetricsClientOptions) {
             encoder =
@@ -45,6 +47,8 @@ final class RecordBuffer: Sendable {
         state = Mutex(State(transport: transport, identity: identity, options: options))
     }
 
+    /// Inlined into the program, where the record's type is known.
+    @inlinable
     func append<Record: MetricRecord>(_ record: Record) {
         state.withLock { state in
             state.recorded += 1
@@ -95,8 +99,9 @@ final class RecordBuffer: Sendable {
 
 extension RecordBuffer.State {
     /// Records that wait here, before the network.
-    var recordsWaiting: Int { encoder.recordCount + transport.recordsWaiting }
+    @usableFromInline var recordsWaiting: Int { encoder.recordCount + transport.recordsWaiting }
 
+    @usableFromInline
     mutating func finishFrame() {
         guard encoder.recordCount > 0 else { return }
         let next = sequence + 1
@@ -107,6 +112,7 @@ extension RecordBuffer.State {
         if isTaken == true { sequence = next }
     }
 
+    @usableFromInline
     mutating func flush() {
         finishFrame()
         transport.send()

@@ -41,7 +41,7 @@ test: setup-tests lint  ## Set up everything and run all tests
 	swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --no-parallel --filter EndToEndTests
 
 # Each of these tries to break delivery, prints its seed and what it found, and stops at the first violation.
-torture: setup-tests  ## The long forms: simulation, mutants, kills, failing calls, cut connections, damage (some hours)
+torture: setup-tests  ## The long forms: simulation, mutants, kills, failing calls, cut connections, damage (about an hour)
 	swift build $(BUILD_FLAGS) --build-tests -Xswiftc -enable-testing
 	.build/release/DeliverySimulation --seeds 500000 --first 1 & first=$$!; \
 		.build/release/DeliverySimulation --seeds 500000 --first 1000001 && wait $$first

@@ -5,6 +5,10 @@ import CLZ4
 
 /// Compresses and decompresses whole frames.
 enum FrameCompressor {
+    /// Faster than LZ4's usual: a fifth less time of the thread that spills, for 9 % more bytes (a ratio of 1.46 instead of 1.59).
+    /// Faster still gains little: the checksums and the write remain.
+    private static let level: Int32 = -4
+
     private static func preferences(contentBytes: Int) -> LZ4F_preferences_t {
         var preferences = LZ4F_preferences_t()
         preferences.frameInfo.blockSizeID = LZ4F_max64KB
@@ -12,6 +16,7 @@ enum FrameCompressor {
         preferences.frameInfo.blockChecksumFlag = LZ4F_blockChecksumEnabled
         preferences.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled
         preferences.frameInfo.contentSize = UInt64(contentBytes)
+        preferences.compressionLevel = level
         return preferences
     }
 

@@ -104,10 +104,9 @@ import TimescaleStore
         let seconds = Torture.count(15, 600)
         let start = Date()
         let atStart = sent
-        for round in 0..<seconds / 15 {
-            _ = try Self.send(collector, count: 30 * capacity, seed: 101 + round, rate: 2 * capacity)
-            sent += 30 * capacity
-        }
+        // By one sender: between two the collector would have a rest.
+        _ = try Self.send(collector, count: 2 * capacity * seconds, seed: 101, rate: 2 * capacity)
+        sent += 2 * capacity * seconds
         let arrivalRate = Double(sent - atStart) / Date().timeIntervalSince(start)
         let during = try collector.stats()
         let udp = try Programs.run([

@@ -179,6 +179,7 @@ public struct SessionBook: Sendable {
     /// Frames that were admitted and are not on their way after all. They may come again.
     public mutating func withdraw(_ key: SessionKey, _ sequences: SequenceRanges) {
         guard sessions[key] != nil else { return }
+        mayHaveSpareSessions = true
         withSession(key) { session in
             session.accepted.subtract(sequences)
             session.durable.subtract(sequences)

@@ -55,28 +55,9 @@ struct ByteBuffer {
     }
 
     @inlinable @inline(__always)
-    mutating func putZigzag(_ value: Int64) {
-        putVarint(UInt64(bitPattern: value &<< 1) ^ UInt64(bitPattern: value &>> 63))
-    }
-
-    @inlinable @inline(__always)
     mutating func put(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress else { return }
         memcpy(base + count, source, bytes.count)
         count &+= bytes.count
-    }
-
-    // MARK: Appends that reserve
-
-    @usableFromInline
-    mutating func append(_ bytes: UnsafeRawBufferPointer) {
-        reserve(bytes.count)
-        put(bytes)
-    }
-
-    @usableFromInline
-    mutating func appendVarint(_ value: UInt64) {
-        reserve(10)
-        putVarint(value)
     }
 }

@@ -1,8 +1,6 @@
 // `spillway schema`: what the tables are, whether they are there, and making them.
 
 import ArgumentParser
-import Collector
-import LinuxSystem
 import TimescaleStore
 
 struct SchemaCommand: ParsableCommand {
@@ -10,32 +8,6 @@ struct SchemaCommand: ParsableCommand {
         commandName: "schema",
         abstract: "Print, apply or check the database's schema.",
         subcommands: [Print.self, Apply.self, Status.self])
-
-    struct Location: ParsableArguments {
-        @Option(help: "A URL (postgresql://user@host/database) or libpq's keywords; else TIMESCALEDB_* or PG* hold.")
-        var database: String?
-
-        func connect() throws -> DatabaseConnection {
-            let location: DatabaseLocation?
-            do throws(DatabaseError) {
-                if let database {
-                    location = try DatabaseLocation(database)
-                } else {
-                    location = try DatabaseLocation.fromEnvironment(processEnvironment())
-                }
-            } catch {
-                throw CommandError(.configuration, "\(error)")
-            }
-            guard let location else {
-                throw CommandError(.usage, "which database? Give --database URL, or set TIMESCALEDB_HOST or PGHOST")
-            }
-            do throws(DatabaseError) {
-                return try DatabaseConnection(location, options: ConnectionOptions(applicationName: "spillway schema"))
-            } catch {
-                throw CommandError(.unavailable, "\(error)")
-            }
-        }
-    }
 
     struct Print: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -46,7 +18,7 @@ struct SchemaCommand: ParsableCommand {
 
         @Option(help: "One of \(Print.flavours). Without it and a database: \(Flavour.timescaleApache.rawValue).")
         var flavour: String?
-        @OptionGroup var location: Location
+        @OptionGroup var location: DatabaseArguments
 
         func run() throws {
             Swift.print(SchemaSQL.script(try chosenFlavour()), terminator: "")
@@ -60,7 +32,7 @@ struct SchemaCommand: ParsableCommand {
                 return found
             }
             guard location.database != nil else { return .timescaleApache }
-            let connection = try location.connect()
+            let connection = try location.connect(as: "spillway schema")
             do throws(DatabaseError) {
                 return try ServerIdentity.detect(connection).flavour
             } catch {
@@ -73,12 +45,12 @@ struct SchemaCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make what is missing of the schema. Safe to repeat, and for several at once.")
 
-        @OptionGroup var location: Location
+        @OptionGroup var location: DatabaseArguments
         @Option(help: "Days for which partitions are made ahead, on plain PostgreSQL.") var daysAhead = 3
         @Flag(help: "Print the report as JSON.") var json = false
 
         func run() throws {
-            let connection = try location.connect()
+            let connection = try location.connect(as: "spillway schema")
             do throws(DatabaseError) {
                 let report = try SchemaManager(connection).apply(daysAhead: daysAhead)
                 Swift.print(json ? report.json : report.text, terminator: "")
@@ -92,11 +64,11 @@ struct SchemaCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show the server, the schema's version and the tables. Exit 65 when something is missing.")
 
-        @OptionGroup var location: Location
+        @OptionGroup var location: DatabaseArguments
         @Flag(help: "Print the report as JSON.") var json = false
 
         func run() throws {
-            let connection = try location.connect()
+            let connection = try location.connect(as: "spillway schema")
             let report: SchemaReport
             do throws(DatabaseError) {
                 report = try SchemaManager(connection).status()

@@ -117,7 +117,7 @@ struct SpillCommand: ParsableCommand {
                 "For a directory whose collector is gone: one that runs replays by itself, and owns its directory.")
 
         @OptionGroup var directory: Directory
-        @OptionGroup var location: SchemaCommand.Location
+        @OptionGroup var location: DatabaseArguments
         @Flag(help: "Print what was done as JSON.") var json = false
 
         func run() throws {
@@ -129,7 +129,7 @@ struct SpillCommand: ParsableCommand {
             } catch {
                 throw CommandError(error)
             }
-            let connection = try location.connect()
+            let connection = try location.connect(as: "spillway spill replay")
             var line = SpillProgressLine()
             let outcome: SpillImportProgress
             do {

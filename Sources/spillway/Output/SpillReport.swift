@@ -39,15 +39,7 @@ struct SpillReport {
                 segment.damage.isEmpty ? (segment.isSealed ? "ended" : "open") : "damaged",
             ])
         }
-        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-        var out = ""
-        for row in rows where recovery.segments.count > 0 {
-            let cells = row.enumerated().map { column, cell in
-                let pad = String(repeating: " ", count: widths[column] - cell.count)
-                return (1...3).contains(column) ? pad + cell : cell + pad
-            }
-            out += cells.joined(separator: "  ").trimmingTrailingSpaces + "\n"
-        }
+        var out = recovery.segments.isEmpty ? "" : textTable(rows, rightAligned: [1, 2, 3])
         out += recovery.segments.isEmpty ? "" : "\n"
         out += "\(grouped(UInt64(recovery.segments.count))) segments, \(grouped(UInt64(recovery.batches))) batches, "
         out += "\(grouped(UInt64(recovery.records))) records, \(grouped(recovery.bytes)) bytes\n"
@@ -89,14 +81,6 @@ struct SpillReport {
         case ..<172_800: "\(Int(seconds / 3_600)) h"
         default: "\(Int(seconds / 86_400)) d"
         }
-    }
-}
-
-extension String {
-    fileprivate var trimmingTrailingSpaces: String {
-        var text = self
-        while text.last == " " { text.removeLast() }
-        return text
     }
 }
 

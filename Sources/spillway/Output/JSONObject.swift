@@ -1,0 +1,51 @@
+// JSON for scripts.
+
+/// A small JSON object that is written member by member.
+struct JSONObject {
+    private var members = ""
+
+    var text: String { "{\(members)}" }
+
+    mutating func add(_ name: String, _ value: UInt64) { add(name, raw: "\(value)") }
+    mutating func add(_ name: String, _ value: String) { add(name, raw: Self.quoted(value)) }
+
+    /// A number with so many decimals.
+    mutating func add(_ name: String, _ value: Double, decimals: Int) { add(name, raw: decimal(value, decimals)) }
+
+    /// Ranges as pairs of their first and last member.
+    mutating func add(_ name: String, _ ranges: [Range<UInt64>]) {
+        add(name, raw: "[" + ranges.map { "[\($0.lowerBound),\($0.upperBound - 1)]" }.joined(separator: ",") + "]")
+    }
+
+    mutating func add(_ name: String, _ value: Int64) { add(name, raw: "\(value)") }
+    mutating func add(_ name: String, _ value: Bool) { add(name, raw: "\(value)") }
+    mutating func addNull(_ name: String) { add(name, raw: "null") }
+    mutating func add(_ name: String, _ list: [String]) {
+        add(name, raw: "[" + list.map(Self.quoted).joined(separator: ",") + "]")
+    }
+    mutating func add(_ name: String, _ list: [JSONObject]) {
+        add(name, raw: "[" + list.map(\.text).joined(separator: ",") + "]")
+    }
+    mutating func add(_ name: String, _ object: JSONObject) { add(name, raw: object.text) }
+
+    /// - Parameter raw: JSON already.
+    mutating func add(_ name: String, raw: String) {
+        if !members.isEmpty { members += "," }
+        members += "\"\(name)\":\(raw)"
+    }
+
+    /// A text as a JSON string.
+    static func quoted(_ text: String) -> String {
+        var out = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": out += "\\\(scalar)"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out + "\""
+    }
+}

@@ -185,7 +185,8 @@ public final class CollectorService {
             key: Int64(bitPattern: spill?.directoryID ?? SourceIdentity.hash("\(location)")))
         self.fence = fence
         let keeper = try StoreKeeper(
-            gate: gate, fence: fence, embedded: embedded, daysAhead: settings.daysAhead, log: log)
+            gate: gate, fence: fence, embedded: embedded, daysAhead: settings.daysAhead, policies: settings.policies,
+            log: log)
         self.keeper = keeper
         do throws(DatabaseError) {
             try keeper.applySchema()

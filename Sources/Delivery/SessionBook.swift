@@ -253,10 +253,17 @@ public struct SessionBook: Sendable {
 
     /// What the database has of a session. The first answer counts: what it has later includes what this run stored.
     public mutating func asked(_ key: SessionKey, stored: SequenceRanges) {
+        guard sessions[key]?.storedBefore == nil else { return }
+        askedAgain(key, stored: stored)
+    }
+
+    /// What the database has of a session now, since others have stored frames of it meanwhile. It may have what this run
+    /// stored as well: that does not come again.
+    public mutating func askedAgain(_ key: SessionKey, stored: SequenceRanges) {
         if sessions[key] == nil { sessions[key] = newSession() }
         withSession(key) { session in
-            guard session.storedBefore == nil else { return }
-            session.storedBefore = stored
+            session.storedBefore = session.storedBefore ?? SequenceRanges()
+            session.storedBefore?.formUnion(stored)
             session.accepted.formUnion(stored)
             session.durable.formUnion(stored)
             for range in stored.ranges { session.tell(range) }

@@ -1,6 +1,7 @@
 // `spillway schema`: what the tables are, whether they are there, and making them.
 
 import ArgumentParser
+import Collector
 import TimescaleStore
 
 struct SchemaCommand: ParsableCommand {
@@ -33,11 +34,7 @@ struct SchemaCommand: ParsableCommand {
             }
             guard location.database != nil else { return .timescaleApache }
             let connection = try location.connect(as: "spillway schema")
-            do throws(DatabaseError) {
-                return try ServerIdentity.detect(connection).flavour
-            } catch {
-                throw CommandError(.unavailable, "\(error)")
-            }
+            return try talking { () throws(DatabaseError) in try ServerIdentity.detect(connection).flavour }
         }
     }
 
@@ -47,16 +44,42 @@ struct SchemaCommand: ParsableCommand {
 
         @OptionGroup var location: DatabaseArguments
         @Option(help: "Days for which partitions are made ahead, on plain PostgreSQL.") var daysAhead = 3
+        @Option(help: ArgumentHelp(stringLiteral: Setting.retention.help)) var retention: [String] = []
+        @Option(help: ArgumentHelp(stringLiteral: Setting.compression.help)) var compression: [String] = []
+        @Option(help: ArgumentHelp(stringLiteral: Setting.chunkInterval.help)) var chunkInterval: [String] = []
+        @Flag(help: "Print the statements that would be run, and run none.") var dryRun = false
         @Flag(help: "Print the report as JSON.") var json = false
 
         func run() throws {
+            let changes = try policyChanges()
             let connection = try location.connect(as: "spillway schema")
-            do throws(DatabaseError) {
-                let report = try SchemaManager(connection).apply(daysAhead: daysAhead)
-                Swift.print(json ? report.json : report.text, terminator: "")
-            } catch {
-                throw CommandError(.unavailable, "\(error)")
+            let manager = SchemaManager(connection)
+            if dryRun {
+                let script = try talking { () throws(DatabaseError) in
+                    try manager.dryRun(daysAhead: daysAhead, changes: changes)
+                }
+                Swift.print(script.isEmpty ? "-- nothing to do\n" : script, terminator: "")
+                return
             }
+            let report = try talking { () throws(DatabaseError) in
+                try manager.apply(daysAhead: daysAhead, changes: changes)
+            }
+            Swift.print(json ? report.json : report.text, terminator: "")
+        }
+
+        private func policyChanges() throws(CommandError) -> PolicyChanges {
+            var changes = PolicyChanges()
+            for (subject, values) in [
+                (PolicyChanges.Subject.retention, retention), (.compression, compression),
+                (.chunkInterval, chunkInterval),
+            ] {
+                do throws(PolicyError) {
+                    try changes.add(subject, values.flatMap { $0.split(separator: ",").map(String.init) })
+                } catch {
+                    throw CommandError(.usage, "--\(subject.rawValue) \(error)")
+                }
+            }
+            return changes
         }
     }
 
@@ -69,12 +92,7 @@ struct SchemaCommand: ParsableCommand {
 
         func run() throws {
             let connection = try location.connect(as: "spillway schema")
-            let report: SchemaReport
-            do throws(DatabaseError) {
-                report = try SchemaManager(connection).status()
-            } catch {
-                throw CommandError(.unavailable, "\(error)")
-            }
+            let report = try talking { () throws(DatabaseError) in try SchemaManager(connection).inspect() }
             Swift.print(json ? report.json : report.text, terminator: "")
             guard report.isComplete else {
                 throw CommandError(.badData, "the schema is not complete; 'spillway schema apply' makes it so")

@@ -51,6 +51,10 @@ struct ServeCommand: ParsableCommand {
     @Option(help: Setting.systemMetrics.argumentHelp) var systemMetrics: String?
     @Option(help: Setting.systemID.argumentHelp) var systemID: String?
     @Option(help: Setting.daysAhead.argumentHelp) var daysAhead: String?
+    @Option(help: Setting.retention.argumentHelp) var retention: [String] = []
+    @Option(help: Setting.compression.argumentHelp) var compression: [String] = []
+    @Option(help: Setting.chunkInterval.argumentHelp) var chunkInterval: [String] = []
+    @Flag(help: Setting.directCompress.argumentHelp) var directCompress = false
     @Option(help: Setting.shutdownDeadline.argumentHelp) var shutdownDeadline: String?
     @Option(help: Setting.logLevel.argumentHelp) var logLevel: String?
     @Option(help: "A file of settings, a line 'key = value' each.") var config: String?
@@ -68,9 +72,11 @@ struct ServeCommand: ParsableCommand {
             (.idleDeadline, idleDeadline), (.sources, sources),
             (.allowUnauthenticated, allowUnauthenticated ? "true" : nil), (.systemMetrics, systemMetrics),
             (.systemID, systemID), (.daysAhead, daysAhead), (.shutdownDeadline, shutdownDeadline),
-            (.logLevel, logLevel),
+            (.logLevel, logLevel), (.directCompress, directCompress ? "true" : nil),
         ]
-        var flags: [Setting: [String]] = [.udp: udp, .tcp: tcp]
+        var flags: [Setting: [String]] = [
+            .udp: udp, .tcp: tcp, .retention: retention, .compression: compression, .chunkInterval: chunkInterval,
+        ]
         for (setting, value) in single { flags[setting] = value.map { [$0] } }
         return flags
     }
@@ -117,7 +123,8 @@ extension Setting {
     fileprivate var argumentHelp: ArgumentHelp {
         let shown =
             defaultText.map {
-                $0.isEmpty || self == .allowUnauthenticated || self == .journal ? "" : " (default: \($0))"
+                $0.isEmpty || self == .allowUnauthenticated || self == .journal || self == .directCompress
+                    ? "" : " (default: \($0))"
             } ?? ""
         return ArgumentHelp(stringLiteral: help + shown)
     }

@@ -22,7 +22,7 @@ struct SpillwayCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             ServeCommand.self, SendCommand.self, EncodeCommand.self, DecodeCommand.self, SchemaCommand.self,
-            SpillCommand.self, StatsCommand.self,
+            SpillCommand.self, DeadLettersCommand.self, CleanupCommand.self, StatsCommand.self,
         ])
 
     /// Runs the command line of this process on its main thread and exits. Synchronous, since `serve` blocks signals

@@ -25,7 +25,7 @@ import TimescaleStore
         return process
     }
 
-    @Test(arguments: TestFlavour.allCases)
+    @Test(arguments: TestFlavour.local)
     func aDatabaseThatIsStoppedAndStartedAgainLosesAndDoublesNothing(_ flavour: TestFlavour) throws {
         let server = try TestServers.ownServer(flavour)
         defer { server.stop() }
@@ -77,7 +77,7 @@ import TimescaleStore
         #expect(rows.distinct == count)
     }
 
-    @Test(arguments: TestFlavour.allCases)
+    @Test(arguments: TestFlavour.local)
     func aStopUnderLoadStoresAllThatWasAccepted(_ flavour: TestFlavour) throws {
         let location = try TestServers.database(flavour)
         let spill = try Programs.temporaryFolder("spill")

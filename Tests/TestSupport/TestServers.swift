@@ -1,5 +1,6 @@
 // The real servers of the tests: one PostgreSQL of this machine and one TimescaleDB a test process, started when first
-// needed, in a temporary folder, stopped and removed at the process's end whatever the tests' outcome.
+// needed, in a temporary folder, stopped and removed at the process's end whatever the tests' outcome. TimescaleDB's Community
+// edition has no package: its tests run where TIMESCALEDB_COMMUNITY_URL names a server, whose user may create databases.
 
 import Foundation
 import LinuxSystem
@@ -12,7 +13,22 @@ import TimescaleStore
 package enum TestFlavour: String, CaseIterable, CustomTestStringConvertible, Sendable {
     case plain
     case timescale
+    case community
+
+    /// Those that there is a server for.
+    package static var allCases: [TestFlavour] { local + (TestServers.communityURL == nil ? [] : [.community]) }
+    /// Those that the tests start by themselves.
+    package static let local: [TestFlavour] = [.plain, .timescale]
+
     package var testDescription: String { rawValue }
+
+    package var flavour: Flavour {
+        switch self {
+        case .plain: .plain
+        case .timescale: .timescaleApache
+        case .community: .timescaleCommunity
+        }
+    }
 }
 
 /// What is missing on this machine. Tests fail with it: a skipped test proves nothing.
@@ -43,6 +59,41 @@ package enum TestServers {
         switch flavour {
         case .plain: try plain.get()
         case .timescale: try timescale.get()
+        case .community: throw MissingServer(description: "the Community server is not the tests' own")
+        }
+    }
+
+    /// A server of TimescaleDB's Community edition, if there is one.
+    package static var communityURL: String? {
+        let url = ProcessInfo.processInfo.environment["TIMESCALEDB_COMMUNITY_URL"] ?? ""
+        return url.isEmpty ? nil : url
+    }
+
+    private static let communityDatabases = Mutex<[String]>([])
+
+    /// A new database there, dropped at the process's end.
+    private static func communityDatabase() throws -> DatabaseLocation {
+        guard let url = communityURL else {
+            throw MissingServer(description: "TIMESCALEDB_COMMUNITY_URL is not set")
+        }
+        let location = try DatabaseLocation(url)
+        let number = databaseCount.wrappingAdd(1, ordering: .relaxed).newValue
+        let name = "spillway_test_\(getpid())_\(number)"
+        let connection = try DatabaseConnection(location)
+        try connection.execute("CREATE DATABASE \(name)")
+        communityDatabases.withLock { $0.append(name) }
+        _ = folder  // Its making registers the removal.
+        return location.with(database: name)
+    }
+
+    private static func dropCommunityDatabases() {
+        let names = communityDatabases.withLock { $0 }
+        guard let url = communityURL, !names.isEmpty else { return }
+        do {
+            let connection = try DatabaseConnection(DatabaseLocation(url))
+            for name in names { try connection.execute("DROP DATABASE IF EXISTS \(name) WITH (FORCE)") }
+        } catch {
+            print("cannot drop the tests' databases on the Community server: \(error)")
         }
     }
 
@@ -65,6 +116,7 @@ package enum TestServers {
                         + "or .setup/timescaledb, which makes it")
             }
             return .timescaleRoot(root)
+        case .community: throw MissingServer(description: "the Community server is not the tests' own")
         }
     }
 
@@ -79,6 +131,7 @@ package enum TestServers {
 
     /// A new, empty database.
     package static func database(_ flavour: TestFlavour) throws -> DatabaseLocation {
+        if flavour == .community { return try communityDatabase() }
         let server = try server(flavour)
         let number = databaseCount.wrappingAdd(1, ordering: .relaxed).newValue
         let connection = try DatabaseConnection(server.location.with(database: "postgres"))
@@ -118,6 +171,7 @@ package enum TestServers {
     }
 
     private static func removeAll() {
+        dropCommunityDatabases()
         for server in running.withLock({ $0 }) { server.stop() }
         guard case .success(let path) = folder else { return }
         var paths = [path]

@@ -48,6 +48,9 @@ public struct CollectorSettings: Sendable {
     public let systemMetrics: Bool
     public let systemID: String
     public let daysAhead: Int
+    /// What is to hold for the tables other than the database has it.
+    public let policies: PolicyChanges
+    public let directCompress: Bool
     public let shutdownDeadlineSeconds: Int
     public let logLevel: Logger.Level
     /// What holds and where it came from, for `--print-configuration`; without secrets.
@@ -83,6 +86,15 @@ public struct CollectorSettings: Sendable {
         systemMetrics = try reader.bool(.systemMetrics)
         systemID = reader.text(.systemID)
         daysAhead = try reader.integer(.daysAhead, in: 1...366)
+        var policies = PolicyChanges()
+        for (setting, subject) in [
+            (Setting.retention, PolicyChanges.Subject.retention), (.compression, .compression),
+            (.chunkInterval, .chunkInterval),
+        ] {
+            try reader.policies(setting, subject, &policies)
+        }
+        self.policies = policies
+        directCompress = try reader.bool(.directCompress)
         shutdownDeadlineSeconds = try reader.integer(.shutdownDeadline, in: 1...86_400)
         let level = reader.text(.logLevel)
         guard let known = Logger.Level(rawValue: level) else {
@@ -135,6 +147,18 @@ private struct SettingReader {
         if values == ["none"] { return [] }
         guard !values.contains("none") else { throw refuse(setting, "'none' stands alone") }
         return values
+    }
+
+    mutating func policies(
+        _ setting: Setting, _ subject: PolicyChanges.Subject, _ changes: inout PolicyChanges
+    ) throws(ConfigurationError) {
+        let found = resolver.resolve(setting)
+        report.append(found ?? ResolvedSetting(setting: setting, values: [], origin: "default"))
+        do throws(PolicyError) {
+            try changes.add(subject, found?.values ?? [])
+        } catch {
+            throw refuse(setting, "\(error)")
+        }
     }
 
     /// Nil without a setting, empty for none.

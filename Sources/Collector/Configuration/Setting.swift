@@ -27,6 +27,10 @@ public enum Setting: String, CaseIterable, Sendable {
     case systemMetrics = "system-metrics"
     case systemID = "system-id"
     case daysAhead = "days-ahead"
+    case retention
+    case compression
+    case chunkInterval = "chunk-interval"
+    case directCompress = "direct-compress"
     case shutdownDeadline = "shutdown-deadline"
     case logLevel = "log-level"
 
@@ -40,14 +44,19 @@ public enum Setting: String, CaseIterable, Sendable {
     public var alias: String? { self == .systemMetrics ? "ENABLE_SYSTEM_METRICS" : nil }
 
     /// Whether the setting is a list: repeated flags, or values with commas between them.
-    public var isList: Bool { self == .udp || self == .tcp }
+    public var isList: Bool {
+        switch self {
+        case .udp, .tcp, .retention, .compression, .chunkInterval: true
+        default: false
+        }
+    }
 
-    /// The value without any configuration; nil for the database, which is found out.
+    /// The value without any configuration; nil for what is found out, or is as the database has it.
     public var defaultText: String? {
         switch self {
         case .udp, .tcp: "127.0.0.1:8127"
         case .http: "127.0.0.1:8128"
-        case .database, .spillDirectory: nil
+        case .database, .spillDirectory, .retention, .compression, .chunkInterval: nil
         case .spillQuota: "10737418240"
         case .spillFreePercent: "5"
         case .replayShare: "50"
@@ -68,6 +77,7 @@ public enum Setting: String, CaseIterable, Sendable {
         case .systemMetrics: "true"
         case .systemID: ""
         case .daysAhead: "3"
+        case .directCompress: "false"
         case .shutdownDeadline: "60"
         case .logLevel: "info"
         }
@@ -102,6 +112,13 @@ public enum Setting: String, CaseIterable, Sendable {
         case .systemMetrics: "Send this host's own system record every ten seconds."
         case .systemID: "The name of this host in its own records; the host's name if empty."
         case .daysAhead: "Days for which partitions are made ahead."
+        case .retention:
+            "How long rows stay: 90d for all tables, KIND=30d for one, 'off' for ever. Repeatable; kept in the database, which begins with 90d."
+        case .compression:
+            "When chunks are compressed, on TimescaleDB's Community edition: 30d, KIND=15d, 'off'. Repeatable; kept in the database, which begins with 30d and system=7d."
+        case .chunkInterval:
+            "The time of a hypertable's chunk: 1d, KIND=6h. Repeatable; kept in the database, which begins with 1d."
+        case .directCompress: "Compress rows while they come in, on TimescaleDB's Community edition from 2.21."
         case .shutdownDeadline: "How long a stop may wait for the database, in seconds."
         case .logLevel: "trace, debug, info, notice, warning, error or critical."
         }

@@ -24,6 +24,8 @@ public struct SpillImportProgress: Sendable {
 public struct SpillImport {
     private let directory: SpillDirectory
     private let connection: DatabaseConnection
+    /// To store a batch of which others store frames at the same time.
+    private static let attemptsMax = 10
 
     /// - Parameter directory: open, and so owned by this process.
     public init(_ directory: SpillDirectory, _ connection: DatabaseConnection) {
@@ -74,11 +76,8 @@ public struct SpillImport {
                         book.asked(key, stored: stored)
                     }
                 }
-                let before = book.storedBefore(sessions)
                 try reader.withFrames { (frames) throws(DatabaseError) in
-                    decoded.decode(frames, storedBefore: before)
-                    let stored = try BatchWriter(connection, fence: fence).store(
-                        batch.summary, frames: frames, decoded: decoded, keepsMalformed: true)
+                    let stored = try store(batch.summary, frames, decoded, &book, fence)
                     progress.add(decoded, stored)
                 }
                 book.replayed(sessions)
@@ -88,6 +87,27 @@ public struct SpillImport {
             try remover.remove(segment.name, keepInQuarantine: keepInQuarantine)
         }
         return progress
+    }
+
+    /// Clients of the collector that is gone may be sending to another one by now: what that one has stored is passed over, and
+    /// it waits while this is looked up and stored.
+    private func store(
+        _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch, _ book: inout SessionBook,
+        _ fence: CommitFence
+    ) throws(DatabaseError) -> StoredBatch {
+        var attempts = 0
+        while true {
+            attempts += 1
+            do throws(DatabaseError) {
+                decoded.decode(frames, storedBefore: book.storedBefore(summary.sessions))
+                return try BatchWriter(connection, fence: fence).store(
+                    summary, frames: frames, decoded: decoded, keepsMalformed: true, locksSessions: true)
+            } catch {
+                guard error.kind == .framesStoredBefore, attempts < Self.attemptsMax else { throw error }
+                let stored = try SessionLedger(connection).storedFrames(of: summary.sessions.map(\.key))
+                for (key, frames) in stored { book.askedAgain(key, stored: frames) }
+            }
+        }
     }
 }
 

@@ -125,8 +125,7 @@ final class Lane: Sendable {
         do throws(DatabaseError) {
             let unasked = desk.unasked(summary.sessions)
             if !unasked.isEmpty { desk.asked(try bench.session.storedFrames(of: unasked)) }
-            bench.decoded.decode(frames, storedBefore: desk.storedBefore(summary.sessions))
-            let stored = try bench.session.store(summary, frames: frames, decoded: bench.decoded, isReplay: isReplay)
+            let stored = try storeWhatIsMissing(summary, frames, isReplay: isReplay, &bench)
             tell(bench.decoded, stored, isReplay: isReplay)
             hub.stored(lane: number, work, summary, bench.decoded, stored)
         } catch {
@@ -147,6 +146,24 @@ final class Lane: Sendable {
                 metadata: [
                     "batch": "\(summary.identity)", "records": "\(summary.recordCount)", "error": "\(error)",
                 ])
+        }
+    }
+
+    /// Stores a batch without the frames that are stored already. When another collector was faster with some of them, asks
+    /// once more.
+    private func storeWhatIsMissing(
+        _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, isReplay: Bool, _ bench: inout Bench
+    ) throws(DatabaseError) -> StoredBatch {
+        func attempt() throws(DatabaseError) -> StoredBatch {
+            bench.decoded.decode(frames, storedBefore: desk.storedBefore(summary.sessions))
+            return try bench.session.store(summary, frames: frames, decoded: bench.decoded, isReplay: isReplay)
+        }
+        do throws(DatabaseError) {
+            return try attempt()
+        } catch {
+            guard error.kind == .framesStoredBefore, bench.session.isConnected else { throw error }
+            desk.askedAgain(try bench.session.storedFrames(of: summary.sessions.map(\.key)))
+            return try attempt()
         }
     }
 

@@ -1,5 +1,6 @@
-// Keeps the store in order beside the lanes: makes the schema at the start, partitions and chunks ahead while running, looks
-// into the default partitions, and starts an embedded server again that has died. One thread, one connection at a time.
+// Keeps the store in order beside the lanes: makes the schema at the start, partitions and chunks ahead while running, drops old
+// rows where it is the leader, looks into the default partitions, and starts an embedded server again that has died. One thread,
+// one connection at a time.
 
 import LinuxSystem
 import Logging
@@ -12,6 +13,7 @@ final class StoreKeeper: Sendable {
     private static let lookMilliseconds: Int32 = 1_000
     /// Partitions are made days ahead: an hour is soon enough.
     private static let aheadNanoseconds: UInt64 = 3_600 * 1_000_000_000
+    private static let housekeepingNanoseconds: UInt64 = 3_600 * 1_000_000_000
     private static let compactNanoseconds: UInt64 = 30 * 1_000_000_000
     private static let warnNanoseconds: UInt64 = 60 * 1_000_000_000
     private static let retryNanoseconds: UInt64 = 1_000_000_000
@@ -22,19 +24,23 @@ final class StoreKeeper: Sendable {
     private let fence: CommitFence
     private let embedded: EmbeddedServer?
     private let daysAhead: Int
+    private let policies: PolicyChanges
     private let stopping: WakeEvent
     private let isStopping = Atomic(false)
     /// Whether transactions of an earlier run were waited for.
     private let isFenced = Atomic(false)
+    private let saidLimits = Atomic(false)
     private let log: Logger
 
     init(
-        gate: StoreGate, fence: CommitFence, embedded: EmbeddedServer?, daysAhead: Int, log: Logger
+        gate: StoreGate, fence: CommitFence, embedded: EmbeddedServer?, daysAhead: Int, policies: PolicyChanges,
+        log: Logger
     ) throws(SystemCallError) {
         self.gate = gate
         self.fence = fence
         self.embedded = embedded
         self.daysAhead = daysAhead
+        self.policies = policies
         self.log = log
         stopping = try WakeEvent()
     }
@@ -49,7 +55,9 @@ final class StoreKeeper: Sendable {
     /// - Throws: why it could not be made.
     func applySchema() throws(DatabaseError) {
         let connection = try connect()
-        let report = try SchemaManager(connection).apply(daysAhead: daysAhead)
+        // Once: later somebody else may have changed them, and is right.
+        let changes = isFenced.load(ordering: .relaxed) ? PolicyChanges() : policies
+        let report = try SchemaManager(connection).apply(daysAhead: daysAhead, changes: changes)
         // Relaxed: the keeper's thread begins behind the first call, and is the only caller then.
         if !isFenced.load(ordering: .relaxed) {
             try fence.waitForEarlierRuns(connection)
@@ -57,6 +65,13 @@ final class StoreKeeper: Sendable {
         }
         gate.open(report.server)
         log.info("the schema is in place", metadata: ["database": "\(report.server)"])
+        for line in report.changes { log.info("\(line)") }
+        for line in report.warnings { log.warning("\(line)") }
+        if report.server.flavour != .timescaleCommunity, !saidLimits.exchange(true, ordering: .relaxed) {
+            log.notice(
+                "this database compresses nothing, which TimescaleDB's Community edition alone does; old rows are dropped by the collector"
+            )
+        }
     }
 
     /// When each thing is due again.
@@ -67,6 +82,7 @@ final class StoreKeeper: Sendable {
         var ahead: UInt64 = 0
         var warn: UInt64 = 0
         var compact: UInt64 = 0
+        var housekeeping: UInt64 = 0
     }
 
     /// Runs until `stop`.
@@ -123,6 +139,7 @@ final class StoreKeeper: Sendable {
                 log.warning("the ranges of sessions could not be joined: \(error)")
             }
         }
+        if now >= rounds.housekeeping, connection.isUsable { keepHouse(manager, now: now, &rounds) }
         if now >= rounds.warn, connection.isUsable {
             rounds.warn = now + Self.warnNanoseconds
             do throws(DatabaseError) {
@@ -132,6 +149,21 @@ final class StoreKeeper: Sendable {
             } catch {
                 log.warning("the default partitions could not be looked into: \(error)")
             }
+        }
+    }
+
+    private func keepHouse(_ manager: SchemaManager, now: UInt64, _ rounds: inout Rounds) {
+        let house = Housekeeping(manager)
+        // Soon again: the leader may be gone by then, or whoever was in the way.
+        rounds.housekeeping = now + Self.warnNanoseconds
+        do throws(DatabaseError) {
+            guard try house.isLeader() else { return }
+            let report = try house.run()
+            for line in report.done { log.notice("\(line)") }
+            for line in report.warnings { log.warning("housekeeping, which is tried again: \(line)") }
+            if report.warnings.isEmpty { rounds.housekeeping = now + Self.housekeepingNanoseconds }
+        } catch {
+            log.warning("housekeeping, which is tried again: \(error)")
         }
     }
 

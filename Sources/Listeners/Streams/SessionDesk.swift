@@ -196,6 +196,15 @@ public final class SessionDesk: Sendable {
         wake(woken)
     }
 
+    /// The database's answers to a second question.
+    public func askedAgain(_ stored: [SessionKey: SequenceRanges]) {
+        let woken = state.withLock { state in
+            for (key, ranges) in stored { state.book.askedAgain(key, stored: ranges) }
+            return state.wakeAll()
+        }
+        wake(woken)
+    }
+
     /// The database does not answer now.
     public func notAnswered(_ keys: [SessionKey]) {
         let woken = state.withLock { state in

@@ -47,26 +47,46 @@ public struct BatchWriter {
     ///   - decoded: the rows of the same frames.
     ///   - keepsMalformed: frames that turned out to be malformed become dead letters as a whole, since they may be
     ///     acknowledged already.
+    ///   - locksSessions: nobody else stores frames of sessions meanwhile, so that a frame that another collector has at the
+    ///     same time is stored once. Holds up the others: for rare work.
     /// - Throws: when nothing is known to be stored. `isTransient` says whether trying again can help without a change
     ///   by the operator; after `isCommitOutcomeUnknown` trying again settles it.
     public func store(
-        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, keepsMalformed: Bool = false
+        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, keepsMalformed: Bool = false,
+        locksSessions: Bool = false
     ) throws(DatabaseError) -> StoredBatch {
         let entry = LedgerEntry(
-            summary, fence: fence, decoded: decoded, frames: frames, keepsMalformed: keepsMalformed)
+            summary, fence: fence, decoded: decoded, frames: frames, keepsMalformed: keepsMalformed,
+            locksSessions: locksSessions)
+        let isolation = RowIsolation(connection: connection, frames: frames, decoded: decoded)
         do throws(DatabaseError) {
-            try storeAtOnce(entry, decoded)
-            return StoredBatch(deadLetters: entry.malformedRecords)
-        } catch {
-            guard connection.isUsable else { throw error }
-            try connection.rollback()
-            if error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.operation {
-                try entry.keepMalformed(connection)
-                return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: summary.identity))
+            if PartedStore.isWanted(decoded) {
+                return try storeInParts(PartedStore(isolation), entry)
             }
-            guard error.isAboutRows else { throw error }
+            do throws(DatabaseError) {
+                try storeAtOnce(entry, decoded)
+                return StoredBatch(deadLetters: entry.malformedRecords)
+            } catch {
+                guard connection.isUsable else { throw error }
+                try connection.rollback()
+                if error.isAboutRows, error.operation != LedgerEntry.operation { return try isolation.store(entry) }
+                // Its chunks are too many for this server's table of locks.
+                guard error.sqlstate == .outOfMemory else { throw error }
+                return try storeInParts(PartedStore(isolation, chunksPerPart: 1), entry)
+            }
+        } catch {
+            guard connection.isUsable, error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.operation
+            else { throw error }
+            try entry.keepMalformed(connection)
+            return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: summary.identity))
         }
-        return try RowIsolation(connection: connection, frames: frames, decoded: decoded).store(entry)
+    }
+
+    private func storeInParts(_ store: PartedStore, _ entry: LedgerEntry) throws(DatabaseError) -> StoredBatch {
+        let isNew = try store.store(entry)
+        if !isNew { try entry.keepMalformed(connection) }
+        // Parts that an earlier attempt stored may have letters as well.
+        return StoredBatch(wasStoredBefore: !isNew, deadLetters: deadLetters(of: entry.identity))
     }
 
     private func storeAtOnce(_ entry: LedgerEntry, _ decoded: DecodedBatch) throws(DatabaseError) {

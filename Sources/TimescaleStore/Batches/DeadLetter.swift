@@ -14,6 +14,8 @@ struct DeadLetter {
     let sqlstate: SQLState?
     /// A frame with the refused record alone, or the whole frame that it came in.
     let frame: [UInt8]
+    /// Where the record stands among those of its kind, when `frame` is the whole frame that it came in.
+    var recordIndex: Int?
 
     /// - Parameter onlyOnce: not again where this very letter is there already, which takes a look through the table.
     func insert(
@@ -25,13 +27,14 @@ struct DeadLetter {
             : ""
         try connection.query(
             """
-            INSERT INTO spillway.dead_letters (epoch, sequence, kind, source, records, reason, sqlstate, frame)
-            SELECT $1::bigint, $2::bigint, $3, $4::bigint, $5::integer, $6, $7, $8::bytea \(condition)
+            INSERT INTO spillway.dead_letters
+                (epoch, sequence, kind, source, records, reason, sqlstate, frame, record_index)
+            SELECT $1::bigint, $2::bigint, $3, $4::bigint, $5::integer, $6, $7, $8::bytea, $9::integer \(condition)
             """,
             [
                 String(batch.epoch), String(batch.sequence), kind?.name, String(Int64(bitPattern: source)),
                 String(records), reason, sqlstate?.rawValue,
-                frame.withUnsafeBytes { DatabaseConnection.byteaText($0) },
+                frame.withUnsafeBytes { DatabaseConnection.byteaText($0) }, recordIndex.map(String.init),
             ], operation: "INSERT INTO spillway.dead_letters")
     }
 }

@@ -32,7 +32,8 @@ public final class DecodedBatch {
     public private(set) var sources: [UInt64: SourceRecords] = [:]
     public private(set) var recordCount = 0
     private var decoder = FrameDecoder()
-    private var storedBefore: [SessionKey: SequenceRanges] = [:]
+    /// Frames that are passed over.
+    private(set) var storedBefore: [SessionKey: SequenceRanges] = [:]
 
     public init() {}
 

@@ -5,10 +5,12 @@
 
 import Delivery
 import FrameCodec
+import MetricKinds
 
 /// What a batch writes into schema `spillway`.
 struct LedgerEntry {
     static let operation = "INSERT INTO spillway.batches"
+    static let partOperation = "INSERT INTO spillway.batch_parts"
     /// How long a statement waits for a lock, for example behind a change of the schema.
     private static let lockTimeoutMilliseconds = 10_000
 
@@ -17,11 +19,14 @@ struct LedgerEntry {
     private let sessions: [SessionFrames]
     private let fence: CommitFence
     private let malformed: [DeadLetter]
+    /// Waits for all others that store frames of sessions, and lets them wait.
+    private let locksSessions: Bool
 
     init(
         _ summary: BatchSummary, fence: CommitFence, decoded: DecodedBatch, frames: UnsafeRawBufferPointer,
-        keepsMalformed: Bool
+        keepsMalformed: Bool, locksSessions: Bool
     ) {
+        self.locksSessions = locksSessions
         identity = summary.identity
         records = decoded.recordCount
         self.fence = fence
@@ -32,10 +37,11 @@ struct LedgerEntry {
                 refused[SessionKey(frame.identity), default: SequenceRanges()].insert(frame.identity.sequence)
             }
         }
+        // Nor is what was passed over: it is there already.
         sessions = summary.sessions.map { frames in
-            guard let without = refused[frames.key] else { return frames }
             var rest = frames
-            rest.sequences.subtract(without)
+            if let without = refused[frames.key] { rest.sequences.subtract(without) }
+            if let before = decoded.storedBefore[frames.key] { rest.sequences.subtract(before) }
             return rest
         }
         malformed =
@@ -58,24 +64,55 @@ struct LedgerEntry {
         for letter in malformed { try letter.insert(connection, identity, onlyOnce: true) }
     }
 
-    /// Opens the transaction, in one round trip unless there are dead letters. All that varies are numbers.
+    /// Opens the transaction and writes the entry.
     func begin(_ connection: DatabaseConnection) throws(DatabaseError) {
-        var sql = """
-            BEGIN; SET LOCAL lock_timeout = \(Self.lockTimeoutMilliseconds); \(fence.shareStatement); \
-            INSERT INTO spillway.batches (epoch, sequence, records) \
-            VALUES (\(identity.epoch), \(identity.sequence), \(records))
-            """
+        try write(connection, before: "BEGIN; ")
+    }
+
+    /// Writes the entry, in one round trip for most batches. All that varies are numbers.
+    ///
+    /// - Throws: also `.framesStoredBefore` when somebody else has stored frames of the batch's sessions meanwhile: ask for
+    ///   them and leave them out.
+    func write(_ connection: DatabaseConnection, before: String = "") throws(DatabaseError) {
+        var sql = before
+        sql += prologue
         let rows = sessions.flatMap { frames in
             frames.sequences.ranges.map { range in
                 "(\(Int64(bitPattern: frames.key.source)),\(Int64(bitPattern: frames.key.session)),"
                     + "\(Int64(bitPattern: range.lowerBound)),\(Int64(bitPattern: range.upperBound)))"
             }
         }
-        if !rows.isEmpty {
-            sql += "; INSERT INTO spillway.session_frames (source, session, first, behind) VALUES "
-            sql += rows.joined(separator: ",")
+        if locksSessions, !rows.isEmpty {
+            sql += "LOCK TABLE spillway.session_frames IN SHARE ROW EXCLUSIVE MODE; "
         }
-        try connection.execute(sql, operation: Self.operation)
+        sql += """
+            INSERT INTO spillway.batches (epoch, sequence, records) \
+            VALUES (\(identity.epoch), \(identity.sequence), \(records))
+            """
+        if !rows.isEmpty {
+            sql += """
+                ; INSERT INTO spillway.session_frames (source, session, first, behind) \
+                SELECT * FROM (VALUES \(rows.joined(separator: ","))) v (source, session, first, behind) \
+                WHERE NOT EXISTS (SELECT FROM spillway.session_frames f WHERE f.source = v.source \
+                AND f.session = v.session AND f.first < v.behind AND f.behind > v.first)
+                """
+        }
+        let written = try connection.execute(sql, operation: Self.operation)
+        guard rows.isEmpty || written == rows.count else { throw connection.error(.framesStoredBefore) }
         for letter in malformed { try letter.insert(connection, identity) }
+    }
+
+    /// Writes the keys of a part into the transaction that is open.
+    func beginPart(
+        _ connection: DatabaseConnection, _ units: [(kind: MetricKind, day: Int64)]
+    ) throws(DatabaseError) {
+        let rows = units.map { "(\(identity.epoch),\(identity.sequence),\($0.kind.rawValue),\($0.day))" }
+        try connection.execute(
+            prologue + "INSERT INTO spillway.batch_parts (epoch, sequence, kind, day) VALUES "
+                + rows.joined(separator: ","), operation: Self.partOperation)
+    }
+
+    private var prologue: String {
+        "SET LOCAL lock_timeout = \(Self.lockTimeoutMilliseconds); \(fence.shareStatement); "
     }
 }

@@ -18,6 +18,26 @@ struct RefusedRow {
     let report: ServerReport
 }
 
+/// Rows of one table as COPY takes them.
+struct TableRows {
+    let kind: MetricKind
+    /// With COPY's header, without its trailer.
+    let bytes: UnsafeRawBufferPointer
+    /// Where each row begins, and where the last one ends.
+    let offsets: [Int]
+    /// Where each row stands among those of its table in the batch; nil when these are all of them.
+    var indices: [Int]?
+
+    var count: Int { offsets.count - 1 }
+
+    init(_ kind: MetricKind, _ bytes: UnsafeRawBufferPointer, indices: [Int]? = nil) {
+        self.kind = kind
+        self.bytes = bytes
+        self.indices = indices
+        offsets = RowIsolation.rowOffsets(bytes)
+    }
+}
+
 struct RowIsolation {
     let connection: DatabaseConnection
     let frames: UnsafeRawBufferPointer
@@ -29,7 +49,9 @@ struct RowIsolation {
             try entry.begin(connection)
             var refused: [RefusedRow] = []
             for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
-                refused += try storeRows(kind)
+                refused += try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
+                    try storeRows(TableRows(kind, bytes))
+                }
             }
             for letter in deadLetters(refused) {
                 try letter.insert(connection, entry.identity)
@@ -48,18 +70,20 @@ struct RowIsolation {
     /// How many rows are tried at once behind a refused one.
     private static let firstRunRows = 64
 
-    private func storeRows(_ kind: MetricKind) throws(DatabaseError) -> [RefusedRow] {
-        let offsets = decoded.rows.withRows(kind) { Self.rowOffsets($0) }
-        let rowCount = offsets.count - 1
+    /// Stores the rows that the server takes, within a transaction.
+    func storeRows(_ rows: TableRows) throws(DatabaseError) -> [RefusedRow] {
+        let rowCount = rows.count
         var refused: [RefusedRow] = []
         var runLength = rowCount
         var next = 0
         while next < rowCount {
             var run = next..<min(next + runLength, rowCount)
-            while let report = try copy(run, of: kind, offsets) {
+            while let report = try copy(run, of: rows) {
                 runLength = Self.firstRunRows
                 if run.count == 1 {
-                    refused.append(RefusedRow(kind: kind, index: run.lowerBound, report: report))
+                    refused.append(
+                        RefusedRow(
+                            kind: rows.kind, index: rows.indices?[run.lowerBound] ?? run.lowerBound, report: report))
                     break
                 }
                 if let line = report.copyLine, (1...run.count).contains(line) {
@@ -79,17 +103,14 @@ struct RowIsolation {
     /// Sends a run of rows behind a savepoint.
     ///
     /// - Returns: nil when they are stored, or why the server refused one of them.
-    private func copy(
-        _ run: Range<Int>, of kind: MetricKind, _ offsets: [Int]
-    ) throws(DatabaseError) -> ServerReport? {
+    private func copy(_ run: Range<Int>, of rows: TableRows) throws(DatabaseError) -> ServerReport? {
         try connection.execute("SAVEPOINT run")
         do throws(DatabaseError) {
-            try connection.beginCopy(into: kind)
-            try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
-                try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: bytes[..<CopyTable.headerBytes]))
-                try connection.sendCopyData(
-                    UnsafeRawBufferPointer(rebasing: bytes[offsets[run.lowerBound]..<offsets[run.upperBound]]))
-            }
+            try connection.beginCopy(into: rows.kind)
+            try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: rows.bytes[..<CopyTable.headerBytes]))
+            try connection.sendCopyData(
+                UnsafeRawBufferPointer(
+                    rebasing: rows.bytes[rows.offsets[run.lowerBound]..<rows.offsets[run.upperBound]]))
             try connection.endRows()
             // A long batch of faults must not keep a subtransaction for each.
             try connection.execute("RELEASE SAVEPOINT run")
@@ -121,7 +142,7 @@ struct RowIsolation {
     // MARK: Dead letters
 
     /// Takes the refused records out of their frames, each into a frame of its own. O(bytes of the batch).
-    private func deadLetters(_ refused: [RefusedRow]) -> [DeadLetter] {
+    func deadLetters(_ refused: [RefusedRow]) -> [DeadLetter] {
         var waiting: [MetricKind: [Int: ServerReport]] = [:]
         for row in refused { waiting[row.kind, default: [:]][row.index] = row.report }
         var rowIndex: [MetricKind: Int] = [:]
@@ -131,12 +152,12 @@ struct RowIsolation {
         forEachFrame(frames) { frame, header, _ in
             guard !decoded.skips(header) else { return }
             let before = rowIndex
-            var reports: [ServerReport] = []
+            var reports: [(ServerReport, index: Int)] = []
             var collector = RecordCollector { kind in
                 let index = rowIndex[kind, default: 0]
                 rowIndex[kind] = index + 1
                 guard let report = waiting[kind]?[index] else { return false }
-                reports.append(report)
+                reports.append((report, index - before[kind, default: 0]))
                 return true
             }
             do throws(FrameError) {
@@ -146,13 +167,13 @@ struct RowIsolation {
                 rowIndex = before
                 return
             }
-            for (record, report) in zip(collector.records, reports) {
-                let bytes =
-                    Self.singleRecordFrame(record, header.identity, &encoder) ?? frame.withUnsafeBytes { Array($0) }
+            for (record, (report, index)) in zip(collector.records, reports) {
+                let own = Self.singleRecordFrame(record, header.identity, &encoder)
                 letters.append(
                     DeadLetter(
                         kind: record.kind, source: header.identity.source, records: 1, reason: report.reason,
-                        sqlstate: report.sqlstate, frame: bytes))
+                        sqlstate: report.sqlstate, frame: own ?? frame.withUnsafeBytes { Array($0) },
+                        recordIndex: own == nil ? index : nil))
             }
         }
         return letters
@@ -175,5 +196,5 @@ struct RowIsolation {
 
 extension ServerReport {
     /// Message and detail in one line.
-    fileprivate var reason: String { [message, detail].compactMap(\.self).joined(separator: "; ") }
+    var reason: String { [message, detail].compactMap(\.self).joined(separator: "; ") }
 }

@@ -27,6 +27,8 @@ extension DatabaseError: CustomStringConvertible {
             text =
                 "\(location) has schema version \(found) and this program knows up to \(known): "
                 + "upgrade the program"
+        case .framesStoredBefore:
+            text = "\(operation) on \(location): another collector has stored frames of this batch meanwhile"
         }
         return text.oneLine + (isCommitOutcomeUnknown ? " (whether the COMMIT took effect is unknown)" : "")
     }

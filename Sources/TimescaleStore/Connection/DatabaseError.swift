@@ -22,6 +22,9 @@ public struct DatabaseError: Error, Equatable, Sendable {
         case unexpectedReply(reason: String)
         /// The database was set up by a later version of the program.
         case schemaTooNew(found: Int, known: Int)
+        /// Frames of the batch are stored already, by another collector: what the database has of their sessions is to be
+        /// asked for again.
+        case framesStoredBefore
     }
 
     public let kind: Kind
@@ -43,7 +46,7 @@ public struct DatabaseError: Error, Equatable, Sendable {
         switch kind {
         case .server(let report): report.sqlstate.isTransient
         case .connectionFailed(let sqlstate, _): sqlstate?.isTransient ?? true
-        case .connectionLost, .timedOut, .cancelled: true
+        case .connectionLost, .timedOut, .cancelled, .framesStoredBefore: true
         case .invalidLocation, .invalidParameter, .unexpectedReply, .schemaTooNew: false
         }
     }

@@ -25,6 +25,8 @@ public struct SQLState: RawRepresentable, Hashable, Sendable, CustomStringConver
     public static let invalidPassword = SQLState("28P01")
     public static let invalidAuthorization = SQLState("28000")
     public static let databaseMissing = SQLState("3D000")
+    /// Of memory shared by the sessions, which is the table of locks.
+    public static let outOfMemory = SQLState("53200")
     public static let tooManyConnections = SQLState("53300")
 
     /// Whether the same statement may succeed later without anybody changing it: conflicts between transactions,

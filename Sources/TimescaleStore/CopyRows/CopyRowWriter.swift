@@ -26,6 +26,10 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// Where the length of the tags goes that are being written, from the table's start.
     @usableFromInline var tagsLengthOffset = 0
     @usableFromInline var tagsFollow = false
+    /// The earliest and the latest time since `removeAll`, in microseconds since the Unix epoch, those of frames that were taken
+    /// back among them. Nothing was written while the first is behind the second.
+    @usableFromInline var earliest = Int64.max
+    @usableFromInline var latest = Int64.min
     /// Records of unknown kinds in the present frame.
     public private(set) var skippedInFrame = 0
 
@@ -77,6 +81,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         current = -1
         limit = cursor
         for index in 0..<Self.kindCount { tables[index].removeAll() }
+        (earliest, latest) = (.max, .min)
         skippedInFrame = 0
     }
 
@@ -94,6 +99,15 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     ) throws(Failure) -> Result {
         let table = tables[Self.index(kind)]
         return try body(UnsafeRawBufferPointer(start: table.base, count: table.count))
+    }
+
+    /// Between which times all rows are, in microseconds since the Unix epoch; nil without rows. It may be wider than that.
+    var timeRange: ClosedRange<Int64>? { earliest <= latest ? earliest...latest : nil }
+
+    /// The time of a row, in microseconds since the Unix epoch: its first field, behind the count of fields and the length.
+    static func time(ofRowAt offset: Int, in bytes: UnsafeRawBufferPointer) -> Int64 {
+        Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset + 6, as: Int64.self))
+            + unixToPostgreSQLMicroseconds
     }
 
     /// What ends COPY's data: a row with -1 fields.
@@ -166,6 +180,8 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         put(Int32(8))
         // Cannot overflow: the times of frames begin at timestamptz's own beginning.
         put(time &- Self.unixToPostgreSQLMicroseconds)
+        earliest = min(earliest, time)
+        latest = max(latest, time)
     }
 
     @inlinable @inline(__always)

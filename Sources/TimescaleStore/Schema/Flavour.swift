@@ -22,6 +22,13 @@ public struct ServerIdentity: Equatable, Sendable, CustomStringConvertible {
     /// The schema of TimescaleDB's functions, quoted where SQL needs it.
     let timescaleSchema: String?
 
+    /// Whether TimescaleDB is there in this version or a later one.
+    func isTimescale(atLeast major: Int, _ minor: Int) -> Bool {
+        let numbers = (timescaleVersion ?? "").split { !("0"..."9").contains($0) }.prefix(2).compactMap { Int($0) }
+        guard numbers.count == 2 else { return false }
+        return (numbers[0], numbers[1]) >= (major, minor)
+    }
+
     public var description: String {
         let base = "PostgreSQL \(postgresVersion)"
         guard let timescaleVersion else { return base }

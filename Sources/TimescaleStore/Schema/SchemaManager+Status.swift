@@ -6,7 +6,6 @@ extension SchemaManager {
     /// The state of the database. Changes nothing.
     public func status() throws(DatabaseError) -> SchemaReport {
         let server = try ServerIdentity.detect(connection)
-        let collectorTables = ["schema_version", "batches", "dead_letters", "session_frames"]
         let rows = try connection.query(
             """
             SELECT n.nspname || '.' || c.relname, c.relkind
@@ -19,6 +18,8 @@ extension SchemaManager {
         }
         let hypertables = try hypertables(server)
         let estimates = try rowEstimates(server, hypertables)
+        let columns = try columns()
+        let policies = try policies()
         var tables: [SchemaReport.Table] = []
         for kind in MetricKind.allCases {
             let name = SchemaSQL.table(kind)
@@ -33,14 +34,24 @@ extension SchemaManager {
                 SchemaReport.Table(
                     name: name, layout: layout, rowsEstimated: estimates[name] ?? 0,
                     defaultPartitionRows: isPartitioned ? try defaultRows(kind, kindOfRelation) : nil,
-                    partitionsAhead: isPartitioned ? partitionsAhead(kind, Set(kindOfRelation.keys)) : nil))
+                    partitionsAhead: isPartitioned ? partitionsAhead(kind, Set(kindOfRelation.keys)) : nil,
+                    missingColumns: layout == .missing
+                        ? [] : kind.columns.map(\.name).filter { columns[name]?[$0] == nil },
+                    policy: policies?[kind]))
         }
         var report = SchemaReport(
-            server: server, version: nil, tables: tables,
-            missingCollectorTables: collectorTables.map { "spillway.\($0)" }.filter { kindOfRelation[$0] == nil })
+            server: server, version: nil, versionOfProgram: migrations.count, tables: tables,
+            missingCollectorTables: Migration.collectorTableNames.map { "spillway.\($0)" }
+                .filter { kindOfRelation[$0] == nil })
         if kindOfRelation["spillway.schema_version"] != nil {
-            let rows = try connection.query("SELECT max(version) FROM spillway.schema_version")
+            // Before the third version there is no such column.
+            let rows = try connection.query(
+                """
+                SELECT max(version), max(coalesce((to_jsonb(v) ->> 'needs')::integer, version))
+                FROM spillway.schema_version v
+                """, operation: "reading the schema's version")
             report.version = rows.first?[0].flatMap { Int($0) }
+            report.versionNeeded = rows.first?[1].flatMap { Int($0) }
         }
         report.warnings = warnings(report)
         return report
@@ -72,6 +83,24 @@ extension SchemaManager {
             lines.append("\(table.name) has neither chunks nor partitions: old rows can only be deleted one by one")
         }
         return lines
+    }
+
+    /// The columns of the kinds' tables with their types.
+    func columns() throws(DatabaseError) -> [String: [String: String]] {
+        let rows = try connection.query(
+            """
+            SELECT n.nspname || '.' || c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
+            FROM pg_catalog.pg_attribute a
+            JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = '\(MetricKind.schemaName)' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+                AND a.attnum > 0 AND NOT a.attisdropped
+            """, operation: "listing the columns")
+        var found: [String: [String: String]] = [:]
+        for row in rows {
+            if let table = row[0], let column = row[1] { found[table, default: [:]][column] = row[2] }
+        }
+        return found
     }
 
     private func hypertables(_ server: ServerIdentity) throws(DatabaseError) -> Set<String> {

@@ -8,33 +8,52 @@ import MetricKinds
 public struct SchemaManager {
     let connection: DatabaseConnection
     let now: () -> Int64
+    /// What this program knows.
+    let migrations: [Migration]
 
     /// - Parameter now: microseconds since the Unix epoch; tests set it.
     public init(_ connection: DatabaseConnection, now: @escaping () -> Int64 = wallClockMicroseconds) {
+        self.init(connection, now: now, migrations: Migration.all)
+    }
+
+    /// As an earlier or later program would: tests do.
+    init(
+        _ connection: DatabaseConnection, now: @escaping () -> Int64 = wallClockMicroseconds, migrations: [Migration]
+    ) {
+        precondition(!migrations.isEmpty && migrations.map(\.number) == Array(1...migrations.count))
         self.connection = connection
         self.now = now
+        self.migrations = migrations
     }
 
     var today: UTCDay { UTCDay(microseconds: now()) }
 
     /// Makes what is missing. May be repeated, and run by several programs at once.
     ///
+    /// - Parameter changes: policies that the operator wants other than the database has them.
     /// - Returns: the state afterwards, with what was made and what the operator should know.
-    /// - Throws: `.schemaTooNew` for a database of a later program; `.server` with 42501 where rights are missing for
-    ///   something that has to be made.
+    /// - Throws: `.schemaTooNew` for a database of a later program that this one cannot work with; `.server` with 42501
+    ///   where rights are missing for something that has to be made.
     @discardableResult
-    public func apply(daysAhead: Int = SchemaSQL.defaultDaysAhead) throws(DatabaseError) -> SchemaReport {
+    public func apply(
+        daysAhead: Int = SchemaSQL.defaultDaysAhead, changes: PolicyChanges = PolicyChanges()
+    ) throws(DatabaseError) -> SchemaReport {
         var report = try status()
-        try refuseNewer(report)
-        if !report.isComplete {
-            var changes: [String] = []
-            var warnings: [String] = []
-            if let warning = try createExtension() { warnings.append(warning) }
-            changes += try connection.inTransaction { () throws(DatabaseError) in try migrate(daysAhead: daysAhead) }
+        var warnings: [String] = []
+        // Without anything to do no lock is taken and no right is needed.
+        if try plan(report, daysAhead: daysAhead, changes) != SchemaPlan() {
+            if !report.isComplete, let warning = try createExtension() { warnings.append(warning) }
+            let done = try connection.inTransaction { () throws(DatabaseError) -> SchemaPlan in
+                try takeLock()
+                // Another program may have made it meanwhile.
+                let plan = try plan(try status(), daysAhead: daysAhead, changes)
+                for statement in plan.statements { try connection.execute(statement) }
+                return plan
+            }
             report = try status()
-            report.changes = changes
-            report.warnings += warnings
+            report.changes = done.changes
         }
+        report.warnings += warnings
         let ahead = try ensurePartitionsAhead(days: daysAhead)
         if !ahead.created.isEmpty {
             let before = report
@@ -46,10 +65,21 @@ public struct SchemaManager {
         return report
     }
 
+    /// The statements that `apply` would run in its transaction, as a script; empty when there is nothing to do. Changes
+    /// nothing. Partitions and chunks made ahead, and the extension, are not among them.
+    public func dryRun(
+        daysAhead: Int = SchemaSQL.defaultDaysAhead, changes: PolicyChanges = PolicyChanges()
+    ) throws(DatabaseError) -> String {
+        let plan = try plan(try status(), daysAhead: daysAhead, changes)
+        return plan.changes.map { "-- \($0)\n" }.joined() + plan.statements.map { "\n\($0);\n" }.joined()
+    }
+
     private func refuseNewer(_ report: SchemaReport) throws(DatabaseError) {
-        guard let found = report.version, found > SchemaSQL.version else { return }
+        guard let found = report.version, let needs = report.versionNeeded, needs > report.versionOfProgram else {
+            return
+        }
         throw DatabaseError(
-            .schemaTooNew(found: found, known: SchemaSQL.version), location: connection.location.description,
+            .schemaTooNew(found: found, known: report.versionOfProgram), location: connection.location.description,
             operation: "checking the schema")
     }
 
@@ -57,35 +87,44 @@ public struct SchemaManager {
         try connection.execute("SELECT pg_advisory_xact_lock(\(SchemaSQL.advisoryLock))")
     }
 
-    /// What is missing, once the lock is held: another program may have made it meanwhile.
-    private func migrate(daysAhead: Int) throws(DatabaseError) -> [String] {
-        try takeLock()
-        let report = try status()
+    /// What is missing, in the order in which it is made.
+    private func plan(
+        _ report: SchemaReport, daysAhead: Int, _ changes: PolicyChanges
+    ) throws(DatabaseError) -> SchemaPlan {
         try refuseNewer(report)
-        guard !report.isComplete else { return [] }
+        var plan = SchemaPlan()
+        if !report.isComplete { try planMissing(report, daysAhead: daysAhead, into: &plan) }
+        try planPolicies(report, changes, into: &plan)
+        return plan
+    }
 
-        var changes: [String] = []
+    private func planMissing(
+        _ report: SchemaReport, daysAhead: Int, into plan: inout SchemaPlan
+    ) throws(DatabaseError) {
         // CREATE SCHEMA IF NOT EXISTS wants the right to create one even where it is there.
         let present = try connection.query("SELECT nspname FROM pg_catalog.pg_namespace").compactMap { $0[0] }
         for schema in SchemaSQL.schemas where !present.contains(schema) {
-            try connection.execute(SchemaSQL.createSchema(schema))
-            changes.append("schema \(schema)")
+            plan.add(SchemaSQL.createSchema(schema), "schema \(schema)")
         }
+        let missing = report.tables.filter { $0.layout == .missing }.map(\.name)
         let target = SchemaSQL.Target(
             flavour: layoutFlavour(report), timescaleSchema: report.server.timescaleSchema, today: today,
             daysAhead: daysAhead,
             // The others may be in use, and a repeated CREATE INDEX locks its table.
-            kinds: MetricKind.allCases.filter { kind in
-                report.tables.contains { $0.name == SchemaSQL.table(kind) && $0.layout == .missing }
-            })
-        for migration in SchemaSQL.migrations {
-            for statement in migration.statements(target) { try connection.execute(statement) }
-            try connection.execute(SchemaSQL.recordVersion(migration))
+            kinds: MetricKind.allCases.filter { missing.contains(SchemaSQL.table($0)) })
+        for migration in migrations {
+            for statement in migration.statements(target) { plan.add(statement) }
+            let isNew = (report.version ?? 0) < migration.number
+            plan.add(migration.record, isNew ? "migration \(migration.number): \(migration.name)" : nil)
         }
-        changes += report.missingCollectorTables.map { "table \($0)" }
-        changes += report.tables.filter { $0.layout == .missing }.map { "table \($0.name)" }
-        if report.version != SchemaSQL.version { changes.append("schema version \(SchemaSQL.version)") }
-        return changes
+        for name in report.missingCollectorTables + missing { plan.note("table \(name)") }
+        for kind in MetricKind.allCases {
+            guard let table = report.tables.first(where: { $0.name == SchemaSQL.table(kind) }) else { continue }
+            for column in kind.columns where table.missingColumns.contains(column.name) {
+                plan.add(
+                    SchemaSQL.addColumn(kind, column), "column \(column.name) of \(SchemaSQL.table(kind))")
+            }
+        }
     }
 
     /// Tables that have native partitions keep them when TimescaleDB comes later: a partitioned table cannot become a

@@ -23,6 +23,10 @@ public struct SchemaReport: Equatable, Sendable {
         public let defaultPartitionRows: Int64?
         /// Days after today that have their partition without a gap; nil without native partitions.
         public let partitionsAhead: Int?
+        /// Columns of the kind that the table does not have.
+        public let missingColumns: [String]
+        /// Nil where nobody decided or this user may not know.
+        public let policy: TablePolicy?
     }
 
     /// Where the counting of a default partition stops.
@@ -31,6 +35,10 @@ public struct SchemaReport: Equatable, Sendable {
     public internal(set) var server: ServerIdentity
     /// The highest migration in the database; nil when there is none.
     public internal(set) var version: Int?
+    /// The oldest schema version whose programs can work with this database; nil when it has none.
+    public internal(set) var versionNeeded: Int?
+    /// The schema version that this program makes.
+    public let versionOfProgram: Int
     public internal(set) var tables: [Table]
     /// Of the collector's own tables, those that are not there.
     public internal(set) var missingCollectorTables: [String]
@@ -38,9 +46,15 @@ public struct SchemaReport: Equatable, Sendable {
     public internal(set) var changes: [String] = []
     /// One line each.
     public internal(set) var warnings: [String] = []
+    /// What could be better, one line each.
+    public internal(set) var advice: [String] = []
+    /// What was dropped or pruned last, newest first, one line each.
+    public internal(set) var maintenance: [String] = []
 
     /// Whether the program can write all kinds.
     public var isComplete: Bool {
-        version == SchemaSQL.version && missingCollectorTables.isEmpty && !tables.contains { $0.layout == .missing }
+        guard let version, let versionNeeded else { return false }
+        return version >= versionOfProgram && versionNeeded <= versionOfProgram && missingCollectorTables.isEmpty
+            && !tables.contains { $0.layout == .missing || !$0.missingColumns.isEmpty }
     }
 }

@@ -1,21 +1,13 @@
 // The SQL of the database's two schemas: `metrics` with one table a kind, and `spillway` with what the collector
 // needs. All identifiers come from `MetricKinds` and from here; nothing that a client sent becomes SQL.
 //
-// Every statement can be repeated. A change of the schema is a new migration with the next number, never an edit of an
-// old one.
+// Every statement can be repeated. What changes between versions is in Migration.swift.
 
 import LinuxSystem
 import MetricKinds
 
 /// The statements that make the schema.
 public enum SchemaSQL {
-    /// One numbered step from an empty database to today's schema.
-    struct Migration: Sendable {
-        let number: Int
-        let name: String
-        let statements: @Sendable (Target) -> [String]
-    }
-
     /// What the statements are for.
     struct Target {
         let flavour: Flavour
@@ -27,18 +19,9 @@ public enum SchemaSQL {
         var kinds = MetricKind.allCases
     }
 
-    static let migrations = [
-        Migration(number: 1, name: "tables of the kinds, ledger, dead letters") { target in
-            collectorTables + target.kinds.flatMap { tableStatements($0, target) }
-        },
-        Migration(number: 2, name: "frames of sessions, records of dead letters") { _ in sessionTables },
-    ]
-
     /// The schema's version that this program makes and knows.
-    public static var version: Int { migrations.last?.number ?? 0 }
+    public static var version: Int { Migration.all.last?.number ?? 0 }
 
-    /// The length of a hypertable's chunk and of a native partition is one day.
-    static let chunkInterval = "1 day"
     /// Native partitions made ahead of today, unless said otherwise.
     public static let defaultDaysAhead = 3
     /// The key of the advisory lock under which schemas change, `spillway` in ASCII.
@@ -57,9 +40,16 @@ public enum SchemaSQL {
         var statements = ["BEGIN", "SELECT pg_advisory_xact_lock(\(advisoryLock))"]
         if flavour.hasHypertables { statements.insert("CREATE EXTENSION IF NOT EXISTS timescaledb", at: 0) }
         statements += schemas.map { createSchema($0) }
-        for migration in migrations {
+        for migration in Migration.all {
             statements += migration.statements(target)
-            statements.append(recordVersion(migration))
+            statements.append(migration.record)
+        }
+        if flavour == .timescaleCommunity {
+            var plan = SchemaPlan()
+            for kind in MetricKind.allCases {
+                HypertableState().plan(.standard(kind), kind, HypertableFunctions(), into: &plan)
+            }
+            statements += plan.statements
         }
         statements.append("COMMIT")
         return statements.map { $0 + ";\n" }.joined(separator: "\n")
@@ -67,67 +57,8 @@ public enum SchemaSQL {
 
     static func createSchema(_ name: String) -> String { "CREATE SCHEMA IF NOT EXISTS \(name)" }
 
-    static func recordVersion(_ migration: Migration) -> String {
-        """
-        INSERT INTO spillway.schema_version (version, name) VALUES (\(migration.number), '\(migration.name)')
-        ON CONFLICT (version) DO NOTHING
-        """
-    }
-
     /// A kind's table with its schema.
     static func table(_ kind: MetricKind) -> String { "\(MetricKind.schemaName).\(kind.tableName)" }
-
-    // MARK: the collector's own tables
-
-    /// `batches` is the ledger of what was committed: its key is what makes a batch go in once. `dead_letters` keeps
-    /// the records that the database refused, as the frames they came in.
-    static let collectorTables = [
-        """
-        CREATE TABLE IF NOT EXISTS spillway.schema_version (
-            version integer PRIMARY KEY,
-            name text NOT NULL,
-            applied_at timestamptz NOT NULL DEFAULT now()
-        )
-        """,
-        """
-        CREATE TABLE IF NOT EXISTS spillway.batches (
-            epoch bigint NOT NULL,
-            sequence bigint NOT NULL,
-            records integer NOT NULL,
-            committed_at timestamptz NOT NULL DEFAULT now(),
-            PRIMARY KEY (epoch, sequence)
-        )
-        """,
-        """
-        CREATE TABLE IF NOT EXISTS spillway.dead_letters (
-            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-            at timestamptz NOT NULL DEFAULT now(),
-            epoch bigint,
-            sequence bigint,
-            kind text,
-            source bigint,
-            reason text,
-            sqlstate text,
-            frame bytea NOT NULL
-        )
-        """,
-    ]
-
-    /// `session_frames` is what is stored of the frames that clients number and want acknowledged: `first` to the
-    /// one before `behind`.
-    static let sessionTables = [
-        """
-        CREATE TABLE IF NOT EXISTS spillway.session_frames (
-            source bigint NOT NULL,
-            session bigint NOT NULL,
-            first bigint NOT NULL,
-            behind bigint NOT NULL,
-            committed_at timestamptz NOT NULL DEFAULT now()
-        )
-        """,
-        "CREATE INDEX IF NOT EXISTS session_frames_idx ON spillway.session_frames (source, session)",
-        "ALTER TABLE spillway.dead_letters ADD COLUMN IF NOT EXISTS records integer NOT NULL DEFAULT 1",
-    ]
 
     // MARK: the kinds' tables
 
@@ -137,6 +68,15 @@ public enum SchemaSQL {
                 + (0...max(0, target.daysAhead)).map { createPartition(kind, target.today.advanced(by: $0)) }
         }
         return [createTable(kind), createHypertable(kind, functions: target.timescaleSchema)]
+    }
+
+    static func addColumn(_ kind: MetricKind, _ column: MetricColumn) -> String {
+        "ALTER TABLE \(table(kind)) ADD COLUMN IF NOT EXISTS \(column.name) \(column.type.sqlName)"
+    }
+
+    static func policyRow(_ kind: MetricKind, _ policy: TablePolicy) -> String {
+        "('\(kind.tableName)', \(policy.chunkInterval.sql), \(policy.compressAfter?.sql ?? "NULL"), "
+            + "\(policy.dropAfter?.sql ?? "NULL"))"
     }
 
     private static func createTable(_ kind: MetricKind) -> String {
@@ -149,7 +89,7 @@ public enum SchemaSQL {
     static func createHypertable(_ kind: MetricKind, functions schema: String?) -> String {
         """
         SELECT \(schema.map { $0 + "." } ?? "")create_hypertable('\(table(kind))', 'time',
-            chunk_time_interval => INTERVAL '\(chunkInterval)', create_default_indexes => true, if_not_exists => true)
+            chunk_time_interval => \(TablePolicy.standard(kind).chunkInterval.sql), create_default_indexes => true, if_not_exists => true)
         """
     }
 

@@ -32,3 +32,12 @@ struct DatabaseArguments: ParsableArguments {
         }
     }
 }
+
+/// Calls `body`, whose errors end the command.
+func talking<Value>(_ body: () throws(DatabaseError) -> Value) throws(CommandError) -> Value {
+    do throws(DatabaseError) {
+        return try body()
+    } catch {
+        throw CommandError(.unavailable, "\(error)")
+    }
+}

@@ -39,6 +39,12 @@ struct ByteOutput: ~Copyable {
         if waiting.count >= Self.waitingBytesMax { try flush() }
     }
 
+    /// Writes a text and the end of its line.
+    mutating func write(line: String) throws(CommandError) {
+        try write(line.utf8Span.span.bytes)
+        try write([UInt8(ascii: "\n")].span.bytes)
+    }
+
     mutating func flush() throws(CommandError) {
         var written = 0
         while written < waiting.count {

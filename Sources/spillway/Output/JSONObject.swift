@@ -7,7 +7,6 @@ struct JSONObject {
     var text: String { "{\(members)}" }
 
     mutating func add(_ name: String, _ value: UInt64) { add(name, raw: "\(value)") }
-    mutating func add(_ name: String, _ value: String) { add(name, raw: Self.quoted(value)) }
 
     /// A number with so many decimals.
     mutating func add(_ name: String, _ value: Double, decimals: Int) { add(name, raw: decimal(value, decimals)) }
@@ -17,9 +16,9 @@ struct JSONObject {
         add(name, raw: "[" + ranges.map { "[\($0.lowerBound),\($0.upperBound - 1)]" }.joined(separator: ",") + "]")
     }
 
-    mutating func add(_ name: String, _ value: Int64) { add(name, raw: "\(value)") }
+    mutating func add(_ name: String, _ value: Int64?) { add(name, raw: value.map { "\($0)" } ?? "null") }
     mutating func add(_ name: String, _ value: Bool) { add(name, raw: "\(value)") }
-    mutating func addNull(_ name: String) { add(name, raw: "null") }
+    mutating func add(_ name: String, _ value: String?) { add(name, raw: value.map(Self.quoted) ?? "null") }
     mutating func add(_ name: String, _ list: [String]) {
         add(name, raw: "[" + list.map(Self.quoted).joined(separator: ",") + "]")
     }

@@ -35,19 +35,25 @@ import TestSupport
             sessions: [
                 SessionFrames(
                     key: SessionKey(source: 5, session: 6),
-                    sequences: SequenceRanges([1..<UInt64(frames.count) + 1]))
+                    sequences: SequenceRanges(
+                        frames.map { frame in
+                            let sequence = (try? FrameHeader.admit(frame.span.bytes).identity.sequence) ?? 0
+                            return sequence..<sequence + 1
+                        }))
             ])
     }
 
     private static func store(
-        _ connection: DatabaseConnection, _ sequence: Int64, _ frames: [[UInt8]], keepsMalformed: Bool = false
+        _ connection: DatabaseConnection, _ sequence: Int64, _ frames: [[UInt8]], keepsMalformed: Bool = false,
+        storedBefore: [SessionKey: SequenceRanges] = [:], locksSessions: Bool = false
     ) throws -> StoredBatch {
         let bytes = frames.flatMap { $0 }
         let decoded = DecodedBatch()
         return try bytes.span.bytes.withUnsafeBytes { raw in
-            decoded.decode(raw, storedBefore: [:])
+            decoded.decode(raw, storedBefore: storedBefore)
             return try BatchWriter(connection, fence: fence).store(
-                summary(sequence, frames), frames: raw, decoded: decoded, keepsMalformed: keepsMalformed)
+                summary(sequence, frames), frames: raw, decoded: decoded, keepsMalformed: keepsMalformed,
+                locksSessions: locksSessions)
         }
     }
 
@@ -66,9 +72,36 @@ import TestSupport
         let frames = [try Self.frame(sequence: 1, PointRecord(time: 1, metricName: "m", value: 1))]
         #expect(try Self.store(connection, 1, frames) == StoredBatch())
         #expect(try Self.store(connection, 1, frames) == StoredBatch(wasStoredBefore: true))
-        #expect(try Self.store(connection, 2, frames) == StoredBatch())
+        let others = [try Self.frame(sequence: 2, PointRecord(time: 1, metricName: "m", value: 1))]
+        #expect(try Self.store(connection, 2, others) == StoredBatch())
         #expect(try Self.count(connection, "metrics.metric_points") == "2")
         #expect(try Self.count(connection, "spillway.batches") == "2")
+    }
+
+    @Test(arguments: TestFlavour.allCases)
+    func aFrameThatAnotherCollectorHasStoredIsNotStoredAgain(_ flavour: TestFlavour) throws {
+        let connection = try Self.connection(flavour)
+        let frames = try (1...3).map {
+            try Self.frame(sequence: $0, PointRecord(time: 1, metricName: "m\($0)", value: 1))
+        }
+        #expect(try Self.store(connection, 1, [frames[1]]) == StoredBatch())
+        // Another batch has the same frame among others: nothing of it is stored, and the caller is told to ask.
+        let error = try databaseError { () throws(DatabaseError) in
+            do { _ = try Self.store(connection, 2, frames) } catch let error as DatabaseError { throw error } catch {
+                Issue.record(error)
+            }
+        }
+        #expect(error.kind == .framesStoredBefore && error.isTransient && !connection.isInTransaction)
+        #expect(try Self.count(connection, "metrics.metric_points") == "1")
+        let key = SessionKey(source: 5, session: 6)
+        let stored = try SessionLedger(connection).storedFrames(of: [key])
+        #expect(stored == [key: SequenceRanges([2..<3])])
+        // Without it the rest goes in.
+        let outcome = try Self.store(connection, 2, frames, storedBefore: stored, locksSessions: true)
+        #expect(outcome == StoredBatch())
+        let names = try connection.query("SELECT metric_name FROM metrics.metric_points ORDER BY 1")
+        #expect(names == [["m1"], ["m2"], ["m3"]])
+        #expect(try SessionLedger(connection).storedFrames(of: [key]) == [key: SequenceRanges([1..<4])])
     }
 
     @Test(arguments: TestFlavour.allCases)
@@ -89,7 +122,11 @@ import TestSupport
         #expect(try Self.count(connection, "spillway.dead_letters") == "1")
         #expect(try Self.count(connection, "metrics.metric_points") == "1")
         // A batch that is new keeps it in its own transaction.
-        #expect(try Self.store(connection, 2, frames, keepsMalformed: true) == StoredBatch(deadLetters: [5: 1]))
+        let others = [
+            try Self.frame(sequence: 3, PointRecord(time: 1, metricName: "m", value: 1)),
+            try Self.malformedFrame(sequence: 4),
+        ]
+        #expect(try Self.store(connection, 2, others, keepsMalformed: true) == StoredBatch(deadLetters: [5: 1]))
         #expect(try Self.count(connection, "spillway.dead_letters") == "2")
     }
 

@@ -15,7 +15,7 @@ import TimescaleStore
         !error.description.contains("\n") && !"\(error)".contains(secret) && !String(reflecting: error).contains(secret)
     }
 
-    @Test(arguments: TestFlavour.allCases) func wrongPasswordIsNamed(flavour: TestFlavour) throws {
+    @Test(arguments: TestFlavour.local) func wrongPasswordIsNamed(flavour: TestFlavour) throws {
         let server = try TestServers.server(flavour)
         let wrong = try location(server, "postgres", "canary1", "capibara6_metrics")
         let error = try databaseError { () throws(DatabaseError) in _ = try DatabaseConnection(wrong) }
@@ -26,7 +26,7 @@ import TimescaleStore
         #expect(isOneLineWithout("canary1", error))
     }
 
-    @Test(arguments: TestFlavour.allCases) func missingDatabaseIsNamed(flavour: TestFlavour) throws {
+    @Test(arguments: TestFlavour.local) func missingDatabaseIsNamed(flavour: TestFlavour) throws {
         let missing = try TestServers.server(flavour).location.with(database: "nowhere")
         let error = try databaseError { () throws(DatabaseError) in _ = try DatabaseConnection(missing) }
         #expect(error.sqlstate == .databaseMissing)
@@ -35,7 +35,7 @@ import TimescaleStore
         #expect(isOneLineWithout("canary", error))
     }
 
-    @Test(arguments: TestFlavour.allCases) func missingUserIsNamed(flavour: TestFlavour) throws {
+    @Test(arguments: TestFlavour.local) func missingUserIsNamed(flavour: TestFlavour) throws {
         let server = try TestServers.server(flavour)
         let folder = URL(fileURLWithPath: server.passwordFile).deletingLastPathComponent().path
         let nobody = try DatabaseLocation("host=\(folder)/socket port=\(server.port) user=nobody dbname=postgres")
@@ -45,7 +45,7 @@ import TimescaleStore
         #expect(isOneLineWithout("canary", error))
     }
 
-    @Test(arguments: TestFlavour.allCases) func missingRightsAreNamed(flavour: TestFlavour) throws {
+    @Test(arguments: TestFlavour.local) func missingRightsAreNamed(flavour: TestFlavour) throws {
         let server = try TestServers.server(flavour)
         let database = try TestServers.database(flavour)
         let owner = try DatabaseConnection(database)

@@ -25,7 +25,7 @@ import Testing
         return status.st_mode & 0o777
     }
 
-    @Test(arguments: TestFlavour.allCases) func dataSurvivesARestart(flavour: TestFlavour) throws {
+    @Test(arguments: TestFlavour.local) func dataSurvivesARestart(flavour: TestFlavour) throws {
         let server = try makeServer(flavour, "restart")
         try server.start()
         defer { server.stop() }
@@ -47,7 +47,7 @@ import Testing
         #expect(try String(contentsOfFile: "/proc/self/mounts", encoding: .utf8).contains("restart-") == false)
     }
 
-    @Test(arguments: TestFlavour.allCases) func thePrivateFilesArePrivateAndTCPWantsThePassword(
+    @Test(arguments: TestFlavour.local) func thePrivateFilesArePrivateAndTCPWantsThePassword(
         flavour: TestFlavour
     ) throws {
         let server = try TestServers.server(flavour)
@@ -65,7 +65,7 @@ import Testing
         #expect(ids?.split(separator: "\t").dropFirst().allSatisfy { $0 != "0" } == true, "never as root")
     }
 
-    @Test(arguments: TestFlavour.allCases) func aSecondCollectorIsRefused(flavour: TestFlavour) throws {
+    @Test(arguments: TestFlavour.local) func aSecondCollectorIsRefused(flavour: TestFlavour) throws {
         let first = try TestServers.server(flavour)
         let second = try EmbeddedServer(
             directory: first.directory.path, programs: first.programs, environment: [:], logger: quietLogger)
@@ -77,7 +77,7 @@ import Testing
         #expect(first.isAlive)
     }
 
-    @Test(arguments: TestFlavour.allCases) func aKilledServerStartsAgain(flavour: TestFlavour) throws {
+    @Test(arguments: TestFlavour.local) func aKilledServerStartsAgain(flavour: TestFlavour) throws {
         let server = try makeServer(flavour, "killed")
         try server.start()
         defer { server.stop() }
@@ -90,7 +90,7 @@ import Testing
         #expect(try DatabaseConnection(server.location).query("SELECT a FROM t") == [["42"]])
     }
 
-    @Test(arguments: TestFlavour.allCases) func theServerEndsWithItsCollectorAndTheNextOneTakesOver(
+    @Test(arguments: TestFlavour.local) func theServerEndsWithItsCollectorAndTheNextOneTakesOver(
         flavour: TestFlavour
     ) async throws {
         let server = try makeServer(flavour, "orphan")
@@ -110,7 +110,7 @@ import Testing
         #expect(try DatabaseConnection(server.location).query("SELECT a FROM t") == [["42"]])
     }
 
-    @Test(arguments: TestFlavour.allCases) func theServerEndsWithItsCollector(flavour: TestFlavour) async throws {
+    @Test(arguments: TestFlavour.local) func theServerEndsWithItsCollector(flavour: TestFlavour) async throws {
         let path = try makeServer(flavour, "death").directory.path
         let isPlain = flavour == .plain
         await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, isPlain = isPlain as Bool] in

@@ -17,7 +17,7 @@ import Testing
 
         let first = try SchemaManager(connection).apply()
         #expect(first.isComplete && first.version == SchemaSQL.version && first.warnings.isEmpty)
-        #expect(first.server.flavour == (flavour == .plain ? .plain : .timescaleApache))
+        #expect(first.server.flavour == flavour.flavour)
         #expect(first.tables.map(\.name).count == 9)
         #expect(first.tables.allSatisfy { $0.layout == (flavour == .plain ? .partitioned : .hypertable) })
         #expect(first.changes.contains("schema metrics") && first.changes.contains("table metrics.routing_metrics"))

@@ -1,0 +1,242 @@
+// What the database refused, for an operator who has found out why: to look at, to store after all, to throw away.
+
+import FrameCodec
+import MetricKinds
+
+/// A letter with its frame.
+public struct StoredDeadLetter: Sendable {
+    public let id: Int64
+    /// RFC 3339 in UTC.
+    public let at: String
+    /// Nil for a frame that was malformed inside.
+    public let kind: String?
+    public let source: UInt64
+    public let records: Int
+    public let reason: String
+    public let sqlstate: String?
+    /// The frame of the record alone, or the whole frame that it came in.
+    public let frame: [UInt8]
+    /// Where the record stands among those of its kind in a whole frame; nil for a frame of its own.
+    public let recordIndex: Int?
+}
+
+/// Letters that have their kind and reason in common.
+public struct DeadLetterGroup: Equatable, Sendable {
+    public let kind: String?
+    public let sqlstate: String?
+    /// Without its details, which name the row.
+    public let reason: String
+    public let letters: Int64
+    public let records: Int64
+    /// RFC 3339 in UTC.
+    public let first: String
+    public let last: String
+    public let lastID: Int64
+}
+
+/// Which letters are meant. What is empty or nil does not matter.
+public struct DeadLetterFilter: Sendable {
+    public var ids: [Int64] = []
+    public var kind: MetricKind?
+    public var sqlstate: String?
+
+    public init() {}
+
+    /// For `$1` to `$3`.
+    fileprivate static let condition =
+        "(cardinality($1::bigint[]) = 0 OR id = ANY ($1::bigint[])) AND ($2::text IS NULL OR kind = $2) "
+        + "AND ($3::text IS NULL OR sqlstate = $3)"
+    fileprivate var parameters: [String?] {
+        ["{" + ids.map(String.init).joined(separator: ",") + "}", kind?.name, sqlstate]
+    }
+}
+
+/// What came of storing letters after all.
+public struct DeadLetterOutcome: Equatable, Sendable {
+    /// Letters that were looked at.
+    public var letters = 0
+    public var recordsStored = 0
+    /// Letters that stay: refused again, or malformed as before.
+    public var lettersLeft = 0
+    /// Why the last of them stays.
+    public var lastReason: String?
+}
+
+/// The letters of a database. Used by one thread, outside of transactions. Memory is bounded by `lettersAtOnce` frames.
+public struct DeadLetterBox {
+    private static let lettersAtOnce = 256
+    private static let groupsMax = 1_000
+    private static let time = "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
+
+    private let connection: DatabaseConnection
+
+    public init(_ connection: DatabaseConnection) { self.connection = connection }
+
+    /// The letters by kind and reason, the most frequent first. O(letters).
+    public func groups(_ filter: DeadLetterFilter = DeadLetterFilter()) throws(DatabaseError) -> [DeadLetterGroup] {
+        let rows = try connection.query(
+            """
+            SELECT kind, sqlstate, split_part(reason, ';', 1), count(*), sum(records), to_char(min(at) AT TIME ZONE 'UTC', \(Self.time)),
+                to_char(max(at) AT TIME ZONE 'UTC', \(Self.time)), max(id)
+            FROM spillway.dead_letters WHERE \(DeadLetterFilter.condition)
+            GROUP BY 1, 2, 3 ORDER BY count(*) DESC, max(id) DESC LIMIT \(Self.groupsMax)
+            """, filter.parameters, operation: "counting the dead letters")
+        return rows.map { row in
+            DeadLetterGroup(
+                kind: row[0], sqlstate: row[1], reason: row[2] ?? "", letters: row[3].flatMap { Int64($0) } ?? 0,
+                records: row[4].flatMap { Int64($0) } ?? 0, first: row[5] ?? "", last: row[6] ?? "",
+                lastID: row[7].flatMap { Int64($0) } ?? 0)
+        }
+    }
+
+    /// Gives the letters to `body`, oldest first.
+    public func forEach<Failure: Error>(
+        _ filter: DeadLetterFilter, limit: Int = .max, _ body: (StoredDeadLetter) throws(Failure) -> Void
+    ) throws {
+        var last: Int64 = .min
+        var left = limit
+        while left > 0 {
+            let page = try page(filter, behind: last, min(left, Self.lettersAtOnce), lock: "")
+            for letter in page { try body(letter) }
+            guard let end = page.last else { return }
+            last = end.id
+            left -= page.count
+        }
+    }
+
+    private func page(
+        _ filter: DeadLetterFilter, behind id: Int64, _ count: Int, lock: String
+    ) throws(DatabaseError) -> [StoredDeadLetter] {
+        let rows = try connection.query(
+            """
+            SELECT id, to_char(at AT TIME ZONE 'UTC', \(Self.time)), kind, source, records, reason, sqlstate, record_index, frame
+            FROM spillway.dead_letters WHERE \(DeadLetterFilter.condition) AND id > $4 ORDER BY id LIMIT $5 \(lock)
+            """, filter.parameters + [String(id), String(count)], operation: "reading the dead letters")
+        return rows.map { row in
+            StoredDeadLetter(
+                id: row[0].flatMap { Int64($0) } ?? 0, at: row[1] ?? "", kind: row[2],
+                source: UInt64(bitPattern: row[3].flatMap { Int64($0) } ?? 0), records: row[4].flatMap { Int($0) } ?? 0,
+                reason: row[5] ?? "", sqlstate: row[6], frame: Self.bytes(row[8] ?? ""),
+                recordIndex: row[7].flatMap { Int($0) })
+        }
+    }
+
+    /// The text form of bytea, `\x` and two digits a byte.
+    private static func bytes(_ text: String) -> [UInt8] {
+        func digit(_ byte: UInt8) -> UInt8 { byte <= UInt8(ascii: "9") ? byte & 15 : (byte & 15) + 9 }
+        let digits = Array(text.utf8.dropFirst(2))
+        return stride(from: 0, to: digits.count - 1, by: 2).map { digit(digits[$0]) << 4 | digit(digits[$0 + 1]) }
+    }
+
+    /// Stores letters in their tables and removes them, each in the same transaction: once, whatever happens meanwhile. One
+    /// that the database refuses again stays as it is.
+    public func sendAgain(
+        _ filter: DeadLetterFilter, show: (DeadLetterOutcome) -> Void = { _ in }
+    ) throws(DatabaseError) -> DeadLetterOutcome {
+        var outcome = DeadLetterOutcome()
+        var last: Int64 = .min
+        while true {
+            let before = outcome
+            let end = try connection.inTransaction { () throws(DatabaseError) -> Int64? in
+                outcome = before
+                // What another one is at is left to it.
+                let page = try page(filter, behind: last, Self.lettersAtOnce, lock: "FOR UPDATE SKIP LOCKED")
+                var stored: [Int64] = []
+                for letter in page {
+                    outcome.letters += 1
+                    if let reason = try store(letter, &outcome) {
+                        outcome.lettersLeft += 1
+                        outcome.lastReason = reason
+                    } else {
+                        stored.append(letter.id)
+                    }
+                }
+                if !stored.isEmpty {
+                    try connection.query(
+                        "DELETE FROM spillway.dead_letters WHERE id = ANY ($1::bigint[])",
+                        ["{" + stored.map(String.init).joined(separator: ",") + "}"])
+                }
+                return page.last?.id
+            }
+            guard let end else { break }
+            last = end
+            show(outcome)
+        }
+        if outcome.recordsStored > 0 {
+            try MaintenanceLog(connection).add(
+                "resend", "spillway.dead_letters",
+                "\(outcome.recordsStored) records stored, \(outcome.lettersLeft) letters left")
+        }
+        return outcome
+    }
+
+    /// - Returns: nil when the letter's records are stored, else why not.
+    private func store(_ letter: StoredDeadLetter, _ outcome: inout DeadLetterOutcome) throws(DatabaseError) -> String?
+    {
+        let decoded = DecodedBatch()
+        let problem: String? = letter.frame.withUnsafeBytes { bytes in
+            let header: FrameHeader
+            do throws(FrameError) {
+                header = try FrameHeader.read(bytes.bytes)
+            } catch {
+                return "\(error)"
+            }
+            guard header.frameLength == bytes.count else { return "the letter holds no whole frame" }
+            // Of a whole frame only the refused record is meant.
+            guard letter.kind == nil || letter.recordIndex != nil || header.recordCount == 1 else {
+                return "its frame has \(header.recordCount) records, and which of them was refused is not known"
+            }
+            decoded.decode(bytes)
+            return decoded.refused.first.map { "\($0.error)" }
+        }
+        if let problem { return problem }
+        try connection.execute("SAVEPOINT letter")
+        do throws(DatabaseError) {
+            var rows = 0
+            for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
+                if let index = letter.recordIndex {
+                    guard kind.name == letter.kind, index < decoded.rows.rowCount(kind) else { continue }
+                    try copy(decoded, kind, index..<index + 1)
+                    rows += 1
+                } else {
+                    try copy(decoded, kind, 0..<decoded.rows.rowCount(kind))
+                    rows += decoded.rows.rowCount(kind)
+                }
+            }
+            try connection.execute("RELEASE SAVEPOINT letter")
+            outcome.recordsStored += rows
+            return rows == 0 ? "this program knows none of its records" : nil
+        } catch {
+            guard connection.isUsable, error.isAboutRows, case .server(let report) = error.kind else { throw error }
+            try connection.execute("ROLLBACK TO SAVEPOINT letter; RELEASE SAVEPOINT letter")
+            return report.reason
+        }
+    }
+
+    private func copy(_ decoded: DecodedBatch, _ kind: MetricKind, _ rows: Range<Int>) throws(DatabaseError) {
+        try connection.beginCopy(into: kind)
+        try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
+            let offsets = RowIsolation.rowOffsets(bytes)
+            try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: bytes[..<CopyTable.headerBytes]))
+            try connection.sendCopyData(
+                UnsafeRawBufferPointer(rebasing: bytes[offsets[rows.lowerBound]..<offsets[rows.upperBound]]))
+        }
+        try connection.endRows()
+    }
+
+    /// Removes letters for good.
+    ///
+    /// - Returns: how many.
+    public func discard(_ filter: DeadLetterFilter) throws(DatabaseError) -> Int64 {
+        try connection.inTransaction { () throws(DatabaseError) -> Int64 in
+            let rows = try connection.query(
+                """
+                WITH gone AS (DELETE FROM spillway.dead_letters WHERE \(DeadLetterFilter.condition) RETURNING records)
+                SELECT count(*) FROM gone
+                """, filter.parameters, operation: "discarding dead letters")
+            let count = rows.first?[0].flatMap { Int64($0) } ?? 0
+            if count > 0 { try MaintenanceLog(connection).add("discard", "spillway.dead_letters", "\(count) letters") }
+            return count
+        }
+    }
+}

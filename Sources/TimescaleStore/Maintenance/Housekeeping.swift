@@ -1,0 +1,100 @@
+// What has to be done to a database from time to time, and by one collector only however many there are: the leader, who holds an
+// advisory lock for as long as its session lives.
+
+import MetricKinds
+
+/// What a round of housekeeping did, one line each.
+public struct HousekeepingReport: Equatable, Sendable {
+    public internal(set) var done: [String] = []
+    /// What could not be done and is tried again in the next round.
+    public internal(set) var warnings: [String] = []
+}
+
+/// The leader's work. Used by one thread, outside of transactions.
+public struct Housekeeping {
+    /// The key of the leader's lock, `spillead` in ASCII.
+    static let leaderLock: Int64 = 0x7370_696C_6C65_6164
+
+    private let connection: DatabaseConnection
+    private let manager: SchemaManager
+
+    public init(_ manager: SchemaManager) {
+        connection = manager.connection
+        self.manager = manager
+    }
+
+    /// Whether this session is the leader, which it becomes when nobody is. Locks of a session count: one is enough.
+    public func isLeader() throws(DatabaseError) -> Bool {
+        let rows = try connection.query(
+            """
+            SELECT EXISTS (
+                SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
+                    AND classid = \(UInt32(truncatingIfNeeded: Self.leaderLock >> 32))::oid
+                    AND objid = \(UInt32(truncatingIfNeeded: Self.leaderLock))::oid AND objsubid = 1
+                    AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+            ) OR pg_try_advisory_lock(\(Self.leaderLock))
+            """, operation: "asking who is the leader")
+        return rows.first?.first == "t"
+    }
+
+    /// Drops what the policies say, where TimescaleDB has no job for it, and tends the ledger.
+    ///
+    /// - Throws: only when the connection is gone.
+    public func run() throws(DatabaseError) -> HousekeepingReport {
+        var report = HousekeepingReport()
+        try attempt("old rows", &report) { report throws(DatabaseError) in try dropOldRows(&report) }
+        try attempt("the ledger", &report) { report throws(DatabaseError) in
+            let pruning = LedgerPruning(connection)
+            var batches = 0
+            while true {
+                let moved = try pruning.moveBatches()
+                if moved == 0 { break }
+                batches += moved
+            }
+            if batches > 0 { report.done.append("\(batches) old batches of the ledger are ranges now") }
+            var sessions = 0
+            while true {
+                let gone = try pruning.forgetSessions()
+                if gone == 0 { break }
+                sessions += gone
+            }
+            if sessions > 0 { report.done.append("\(sessions) ranges of silent sessions are forgotten") }
+        }
+        return report
+    }
+
+    private func dropOldRows(_ report: inout HousekeepingReport) throws(DatabaseError) {
+        let schema = try manager.status()
+        let retention = Retention(connection, schema)
+        for kind in BatchWriter.kindsByTable {
+            let table = SchemaSQL.table(kind)
+            guard let found = schema.tables.first(where: { $0.name == table }), let after = found.policy?.dropAfter,
+                found.layout != .hypertable || schema.server.flavour != .timescaleCommunity
+            else { continue }
+            let cutoff = manager.now() - after.microseconds
+            try attempt(table, &report) { report throws(DatabaseError) in
+                let expired = try retention.expired(kind, before: cutoff)
+                var lines: [String] = []
+                defer { report.done += lines }
+                try retention.drop(kind, expired, before: cutoff) { gone in
+                    lines.append(
+                        "dropped of \(table), older than \(after): "
+                            + gone.map { $0.isRows ? "\($0.rows) rows of \($0.name)" : $0.name }.joined(separator: ", ")
+                    )
+                }
+            }
+        }
+    }
+
+    private func attempt(
+        _ what: String, _ report: inout HousekeepingReport,
+        _ body: (inout HousekeepingReport) throws(DatabaseError) -> Void
+    ) throws(DatabaseError) {
+        do throws(DatabaseError) {
+            try body(&report)
+        } catch {
+            guard case .server = error.kind, connection.isUsable else { throw error }
+            report.warnings.append("\(what): \(error)")
+        }
+    }
+}

@@ -1,0 +1,158 @@
+// The numbered steps from an empty database to today's schema. A change of the schema is a new migration with the next number,
+// never an edit of an old one, and every statement can be repeated.
+
+import MetricKinds
+
+/// One step.
+struct Migration: Sendable {
+    let number: Int
+    let name: String
+    /// The oldest schema version whose programs work with a database that has this step: a step that only adds leaves the
+    /// collectors of older programs at work.
+    let needs: Int
+    /// Columns that a later version of a kind brought. They are added wherever they are missing.
+    var columns: [(kind: MetricKind, since: UInt8)] = []
+    var statements: @Sendable (SchemaSQL.Target) -> [String] = { _ in [] }
+
+    /// A new version of a kind in `protocol/kinds.json` wants its step here, which names the kind and its version in `columns`.
+    static let all = [
+        Migration(number: 1, name: "tables of the kinds, ledger, dead letters", needs: 1) { target in
+            collectorTables + target.kinds.flatMap { SchemaSQL.tableStatements($0, target) }
+        },
+        Migration(number: 2, name: "frames of sessions, records of dead letters", needs: 2) { _ in sessionTables },
+        Migration(number: 3, name: "policies, maintenance, ranges of the ledger", needs: 2) { _ in maintenanceTables },
+    ]
+
+    /// Notes in the database that the step is done.
+    var record: String {
+        // The first steps come before the column.
+        let (column, value) = number < 3 ? ("", "") : (", needs", ", \(needs)")
+        return """
+            INSERT INTO spillway.schema_version (version, name\(column)) VALUES (\(number), '\(name)'\(value))
+            ON CONFLICT (version) DO NOTHING
+            """
+    }
+
+    // MARK: the collector's own tables
+
+    /// With the schema, and whether a program of today must have it.
+    static let collectorTableNames = [
+        "schema_version", "batches", "dead_letters", "session_frames", "table_policies", "maintenance", "batch_ranges",
+        "batch_parts",
+    ]
+
+    /// `batches` is the ledger of what was committed: its key is what makes a batch go in once. `dead_letters` keeps
+    /// the records that the database refused, as the frames they came in.
+    private static let collectorTables = [
+        """
+        CREATE TABLE IF NOT EXISTS spillway.schema_version (
+            version integer PRIMARY KEY,
+            name text NOT NULL,
+            applied_at timestamptz NOT NULL DEFAULT now()
+        )
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS spillway.batches (
+            epoch bigint NOT NULL,
+            sequence bigint NOT NULL,
+            records integer NOT NULL,
+            committed_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (epoch, sequence)
+        )
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS spillway.dead_letters (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            at timestamptz NOT NULL DEFAULT now(),
+            epoch bigint,
+            sequence bigint,
+            kind text,
+            source bigint,
+            reason text,
+            sqlstate text,
+            frame bytea NOT NULL
+        )
+        """,
+    ]
+
+    /// `session_frames` is what is stored of the frames that clients number and want acknowledged: `first` to the
+    /// one before `behind`.
+    private static let sessionTables = [
+        """
+        CREATE TABLE IF NOT EXISTS spillway.session_frames (
+            source bigint NOT NULL,
+            session bigint NOT NULL,
+            first bigint NOT NULL,
+            behind bigint NOT NULL,
+            committed_at timestamptz NOT NULL DEFAULT now()
+        )
+        """,
+        "CREATE INDEX IF NOT EXISTS session_frames_idx ON spillway.session_frames (source, session)",
+        "ALTER TABLE spillway.dead_letters ADD COLUMN IF NOT EXISTS records integer NOT NULL DEFAULT 1",
+    ]
+
+    /// `table_policies` holds what an operator decided for each table. `maintenance` is the diary of what was dropped or
+    /// pruned. `batch_ranges` is the ledger's older part, in which the batches of an epoch that follow each other are one row:
+    /// nothing of it is ever forgotten, and a trigger lets a repeated batch fail on it as the key of `batches` does. `batch_parts` is
+    /// the ledger of a batch that is stored in several transactions, until the last one.
+    private static let maintenanceTables = [
+        "ALTER TABLE spillway.schema_version ADD COLUMN IF NOT EXISTS needs integer",
+        "ALTER TABLE spillway.dead_letters ADD COLUMN IF NOT EXISTS record_index integer",
+        """
+        CREATE TABLE IF NOT EXISTS spillway.table_policies (
+            table_name text PRIMARY KEY,
+            chunk_interval interval NOT NULL,
+            compress_after interval,
+            drop_after interval,
+            changed_at timestamptz NOT NULL DEFAULT now()
+        )
+        """,
+        """
+        INSERT INTO spillway.table_policies (table_name, chunk_interval, compress_after, drop_after) VALUES
+        \(MetricKind.allCases.map { SchemaSQL.policyRow($0, .standard($0)) }.joined(separator: ",\n"))
+        ON CONFLICT (table_name) DO NOTHING
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS spillway.maintenance (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            at timestamptz NOT NULL DEFAULT now(),
+            action text NOT NULL,
+            subject text NOT NULL,
+            detail text NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS spillway.batch_ranges (
+            epoch bigint NOT NULL,
+            first bigint NOT NULL,
+            behind bigint NOT NULL,
+            PRIMARY KEY (epoch, first)
+        )
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS spillway.batch_parts (
+            epoch bigint NOT NULL,
+            sequence bigint NOT NULL,
+            kind smallint NOT NULL,
+            day integer NOT NULL,
+            PRIMARY KEY (epoch, sequence, kind, day)
+        )
+        """,
+        """
+        CREATE OR REPLACE FUNCTION spillway.refuse_stored_batch() RETURNS trigger LANGUAGE plpgsql
+        SET search_path = pg_catalog AS $$
+        BEGIN
+            IF EXISTS (SELECT FROM spillway.batch_ranges r
+                WHERE r.epoch = NEW.epoch AND r.first <= NEW.sequence AND r.behind > NEW.sequence)
+            THEN
+                RAISE unique_violation USING MESSAGE = 'this batch is stored already';
+            END IF;
+            RETURN NEW;
+        END $$
+        """,
+        """
+        CREATE OR REPLACE TRIGGER refuse_stored_batch BEFORE INSERT ON spillway.batches
+        FOR EACH ROW EXECUTE FUNCTION spillway.refuse_stored_batch()
+        """,
+    ]
+}

@@ -1,0 +1,136 @@
+// How long a table's rows stay, when they are compressed, and how much time a chunk has: what an operator decides for each
+// table. The database keeps the decisions, so that all collectors and commands follow the same ones.
+
+import MetricKinds
+
+/// A span of whole hours.
+public struct StoreInterval: Equatable, Comparable, Hashable, Sendable, CustomStringConvertible {
+    /// A hundred years.
+    public static let hoursMax = 24 * 36_525
+
+    public let hours: Int
+
+    public init(hours: Int) {
+        precondition((1...Self.hoursMax).contains(hours))
+        self.hours = hours
+    }
+
+    public static func days(_ days: Int) -> StoreInterval { StoreInterval(hours: 24 * days) }
+
+    /// Reads `90d`, `12h` or `2w`: a whole number from 1 on and its unit. Nil for anything else, and for over a hundred years.
+    public init?(_ text: some StringProtocol) {
+        let units: [Character: Int] = ["h": 1, "d": 24, "w": 168]
+        guard let unit = text.last.flatMap({ units[$0] }), text.dropLast().allSatisfy({ ("0"..."9").contains($0) }),
+            let count = Int(text.dropLast()), count > 0, count <= Self.hoursMax / unit
+        else { return nil }
+        hours = count * unit
+    }
+
+    public static func < (left: StoreInterval, right: StoreInterval) -> Bool { left.hours < right.hours }
+
+    public var description: String { hours % 24 == 0 ? "\(hours / 24)d" : "\(hours)h" }
+    public var microseconds: Int64 { Int64(hours) * 3_600_000_000 }
+    var sql: String { hours % 24 == 0 ? "INTERVAL '\(hours / 24) days'" : "INTERVAL '\(hours) hours'" }
+}
+
+/// What holds for one table.
+public struct TablePolicy: Equatable, Sendable {
+    /// The span of a chunk of a hypertable. Native partitions always have a day.
+    public var chunkInterval = StoreInterval.days(1)
+    /// The age at which a chunk is compressed; nil is never. TimescaleDB's Community edition alone can.
+    public var compressAfter: StoreInterval?
+    /// The age at which a chunk or partition is dropped; nil is never.
+    public var dropAfter: StoreInterval?
+
+    /// What a new database has.
+    public static func standard(_ kind: MetricKind) -> TablePolicy {
+        TablePolicy(compressAfter: .days(kind == .system ? 7 : 30), dropAfter: .days(90))
+    }
+}
+
+/// What an operator wants other than it is. What is not named stays as the database has it.
+public struct PolicyChanges: Equatable, Sendable {
+    /// The decisions that there are to make, as the settings are called.
+    public enum Subject: String, CaseIterable, Sendable {
+        case retention
+        case compression
+        case chunkInterval = "chunk-interval"
+    }
+
+    private var changes: [MetricKind: [Subject: StoreInterval?]] = [:]
+
+    public init() {}
+
+    public var isEmpty: Bool { changes.isEmpty }
+
+    /// Reads values like `30d` for all tables, or `system=7d` and `point=off` for one, which goes before the former.
+    ///
+    /// - Throws: what is wrong with which value, and what would be right.
+    public mutating func add(_ subject: Subject, _ values: [String]) throws(PolicyError) {
+        var general: StoreInterval??
+        var special: [MetricKind: StoreInterval?] = [:]
+        for value in values {
+            guard let equals = value.firstIndex(of: "=") else {
+                guard general == nil else { throw PolicyError("'\(value)' is a second value for all tables") }
+                general = .some(try Self.interval(value, subject))
+                continue
+            }
+            let name = String(value[..<equals])
+            guard let kind = MetricKind(name: name) else {
+                let known = MetricKind.allCases.map(\.name).joined(separator: ", ")
+                throw PolicyError("'\(value)': there is no kind '\(name)'; there are \(known)")
+            }
+            guard special[kind] == nil else { throw PolicyError("'\(value)' is a second value for \(name)") }
+            special[kind] = .some(try Self.interval(String(value[value.index(after: equals)...]), subject))
+        }
+        for kind in MetricKind.allCases {
+            if let chosen = special[kind] ?? general { changes[kind, default: [:]][subject] = .some(chosen) }
+        }
+    }
+
+    private static func interval(_ text: String, _ subject: Subject) throws(PolicyError) -> StoreInterval? {
+        if text == "off", subject != .chunkInterval { return nil }
+        guard let interval = StoreInterval(text) else {
+            throw PolicyError(
+                "'\(text)' is no span of time: write 12h, 90d or 2w" + (subject == .chunkInterval ? "" : ", or off"))
+        }
+        return interval
+    }
+
+    /// A table's policy after the changes.
+    func apply(to policy: TablePolicy, of kind: MetricKind) -> TablePolicy {
+        var changed = policy
+        for (subject, interval) in changes[kind] ?? [:] {
+            switch subject {
+            case .retention: changed.dropAfter = interval
+            case .compression: changed.compressAfter = interval
+            case .chunkInterval: changed.chunkInterval = interval ?? policy.chunkInterval
+            }
+        }
+        return changed
+    }
+}
+
+/// What is wrong with a policy's text.
+public struct PolicyError: Error, Equatable, CustomStringConvertible {
+    public let description: String
+    init(_ description: String) { self.description = description }
+}
+
+extension MetricKind {
+    /// The column that compressed rows are segmented by: few values, and the one that most questions name. Time orders the
+    /// rows of a segment.
+    var segmentColumn: String {
+        switch self {
+        case .routing: "model_selected"
+        case .memory: "memory_operation"
+        case .attention: "model_id"
+        case .compute: "model_id"
+        case .execution: "language"
+        case .agentEvolution: "domain"
+        case .rag: "rag_type"
+        case .system: "system_id"
+        case .point: "metric_name"
+        }
+    }
+}

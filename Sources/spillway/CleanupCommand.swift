@@ -1,0 +1,96 @@
+// `spillway cleanup`: old rows go now, whatever the policies say.
+
+import ArgumentParser
+import Collector
+import LinuxSystem
+import MetricKinds
+import TimescaleStore
+
+struct CleanupCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cleanup",
+        abstract: "Drop the chunks and partitions that are older than so much.",
+        discussion: """
+            Whole chunks and partitions go, so that a chunk with younger rows stays. Rows without one (of days that no \
+            partition was made for) are deleted. What the tables keep by themselves is the setting --retention.
+
+            EXAMPLES:
+              spillway cleanup --older-than 90d --dry-run --database postgresql://metrics@db.example/metrics
+              spillway cleanup --older-than 7d --table system --table point
+            """)
+
+    @OptionGroup var location: DatabaseArguments
+    @Option(help: "The age, for example 12h, 90d or 2w.") var olderThan: String
+    @Option(help: "Only this kind's table, for example routing or routing_metrics. Repeatable.") var table: [String] =
+        []
+    @Flag(help: "Show what would go and drop nothing.") var dryRun = false
+    @Flag(help: "Print a JSON object a line.") var json = false
+
+    func run() throws {
+        guard let age = StoreInterval(olderThan) else {
+            throw CommandError(.usage, "--older-than '\(olderThan)': it is no span of time: write 12h, 90d or 2w")
+        }
+        let kinds = try chosenKinds()
+        let connection = try location.connect(as: "spillway cleanup")
+        let cutoff = wallClockMicroseconds() - age.microseconds
+        let retention = Retention(
+            connection, try talking { () throws(DatabaseError) in try SchemaManager(connection).status() })
+        var total = (ranges: 0, rows: Int64(0), bytes: Int64(0))
+        for kind in kinds {
+            let expired = try talking { () throws(DatabaseError) in try retention.expired(kind, before: cutoff) }
+            func tell(_ gone: [ExpiredRows]) {
+                for rows in gone {
+                    total = (total.ranges + 1, total.rows + rows.rows, total.bytes + (rows.bytes ?? 0))
+                    print(json ? rows.json(isDryRun: dryRun) : rows.line(isDryRun: dryRun))
+                }
+            }
+            if dryRun {
+                tell(expired)
+            } else {
+                try talking { () throws(DatabaseError) in
+                    try retention.drop(kind, expired, before: cutoff, done: tell)
+                }
+            }
+        }
+        guard !json else { return }
+        print(
+            total.ranges == 0
+                ? "nothing is older than \(age)"
+                : "\(dryRun ? "would free" : "freed") about \(grouped(UInt64(total.bytes))) bytes, "
+                    + "\(grouped(UInt64(total.rows))) rows")
+    }
+
+    private func chosenKinds() throws(CommandError) -> [MetricKind] {
+        guard !table.isEmpty else { return MetricKind.allCases }
+        var kinds: [MetricKind] = []
+        for name in table {
+            let plain = name.hasPrefix("metrics.") ? String(name.dropFirst(8)) : name
+            guard let kind = MetricKind.allCases.first(where: { $0.name == plain || $0.tableName == plain }) else {
+                let known = MetricKind.allCases.map(\.name).joined(separator: ", ")
+                throw CommandError(.usage, "--table \(name): there is no such table; there are \(known)")
+            }
+            if !kinds.contains(kind) { kinds.append(kind) }
+        }
+        return kinds
+    }
+}
+
+extension ExpiredRows {
+    fileprivate func line(isDryRun: Bool) -> String {
+        let verb = isDryRun ? "would drop" : "dropped"
+        guard let from, let to else { return "\(isDryRun ? "would delete" : "deleted")  \(rows) rows of \(name)" }
+        return "\(verb)  \(table)  \(from) to \(to)  about \(rows) rows, \(grouped(UInt64(bytes ?? 0))) bytes"
+    }
+
+    fileprivate func json(isDryRun: Bool) -> String {
+        var object = JSONObject()
+        object.add("table", table)
+        object.add("name", name)
+        object.add("from", from)
+        object.add("to", to)
+        object.add("rows", rows)
+        object.add("bytes", bytes ?? 0)
+        object.add("dropped", !isDryRun)
+        return object.text
+    }
+}

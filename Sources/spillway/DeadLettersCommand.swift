@@ -1,0 +1,206 @@
+// `spillway dead-letters`: what the database refused.
+
+import ArgumentParser
+import Collector
+import FrameCodec
+import JSONLines
+import MetricKinds
+import TimescaleStore
+
+struct DeadLettersCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dead-letters",
+        abstract: "Look at records that the database refused, store them after all, or throw them away.",
+        discussion: """
+            EXAMPLES:
+              spillway dead-letters list --database postgresql://metrics@db.example/metrics
+              spillway dead-letters show --kind routing --limit 10
+              spillway dead-letters resend                 when the cause is gone
+              spillway dead-letters show --records | spillway send --to tcp://127.0.0.1:8127 --acknowledged
+            """,
+        subcommands: [List.self, Show.self, Resend.self, Discard.self])
+
+    struct Selection: ParsableArguments {
+        @Option(help: "Only this letter. Repeatable.") var id: [Int64] = []
+        @Option(help: "Only letters of this kind of record.") var kind: String?
+        @Option(help: "Only letters with this code, for example 22003.") var sqlstate: String?
+
+        var isEmpty: Bool { id.isEmpty && kind == nil && sqlstate == nil }
+
+        func filter() throws(CommandError) -> DeadLetterFilter {
+            var filter = DeadLetterFilter()
+            filter.ids = id
+            filter.sqlstate = sqlstate
+            if let kind {
+                guard let known = MetricKind(name: kind) else {
+                    let names = MetricKind.allCases.map(\.name).joined(separator: ", ")
+                    throw CommandError(.usage, "--kind \(kind): there is no such kind; there are \(names)")
+                }
+                filter.kind = known
+            }
+            return filter
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show how many there are, by kind and reason.")
+
+        @OptionGroup var location: DatabaseArguments
+        @OptionGroup var selection: Selection
+        @Flag(help: "Print a JSON object a line.") var json = false
+
+        func run() throws {
+            let filter = try selection.filter()
+            let connection = try location.connect(as: "spillway dead-letters")
+            let groups = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).groups(filter) }
+            if json {
+                for group in groups { print(group.json) }
+                return
+            }
+            guard !groups.isEmpty else {
+                print("no dead letters")
+                return
+            }
+            var rows = [["KIND", "LETTERS", "RECORDS", "FIRST", "LAST", "LAST ID", "CODE", "REASON"]]
+            for group in groups {
+                rows.append([
+                    group.kind ?? "-", "\(group.letters)", "\(group.records)", group.first, group.last,
+                    "\(group.lastID)", group.sqlstate ?? "-", group.reason,
+                ])
+            }
+            print(textTable(rows, rightAligned: [1, 2, 5]), terminator: "")
+        }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Print the letters as JSON lines, oldest first: the record, why it was refused, when.")
+
+        @OptionGroup var location: DatabaseArguments
+        @OptionGroup var selection: Selection
+        @Option(help: "Letters at most.") var limit: Int = .max
+        @Flag(help: "Print only the records, as 'spillway encode' and 'send' take them.") var records = false
+
+        func run() throws {
+            guard limit > 0 else { throw CommandError(.usage, "--limit \(limit): it is 1 or more") }
+            let filter = try selection.filter()
+            let connection = try location.connect(as: "spillway dead-letters")
+            var output = try ByteOutput(path: nil)
+            do {
+                try DeadLetterBox(connection).forEach(filter, limit: limit) { (letter) throws(CommandError) in
+                    let lines = letter.recordLines
+                    if records {
+                        for line in lines ?? [] { try output.write(line: line) }
+                    } else {
+                        try output.write(line: letter.json(lines))
+                    }
+                }
+            } catch let error as DatabaseError {
+                throw CommandError(.unavailable, "\(error)")
+            }
+            try output.flush()
+        }
+    }
+
+    struct Resend: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Store the records in their tables and remove their letters, in one transaction. Safe to repeat.",
+            discussion: "What the database refuses again stays. Without a selection it tries all of them.")
+
+        @OptionGroup var location: DatabaseArguments
+        @OptionGroup var selection: Selection
+        @Flag(help: "Print what was done as JSON.") var json = false
+
+        func run() throws {
+            let filter = try selection.filter()
+            let connection = try location.connect(as: "spillway dead-letters")
+            let outcome = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).sendAgain(filter) }
+            if json {
+                var object = JSONObject()
+                object.add("letters", UInt64(outcome.letters))
+                object.add("records_stored", UInt64(outcome.recordsStored))
+                object.add("letters_left", UInt64(outcome.lettersLeft))
+                print(object.text)
+            } else {
+                print("\(outcome.recordsStored) records stored, \(outcome.lettersLeft) letters left")
+            }
+            if let reason = outcome.lastReason {
+                throw CommandError(.badData, "\(outcome.lettersLeft) letters stay, the last because: \(reason)")
+            }
+        }
+    }
+
+    struct Discard: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Remove letters for good.")
+
+        @OptionGroup var location: DatabaseArguments
+        @OptionGroup var selection: Selection
+        @Flag(help: "All letters.") var all = false
+
+        func run() throws {
+            guard all == selection.isEmpty else {
+                throw CommandError(.usage, "which letters? Give --id, --kind or --sqlstate, or --all")
+            }
+            let filter = try selection.filter()
+            let connection = try location.connect(as: "spillway dead-letters")
+            let count = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).discard(filter) }
+            print("\(count) letters removed")
+        }
+    }
+}
+
+extension DeadLetterGroup {
+    fileprivate var json: String {
+        var object = JSONObject()
+        object.add("kind", kind)
+        object.add("sqlstate", sqlstate)
+        object.add("reason", reason)
+        object.add("letters", letters)
+        object.add("records", records)
+        object.add("first", first)
+        object.add("last", last)
+        object.add("last_id", lastID)
+        return object.text
+    }
+}
+
+extension StoredDeadLetter {
+    /// The letter's records as JSON lines; nil for a frame that is malformed.
+    fileprivate var recordLines: [String]? {
+        var printer = RecordLinePrinter()
+        var decoder = FrameDecoder()
+        let printed: Bool = frame.withUnsafeBytes { bytes in
+            do throws(FrameError) {
+                let header = try FrameHeader.read(bytes.bytes)
+                try printer.print(bytes.bytes.extracting(first: header.frameLength), header: header, using: &decoder)
+                return true
+            } catch {
+                return false
+            }
+        }
+        guard printed else { return nil }
+        let lines = printer.withBytes { bytes in
+            bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }.split(separator: "\n").map(String.init)
+        }
+        guard let recordIndex, let kind else { return lines }
+        let ofKind = lines.filter { $0.hasPrefix("{\"kind\":\"\(kind)\"") }
+        return recordIndex < ofKind.count ? [ofKind[recordIndex]] : nil
+    }
+
+    fileprivate func json(_ lines: [String]?) -> String {
+        var object = JSONObject()
+        object.add("id", id)
+        object.add("at", at)
+        object.add("kind", kind)
+        object.add("source", hexadecimal(source))
+        object.add("sqlstate", sqlstate)
+        object.add("reason", reason)
+        if let lines, lines.count == 1 {
+            object.add("record", raw: lines[0])
+        } else {
+            object.add("records", UInt64(records))
+            object.add("frame", frame.map { hexadecimal(UInt64($0), digits: 2) }.joined())
+        }
+        return object.text
+    }
+}

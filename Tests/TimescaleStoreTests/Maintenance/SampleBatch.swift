@@ -1,0 +1,52 @@
+import Delivery
+import FrameCodec
+import LinuxSystem
+import MetricKinds
+
+@testable import TimescaleStore
+
+/// A batch of records of given ages.
+struct SampleBatch {
+    let summary: BatchSummary
+    let frames: [UInt8]
+
+    /// - Parameter days: the age of each record. Its query is `sample`, the sequence and its number.
+    init(epoch: Int64 = 11, sequence: Int64, days: [Int], kind: MetricKind) {
+        let now = wallClockMicroseconds()
+        self.init(epoch: epoch, sequence: sequence, times: days.map { now - Int64($0) * 86_400_000_000 }, kind: kind)
+    }
+
+    init(epoch: Int64 = 11, sequence: Int64, times: [Int64], kind: MetricKind) {
+        var frames: [UInt8] = []
+        var count = 0
+        var encoder = FrameEncoder(frameBytesTarget: 60_000)
+        func finish() {
+            _ = encoder.finish(FrameIdentity(source: 9, session: 9, sequence: 0)) { frame in
+                frame.withUnsafeBytes { frames += Array($0) }
+            }
+            count += 1
+        }
+        for (index, time) in times.enumerated() {
+            var record = AnyRecord(kind: kind, time: time)
+            if kind == .routing { record.values[0] = .text("sample\(sequence)-\(index)") }
+            if try! !encoder.append(record) {
+                finish()
+                _ = try! encoder.append(record)
+            }
+        }
+        finish()
+        self.frames = frames
+        summary = BatchSummary(
+            identity: BatchIdentity(epoch: epoch, sequence: sequence), recordCount: times.count, frameCount: count,
+            byteCount: frames.count, openedMicroseconds: 0, sessions: [])
+    }
+
+    func store(_ connection: DatabaseConnection) throws -> StoredBatch {
+        let decoded = DecodedBatch()
+        return try frames.span.bytes.withUnsafeBytes { bytes in
+            decoded.decode(bytes)
+            return try BatchWriter(connection, fence: CommitFence(key: 78)).store(
+                summary, frames: bytes, decoded: decoded)
+        }
+    }
+}

@@ -82,7 +82,8 @@ final class StoreKeeper: Sendable {
         var ahead: UInt64 = 0
         var warn: UInt64 = 0
         var compact: UInt64 = 0
-        var housekeeping: UInt64 = 0
+        /// Not at once: what a collector has to do at its start comes first.
+        var housekeeping = monotonicNanoseconds() + warnNanoseconds
     }
 
     /// Runs until `stop`.

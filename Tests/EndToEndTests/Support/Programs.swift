@@ -12,6 +12,21 @@ struct Finished {
     var text: String { String(decoding: output, as: UTF8.self) }
 }
 
+/// A program that was started and not waited for.
+final class Running {
+    fileprivate let process = Process()
+
+    var processID: Int32 { process.processIdentifier }
+
+    /// - Returns: its exit status.
+    func waitForEnd() -> Int32 {
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    deinit { if process.isRunning { kill(processID, SIGKILL) } }
+}
+
 enum Programs {
     /// The program that was built with the tests.
     static let spillway: URL = {
@@ -43,6 +58,19 @@ enum Programs {
         return Finished(
             status: process.terminationStatus, output: output == nil ? try Data(contentsOf: outputFile) : Data(),
             errors: String(decoding: try Data(contentsOf: errorFile), as: UTF8.self))
+    }
+
+    /// Starts the program; what it prints is thrown away.
+    static func start(_ arguments: [String]) throws -> Running {
+        let running = Running()
+        running.process.executableURL = spillway
+        running.process.arguments = arguments
+        running.process.environment = cleanEnvironment([:])
+        running.process.standardInput = FileHandle.nullDevice
+        running.process.standardOutput = FileHandle.nullDevice
+        running.process.standardError = FileHandle.nullDevice
+        try running.process.run()
+        return running
     }
 
     /// Without the variables of this process that configure a collector or name a database.

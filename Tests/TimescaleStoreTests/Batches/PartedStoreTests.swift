@@ -24,7 +24,7 @@ import Testing
         throws
     {
         let connection = try Self.made(flavour)
-        let batch = SampleBatch(sequence: 1, days: (0..<10_000).map { $0 % 400 }, kind: .routing)
+        let batch = try SampleBatch(sequence: 1, days: (0..<10_000).map { $0 % 400 }, kind: .routing)
         #expect(try batch.store(connection) == StoredBatch())
         #expect(try batch.store(connection) == StoredBatch(wasStoredBefore: true))
         #expect(try Self.count(connection, "metrics.routing_metrics") == 10_000)
@@ -51,7 +51,7 @@ import Testing
         let now = wallClockMicroseconds()
         for kind in MetricKind.allCases {
             let times = (0..<700).map { now - Int64($0 % 7 + 100) * 86_400_000_000 }
-            frames += SampleBatch(sequence: 1, times: times, kind: kind).frames
+            frames += try SampleBatch(sequence: 1, times: times, kind: kind).frames
         }
         let decoded = DecodedBatch()
         let stored = try frames.span.bytes.withUnsafeBytes { bytes in
@@ -64,7 +64,7 @@ import Testing
         }
         #expect(stored == StoredBatch())
         for kind in MetricKind.allCases { #expect(try Self.count(connection, SchemaSQL.table(kind)) == 700) }
-        let many = SampleBatch(sequence: 2, days: (0..<1_000).map { $0 * 2 }, kind: .rag)
+        let many = try SampleBatch(sequence: 2, days: (0..<1_000).map { $0 * 2 }, kind: .rag)
         #expect(try many.store(connection) == StoredBatch())
         // A question over all of them has the same trouble: each chunk is asked by itself.
         var found = 0
@@ -83,7 +83,7 @@ import Testing
         let location = try TestServers.database(flavour)
         let connection = try DatabaseConnection(location)
         try SchemaManager(connection).apply()
-        let batch = SampleBatch(sequence: 1, days: (0..<900).map { $0 % 300 }, kind: .routing)
+        let batch = try SampleBatch(sequence: 1, days: (0..<900).map { $0 % 300 }, kind: .routing)
         // The attempt fails in the middle: a later part's rows meet an error that is not theirs.
         try connection.execute(
             """
@@ -116,7 +116,7 @@ import Testing
         let connection = try Self.made(flavour)
         try connection.execute(
             "ALTER TABLE metrics.routing_metrics ADD CONSTRAINT picky CHECK (query_id NOT LIKE '%77')")
-        let batch = SampleBatch(sequence: 4, days: (0..<1_000).map { $0 % 200 }, kind: .routing)
+        let batch = try SampleBatch(sequence: 4, days: (0..<1_000).map { $0 % 200 }, kind: .routing)
         #expect(try batch.store(connection) == StoredBatch(deadLetters: [9: 10]))
         #expect(try Self.count(connection, "metrics.routing_metrics") == 990)
         #expect(try Self.count(connection, "spillway.dead_letters") == 10)
@@ -144,7 +144,7 @@ import Testing
             FrameLimits.timeRange.upperBound - 1,
             FrameLimits.timeRange.upperBound,
         ]
-        let batch = SampleBatch(sequence: 5, times: edges, kind: .routing)
+        let batch = try SampleBatch(sequence: 5, times: edges, kind: .routing)
         let stored = try batch.store(connection)
         let kept = try Self.count(connection, "metrics.routing_metrics")
         let letters = try Self.count(connection, "spillway.dead_letters")

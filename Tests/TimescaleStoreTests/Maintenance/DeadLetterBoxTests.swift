@@ -59,7 +59,7 @@ import Testing
 
     @Test func ofAWholeFrameOnlyTheRefusedRecordIsMeant() throws {
         let connection = try Self.refusing(.plain)
-        let batch = SampleBatch(sequence: 2, days: [0, 0, 0], kind: .routing)
+        let batch = try SampleBatch(sequence: 2, days: [0, 0, 0], kind: .routing)
         let frame = batch.frames.span.bytes.withUnsafeBytes { DatabaseConnection.byteaText($0) }
         for (index, kind) in [("1", "routing"), (nil, "routing"), ("9", "routing"), (nil, nil)] as [(String?, String?)]
         {

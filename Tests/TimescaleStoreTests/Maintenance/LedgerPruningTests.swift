@@ -34,7 +34,7 @@ import Testing
             (1, 1, true), (1, 499, true), (1, 500, false), (1, 502, true), (1, 1_000, true), (1, 1_001, false),
             (2, 7, true), (3, 7, true), (3, 1_001, false), (4, 1, false),
         ] {
-            let batch = SampleBatch(epoch: Int64(epoch), sequence: Int64(sequence), days: [0], kind: .rag)
+            let batch = try SampleBatch(epoch: Int64(epoch), sequence: Int64(sequence), days: [0], kind: .rag)
             let stored = try batch.store(connection)
             #expect(stored.wasStoredBefore == isStored, "epoch \(epoch), batch \(sequence)")
         }

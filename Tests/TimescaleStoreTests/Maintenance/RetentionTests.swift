@@ -120,7 +120,7 @@ import Testing
         }
         let before = try Self.total(connection, "routing_metrics")
         // 110 days are dropped, 50 days are compressed where that can be.
-        let batch = SampleBatch(sequence: 1, days: [110, 50, 50, 1], kind: .routing)
+        let batch = try SampleBatch(sequence: 1, days: [110, 50, 50, 1], kind: .routing)
         #expect(try batch.store(connection) == StoredBatch())
         #expect(try Self.total(connection, "routing_metrics") == before + 4)
         let late = try connection.query(

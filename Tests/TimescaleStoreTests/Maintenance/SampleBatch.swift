@@ -11,12 +11,12 @@ struct SampleBatch {
     let frames: [UInt8]
 
     /// - Parameter days: the age of each record. Its query is `sample`, the sequence and its number.
-    init(epoch: Int64 = 11, sequence: Int64, days: [Int], kind: MetricKind) {
+    init(epoch: Int64 = 11, sequence: Int64, days: [Int], kind: MetricKind) throws {
         let now = wallClockMicroseconds()
-        self.init(epoch: epoch, sequence: sequence, times: days.map { now - Int64($0) * 86_400_000_000 }, kind: kind)
+        try self.init(epoch: epoch, sequence: sequence, times: days.map { now - Int64($0) * 86_400_000_000 }, kind: kind)
     }
 
-    init(epoch: Int64 = 11, sequence: Int64, times: [Int64], kind: MetricKind) {
+    init(epoch: Int64 = 11, sequence: Int64, times: [Int64], kind: MetricKind) throws {
         var frames: [UInt8] = []
         var count = 0
         var encoder = FrameEncoder(frameBytesTarget: 60_000)
@@ -29,9 +29,9 @@ struct SampleBatch {
         for (index, time) in times.enumerated() {
             var record = AnyRecord(kind: kind, time: time)
             if kind == .routing { record.values[0] = .text("sample\(sequence)-\(index)") }
-            if try! !encoder.append(record) {
+            if try !encoder.append(record) {
                 finish()
-                _ = try! encoder.append(record)
+                _ = try encoder.append(record)
             }
         }
         finish()

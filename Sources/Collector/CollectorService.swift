@@ -186,7 +186,7 @@ public final class CollectorService {
         self.fence = fence
         let keeper = try StoreKeeper(
             gate: gate, fence: fence, embedded: embedded, daysAhead: settings.daysAhead, policies: settings.policies,
-            log: log)
+            directCompress: settings.directCompress, log: log)
         self.keeper = keeper
         do throws(DatabaseError) {
             try keeper.applySchema()

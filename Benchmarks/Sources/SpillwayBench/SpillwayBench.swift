@@ -22,6 +22,8 @@ struct Measure: ParsableCommand {
         case codec, ring, sizes, client, ingest, drain, spill, tcp, way, growth, all
         /// Takes minutes, and is not part of `all`.
         case growthLong = "growth-long"
+        /// The same.
+        case database
     }
 
     @Argument(help: "What to measure.") var suite = Suite.all
@@ -65,6 +67,9 @@ struct Measure: ParsableCommand {
         }
         if wants(.growth) {
             try GrowthBenchmark(runs: runs, datagrams: quick ? 20_480 : 40_960, collector: program).run(into: &report)
+        }
+        if suite == .database {
+            try DatabaseBenchmark(runs: runs, batches: quick ? 4 : 20, collector: program).run(into: &report)
         }
         if suite == .growthLong {
             try LongGrowthBenchmark(runs: runs, isQuick: quick, collector: program).run(into: &report)

@@ -20,6 +20,8 @@ struct LaneSession {
     private let giveUp: WakeEvent
     private let log: Logger
     private var connection: DatabaseConnection?
+    /// The present connection compresses rows while they come in.
+    private var sortsRows = false
 
     init(name: String, target: LaneTarget, giveUp: WakeEvent, log: Logger) {
         self.name = name
@@ -40,7 +42,9 @@ struct LaneSession {
         guard case .database(let gate, _) = target, !isConnected else { return }
         connection = nil
         let location = try gate.location()
-        let options = ConnectionOptions(applicationName: "spillway \(name)")
+        var options = ConnectionOptions(applicationName: "spillway \(name)")
+        sortsRows = gate.compressesDirectly
+        if sortsRows { options.sessionSettings.append(ServerIdentity.directCompression) }
         let log = log
         connection = try DatabaseConnection(location, options: options, stop: giveUp) { report in
             log.warning("the database warns", metadata: ["message": "\(report.message)"])
@@ -68,7 +72,7 @@ struct LaneSession {
         try connect()
         guard let connection else { preconditionFailure("connect() throws or connects") }
         do throws(DatabaseError) {
-            return try BatchWriter(connection, fence: fence).store(
+            return try BatchWriter(connection, fence: fence, sortsRows: sortsRows).store(
                 summary, frames: frames, decoded: decoded, keepsMalformed: isReplay)
         } catch {
             // Dropped and made again by somebody while we run.

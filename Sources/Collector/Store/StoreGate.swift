@@ -11,6 +11,8 @@ final class StoreGate: Sendable {
         var closed: DatabaseError?
         /// What the server is, once it was asked.
         var identity: ServerIdentity?
+        /// Rows are compressed while they come in.
+        var compressesDirectly = false
         var warnings: [String] = []
         /// Why the server did not answer when it was last asked.
         var silence: String?
@@ -45,10 +47,13 @@ final class StoreGate: Sendable {
     /// Why the database cannot be used now: no schema yet, or no answer.
     var reason: String? { state.withLock { $0.closed.map { "\($0)" } ?? $0.silence } }
 
-    func open(_ identity: ServerIdentity) {
+    var compressesDirectly: Bool { state.withLock { $0.compressesDirectly } }
+
+    func open(_ identity: ServerIdentity, compressesDirectly: Bool) {
         state.withLock {
             $0.closed = nil
             $0.identity = identity
+            $0.compressesDirectly = compressesDirectly
         }
     }
 

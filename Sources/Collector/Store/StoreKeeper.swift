@@ -25,22 +25,25 @@ final class StoreKeeper: Sendable {
     private let embedded: EmbeddedServer?
     private let daysAhead: Int
     private let policies: PolicyChanges
+    private let directCompress: Bool
     private let stopping: WakeEvent
     private let isStopping = Atomic(false)
     /// Whether transactions of an earlier run were waited for.
     private let isFenced = Atomic(false)
     private let saidLimits = Atomic(false)
+    private let saidDirect = Atomic(false)
     private let log: Logger
 
     init(
         gate: StoreGate, fence: CommitFence, embedded: EmbeddedServer?, daysAhead: Int, policies: PolicyChanges,
-        log: Logger
+        directCompress: Bool, log: Logger
     ) throws(SystemCallError) {
         self.gate = gate
         self.fence = fence
         self.embedded = embedded
         self.daysAhead = daysAhead
         self.policies = policies
+        self.directCompress = directCompress
         self.log = log
         stopping = try WakeEvent()
     }
@@ -57,16 +60,20 @@ final class StoreKeeper: Sendable {
         let connection = try connect()
         // Once: later somebody else may have changed them, and is right.
         let changes = isFenced.load(ordering: .relaxed) ? PolicyChanges() : policies
-        let report = try SchemaManager(connection).apply(daysAhead: daysAhead, changes: changes)
+        let report = try SchemaManager(connection).apply(
+            daysAhead: daysAhead, changes: changes, compressesChunks: directCompress)
         // Relaxed: the keeper's thread begins behind the first call, and is the only caller then.
         if !isFenced.load(ordering: .relaxed) {
             try fence.waitForEarlierRuns(connection)
             isFenced.store(true, ordering: .relaxed)
         }
-        gate.open(report.server)
+        gate.open(report.server, compressesDirectly: directCompress && report.server.compressesDirectly)
         log.info("the schema is in place", metadata: ["database": "\(report.server)"])
         for line in report.changes { log.info("\(line)") }
         for line in report.warnings { log.warning("\(line)") }
+        if directCompress, !report.server.compressesDirectly, !saidDirect.exchange(true, ordering: .relaxed) {
+            log.notice("--direct-compress wants TimescaleDB's Community edition from 2.21: rows are stored as they are")
+        }
         if report.server.flavour != .timescaleCommunity, !saidLimits.exchange(true, ordering: .relaxed) {
             log.notice(
                 "this database compresses nothing, which TimescaleDB's Community edition alone does; old rows are dropped by the collector"
@@ -124,7 +131,7 @@ final class StoreKeeper: Sendable {
         if now >= rounds.ahead {
             rounds.ahead = now + Self.aheadNanoseconds
             do throws(DatabaseError) {
-                let report = try manager.ensurePartitionsAhead(days: daysAhead)
+                let report = try manager.ensurePartitionsAhead(days: daysAhead, compressesChunks: directCompress)
                 for line in report.created { log.debug("made ahead: \(line)") }
                 for line in report.warnings { log.warning("\(line)") }
             } catch {

@@ -30,10 +30,13 @@ public struct BatchWriter {
 
     /// Whose batches these are: see `CommitFence`.
     let fence: CommitFence
+    /// Sends each table's rows in the order of its columnstore.
+    let sortsRows: Bool
 
-    public init(_ connection: DatabaseConnection, fence: CommitFence) {
+    public init(_ connection: DatabaseConnection, fence: CommitFence, sortsRows: Bool = false) {
         self.connection = connection
         self.fence = fence
+        self.sortsRows = sortsRows
     }
 
     /// Stores a batch in one transaction.
@@ -93,7 +96,13 @@ public struct BatchWriter {
         try entry.begin(connection)
         for kind in Self.kindsByTable where decoded.rows.rowCount(kind) > 0 {
             try connection.beginCopy(into: kind)
-            try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in try connection.sendCopyData(bytes) }
+            try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
+                if sortsRows {
+                    try connection.sendCopyData(CompressionOrder.sorted(kind, bytes))
+                } else {
+                    try connection.sendCopyData(bytes)
+                }
+            }
             try connection.endRows()
         }
         try connection.commit()
@@ -127,10 +136,9 @@ extension DatabaseConnection {
         try beginCopy(into: SchemaSQL.table(kind), columns: ["time"] + kind.columns.map(\.name) + ["tags", "metadata"])
     }
 
-    /// Sends COPY's trailer and ends it.
-    func endRows() throws(DatabaseError) {
-        let trailer: [UInt8] = CopyRowWriter.trailer
-        let failure: DatabaseError? = trailer.withUnsafeBytes { bytes in
+    /// The same as for bytes in memory of the caller's.
+    func sendCopyData(_ bytes: [UInt8]) throws(DatabaseError) {
+        let failure: DatabaseError? = bytes.withUnsafeBytes { bytes in
             do throws(DatabaseError) {
                 try sendCopyData(bytes)
                 return nil
@@ -139,6 +147,11 @@ extension DatabaseConnection {
             }
         }
         if let failure { throw failure }
+    }
+
+    /// Sends COPY's trailer and ends it.
+    func endRows() throws(DatabaseError) {
+        try sendCopyData(CopyRowWriter.trailer)
         try finishCopy()
     }
 }

@@ -29,6 +29,13 @@ public struct ServerIdentity: Equatable, Sendable, CustomStringConvertible {
         return (numbers[0], numbers[1]) >= (major, minor)
     }
 
+    /// Whether a COPY can go into the columnstore without the rows being stored as such before.
+    public var compressesDirectly: Bool { flavour == .timescaleCommunity && isTimescale(atLeast: 2, 21) }
+
+    /// The setting of a session that does so. `client_sorted` stays off: it would promise that no other writer's rows lie
+    /// between these in time.
+    public static let directCompression = (name: "timescaledb.enable_direct_compress_copy", value: "on")
+
     public var description: String {
         let base = "PostgreSQL \(postgresVersion)"
         guard let timescaleVersion else { return base }

@@ -19,13 +19,15 @@ extension SchemaManager {
     /// Makes the native partitions of today and the next days, or the chunks of today and tomorrow: to be called
     /// every hour or so, on a connection of its own. Costs one query when all is there.
     ///
+    /// - Parameter compressesChunks: new chunks get their compressed part with them, which the first directly compressed COPY
+    ///   would make under that lock as well.
     /// - Throws: only when the connection is gone; what cannot be made is in the report's warnings.
     public func ensurePartitionsAhead(
-        days: Int = SchemaSQL.defaultDaysAhead
+        days: Int = SchemaSQL.defaultDaysAhead, compressesChunks: Bool = false
     ) throws(DatabaseError) -> AheadReport {
         var report = AheadReport()
         try ensureNativePartitions(days: days, &report)
-        try ensureChunks(&report)
+        try ensureChunks(compresses: compressesChunks, &report)
         return report
     }
 
@@ -51,8 +53,10 @@ extension SchemaManager {
         }
     }
 
-    private func ensureChunks(_ report: inout AheadReport) throws(DatabaseError) {
-        guard try ServerIdentity.detect(connection).flavour.hasHypertables else { return }
+    private func ensureChunks(compresses: Bool, _ report: inout AheadReport) throws(DatabaseError) {
+        let server = try ServerIdentity.detect(connection)
+        guard server.flavour.hasHypertables else { return }
+        let compresses = compresses && server.compressesDirectly
         for day in [today, today.advanced(by: 1)] {
             let rows = try connection.query(
                 """
@@ -65,7 +69,9 @@ extension SchemaManager {
             let missing = Set(rows.compactMap { $0[0] })
             for kind in MetricKind.allCases where missing.contains(kind.tableName) {
                 try attempt("chunk of \(SchemaSQL.table(kind)) for \(day.compact)", &report) {
-                    () throws(DatabaseError) in try makeChunk(kind, day)
+                    () throws(DatabaseError) in
+                    try makeChunk(kind, day)
+                    if compresses { try compressChunk(kind, day, HypertableFunctions(server)) }
                 }
             }
         }
@@ -79,6 +85,21 @@ extension SchemaManager {
             "INSERT INTO \(table) (time) VALUES ($1) RETURNING ctid", [day.timestamp])
         try connection.query(
             "DELETE FROM \(table) WHERE time = $1 AND ctid = $2", [day.timestamp, rows.first?.first ?? nil])
+    }
+
+    /// Empty as it is. Of a table that is never compressed there is nothing to be made.
+    private func compressChunk(
+        _ kind: MetricKind, _ day: UTCDay, _ functions: HypertableFunctions
+    ) throws(DatabaseError) {
+        try connection.query(
+            """
+            SELECT \(functions.prefix)compress_chunk(format('%I.%I', c.chunk_schema, c.chunk_name)::regclass, true)
+            FROM timescaledb_information.chunks c
+            JOIN timescaledb_information.hypertables h ON h.hypertable_schema = c.hypertable_schema
+                AND h.hypertable_name = c.hypertable_name AND h.compression_enabled
+            WHERE c.hypertable_schema = '\(MetricKind.schemaName)' AND c.hypertable_name = '\(kind.tableName)'
+                AND c.range_start <= $1::timestamptz AND c.range_end > $1::timestamptz
+            """, [day.timestamp], operation: "making the compressed part of a chunk of \(SchemaSQL.table(kind))")
     }
 
     private func attempt(

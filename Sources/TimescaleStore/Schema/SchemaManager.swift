@@ -30,13 +30,16 @@ public struct SchemaManager {
 
     /// Makes what is missing. May be repeated, and run by several programs at once.
     ///
-    /// - Parameter changes: policies that the operator wants other than the database has them.
+    /// - Parameters:
+    ///   - changes: policies that the operator wants other than the database has them.
+    ///   - compressesChunks: see `ensurePartitionsAhead`.
     /// - Returns: the state afterwards, with what was made and what the operator should know.
     /// - Throws: `.schemaTooNew` for a database of a later program that this one cannot work with; `.server` with 42501
     ///   where rights are missing for something that has to be made.
     @discardableResult
     public func apply(
-        daysAhead: Int = SchemaSQL.defaultDaysAhead, changes: PolicyChanges = PolicyChanges()
+        daysAhead: Int = SchemaSQL.defaultDaysAhead, changes: PolicyChanges = PolicyChanges(),
+        compressesChunks: Bool = false
     ) throws(DatabaseError) -> SchemaReport {
         var report = try status()
         var warnings: [String] = []
@@ -54,7 +57,7 @@ public struct SchemaManager {
             report.changes = done.changes
         }
         report.warnings += warnings
-        let ahead = try ensurePartitionsAhead(days: daysAhead)
+        let ahead = try ensurePartitionsAhead(days: daysAhead, compressesChunks: compressesChunks)
         if !ahead.created.isEmpty {
             let before = report
             report = try status()

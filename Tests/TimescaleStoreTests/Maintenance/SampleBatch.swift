@@ -13,7 +13,8 @@ struct SampleBatch {
     /// - Parameter days: the age of each record. Its query is `sample`, the sequence and its number.
     init(epoch: Int64 = 11, sequence: Int64, days: [Int], kind: MetricKind) throws {
         let now = wallClockMicroseconds()
-        try self.init(epoch: epoch, sequence: sequence, times: days.map { now - Int64($0) * 86_400_000_000 }, kind: kind)
+        try self.init(
+            epoch: epoch, sequence: sequence, times: days.map { now - Int64($0) * 86_400_000_000 }, kind: kind)
     }
 
     init(epoch: Int64 = 11, sequence: Int64, times: [Int64], kind: MetricKind) throws {

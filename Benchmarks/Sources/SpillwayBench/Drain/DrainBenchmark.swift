@@ -18,16 +18,6 @@ struct DrainBenchmark {
     /// The day of the generator's records.
     static let dayMicroseconds: Int64 = 1_767_225_600_000_000
 
-    /// What a trial gave.
-    private struct Sample {
-        /// From the first commit of each lane to the last of all; psql has one commit, its rate is that of the whole.
-        var rate: Double
-        /// Process start or first byte to last commit.
-        var wholeRate: Double
-        var clientCPUSeconds: Double
-        var serverCPUSeconds: Double
-    }
-
     func run(into report: inout Report) throws {
         let folder = try BenchFolder()
         progress("drain: encoding \(batches * 50_000) records")
@@ -72,18 +62,18 @@ struct DrainBenchmark {
         let states: [(name: String, hasChunk: Bool)] =
             server.flavour == .timescale
             ? [("chunk there", true), ("chunk absent", false)] : [("partition there", true)]
-        var ours: [[Sample]] = states.map { _ in [] }
-        var theirs: [[Sample]] = states.map { _ in [] }
+        var ours: [[DrainTrial]] = states.map { _ in [] }
+        var theirs: [[DrainTrial]] = states.map { _ in [] }
         for run in 1...runs {
             for (index, state) in states.enumerated() {
                 let step = "drain: \(server.flavour.name), \(state.name), \(lanes) at a time, run \(run) of \(runs), "
                 progress(step + "psql")
                 try Self.prepare(server, hasChunk: state.hasChunk)
-                theirs[index].append(try psqlTrial(server, files))
+                theirs[index].append(try DrainTrial(psql: server, files, rows: batches * 50_000))
                 progress(step + "collector")
                 try Self.prepare(server, hasChunk: state.hasChunk)
                 stream.renumber()
-                ours[index].append(try collectorTrial(server, child, stream, lanes: lanes))
+                ours[index].append(try DrainTrial(server, child, stream, lanes: lanes))
             }
         }
         for (index, state) in states.enumerated() {
@@ -93,7 +83,7 @@ struct DrainBenchmark {
         }
     }
 
-    private func add(_ row: String, _ samples: [Sample], _ floors: [Sample], _ report: inout Report) {
+    private func add(_ row: String, _ samples: [DrainTrial], _ floors: [DrainTrial], _ report: inout Report) {
         let millions = Double(batches) * 0.05
         func add(_ column: String, _ unit: String, _ values: [Double]) {
             report.add(Self.group, row, column, unit, values)
@@ -116,24 +106,5 @@ struct DrainBenchmark {
             _ = try SchemaManager(connection, now: { dayMicroseconds }).ensurePartitionsAhead(days: 0)
         }
         try connection.execute("CHECKPOINT")
-    }
-
-    private func psqlTrial(_ server: DatabaseServer, _ files: CopyFiles) throws -> Sample {
-        let before = try server.cpuSeconds()
-        let (seconds, cpuSeconds) = try files.copy(to: server)
-        let rate = Double(batches * 50_000) / seconds
-        return Sample(
-            rate: rate, wholeRate: rate, clientCPUSeconds: cpuSeconds,
-            serverCPUSeconds: try server.cpuSeconds() - before)
-    }
-
-    private func collectorTrial(
-        _ server: DatabaseServer, _ child: borrowing CollectorProcess, _ stream: FrameStream, lanes: Int
-    ) throws -> Sample {
-        let before = try server.cpuSeconds()
-        let trial = try StreamTrial(child, stream, startRecords: UInt64(lanes) * 50_000)
-        return Sample(
-            rate: trial.steadyRate, wholeRate: trial.rate, clientCPUSeconds: trial.collectorCPUSeconds,
-            serverCPUSeconds: try server.cpuSeconds() - before)
     }
 }

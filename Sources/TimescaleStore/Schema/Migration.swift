@@ -21,6 +21,9 @@ struct Migration: Sendable {
         },
         Migration(number: 2, name: "frames of sessions, records of dead letters", needs: 2) { _ in sessionTables },
         Migration(number: 3, name: "policies, maintenance, ranges of the ledger", needs: 2) { _ in maintenanceTables },
+        Migration(number: 4, name: "ascending indexes on time", needs: 2) { _ in
+            MetricKind.allCases.map { SchemaSQL.turnTimeIndex($0) }
+        },
     ]
 
     /// Notes in the database that the step is done.

@@ -10,7 +10,7 @@ extension SchemaManager {
     public func inspect() throws(DatabaseError) -> SchemaReport {
         var report = try status()
         report.warnings += try differences(report)
-        report.advice = try advice(report)
+        report.advice = try adviceOnIndexes() + advice(report)
         report.maintenance = try maintenanceLines(report)
         return report
     }
@@ -47,6 +47,23 @@ extension SchemaManager {
             """, operation: "looking for columns that want a value")
         for row in strict {
             lines.append("\(row[0] ?? "").\(row[1] ?? "") is NOT NULL, so that records without it become dead letters")
+        }
+        return lines
+    }
+
+    /// What the fourth migration leaves to the operator.
+    private func adviceOnIndexes() throws(DatabaseError) -> [String] {
+        var lines: [String] = []
+        for kind in MetricKind.allCases {
+            let rows = try connection.query(
+                "SELECT FROM pg_catalog.pg_index WHERE \(SchemaSQL.isDescending(kind))",
+                operation: "looking for descending indexes")
+            guard !rows.isEmpty else { continue }
+            let name = SchemaSQL.timeIndexName(kind)
+            lines.append(
+                "\(MetricKind.schemaName).\(name) descends, and rows go into an ascending one half as fast again: in a quiet "
+                    + "hour, DROP INDEX \(MetricKind.schemaName).\(name); CREATE INDEX \(name) ON "
+                    + "\(SchemaSQL.table(kind)) (time)")
         }
         return lines
     }

@@ -35,11 +35,10 @@ import TestSupport
             sessions: [
                 SessionFrames(
                     key: SessionKey(source: 5, session: 6),
-                    sequences: SequenceRanges(
-                        frames.map { frame in
-                            let sequence = (try? FrameHeader.admit(frame.span.bytes).identity.sequence) ?? 0
-                            return sequence..<sequence + 1
-                        }))
+                    sequences: frames.reduce(into: SequenceRanges()) { ranges, frame in
+                        let sequence = (try? FrameHeader.admit(frame.span.bytes).identity.sequence) ?? 0
+                        ranges.insert(sequence)
+                    })
             ])
     }
 

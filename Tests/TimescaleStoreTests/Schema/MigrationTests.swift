@@ -82,10 +82,40 @@ import Testing
             flavour: server.flavour, timescaleSchema: server.timescaleSchema,
             today: UTCDay(microseconds: wallClockMicroseconds()), daysAhead: 3)
         for schema in SchemaSQL.schemas { try connection.execute(SchemaSQL.createSchema(schema)) }
+        defer { if version < 4 { makeDescending(connection) } }
         for migration in Migration.all.prefix(version) {
             for statement in migration.statements(target) { try connection.execute(statement) }
             try connection.execute(migration.record)
         }
+    }
+
+    /// As the first versions had them.
+    private static func makeDescending(_ connection: DatabaseConnection) {
+        for kind in MetricKind.allCases {
+            let name = SchemaSQL.timeIndexName(kind)
+            do {
+                try connection.execute(
+                    "DROP INDEX metrics.\(name); CREATE INDEX \(name) ON \(SchemaSQL.table(kind)) (time DESC)")
+            } catch {
+                Issue.record(error)
+            }
+        }
+    }
+
+    @Test(arguments: TestFlavour.allCases) func aLargeTableKeepsItsIndexUntilItsOperatorTurnsIt(
+        _ flavour: TestFlavour
+    ) throws {
+        let connection = try DatabaseConnection(TestServers.database(flavour))
+        try Self.makeEarlier(connection, 3)
+        try connection.execute(
+            """
+            INSERT INTO metrics.metric_points (time)
+            SELECT now() FROM generate_series(1, \(SchemaSQL.turnedRowsMax + 1));
+            """)
+        try connection.execute("ANALYZE metrics.metric_points")
+        #expect(try SchemaManager(connection).apply().isComplete)
+        let advice = try SchemaManager(connection).inspect().advice.filter { $0.contains("descends") }
+        #expect(advice.count == 1 && advice[0].contains("metrics.metric_points_time_idx"), "\(advice)")
     }
 
     /// A program of tomorrow: a column more, which today's may do without.

@@ -17,6 +17,7 @@ struct DatabaseBenchmark {
     private enum Indexes: String, CaseIterable {
         case none = "no index"
         case time = "time"
+        case descending = "time DESC"
         case timeAndSegment = "time; model, time"
         case timeAndQuery = "time; query"
         case brin = "BRIN of time"
@@ -26,10 +27,11 @@ struct DatabaseBenchmark {
             let name = MetricKind.routing.tableName
             let drop = "DROP INDEX IF EXISTS \(MetricKind.schemaName)."
             let clean = [name + "_time_idx", "bench_a", "bench_b"].map { drop + $0 }
-            let time = "CREATE INDEX \(name)_time_idx ON \(table) (time DESC)"
+            let time = "CREATE INDEX \(name)_time_idx ON \(table) (time)"
             switch self {
             case .none: return clean
             case .time: return clean + [time]
+            case .descending: return clean + ["CREATE INDEX bench_a ON \(table) (time DESC)"]
             case .timeAndSegment: return clean + [time, "CREATE INDEX bench_a ON \(table) (model_selected, time DESC)"]
             case .timeAndQuery: return clean + [time, "CREATE INDEX bench_b ON \(table) (query_id)"]
             case .brin: return clean + ["CREATE INDEX bench_a ON \(table) USING brin (time)"]

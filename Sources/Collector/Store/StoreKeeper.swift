@@ -89,6 +89,7 @@ final class StoreKeeper: Sendable {
         var ahead: UInt64 = 0
         var warn: UInt64 = 0
         var compact: UInt64 = 0
+        var housekeepingWarnings: [String] = []
         /// Not at once: what a collector has to do at its start comes first.
         var housekeeping = monotonicNanoseconds() + warnNanoseconds
     }
@@ -168,7 +169,11 @@ final class StoreKeeper: Sendable {
             guard try house.isLeader() else { return }
             let report = try house.run()
             for line in report.done { log.notice("\(line)") }
-            for line in report.warnings { log.warning("housekeeping, which is tried again: \(line)") }
+            // Said once: a right that is missing stays missing for long.
+            if report.warnings != rounds.housekeepingWarnings {
+                for line in report.warnings { log.warning("housekeeping, which is tried again: \(line)") }
+            }
+            rounds.housekeepingWarnings = report.warnings
             if report.warnings.isEmpty { rounds.housekeeping = now + Self.housekeepingNanoseconds }
         } catch {
             log.warning("housekeeping, which is tried again: \(error)")

@@ -82,9 +82,7 @@ struct LedgerEntry {
                     + "\(Int64(bitPattern: range.lowerBound)),\(Int64(bitPattern: range.upperBound)))"
             }
         }
-        if locksSessions, !rows.isEmpty {
-            sql += "LOCK TABLE spillway.session_frames IN SHARE ROW EXCLUSIVE MODE; "
-        }
+        if !rows.isEmpty { sql += "\(locksSessions ? SessionLock.take : SessionLock.share); " }
         sql += """
             INSERT INTO spillway.batches (epoch, sequence, records) \
             VALUES (\(identity.epoch), \(identity.sequence), \(records))
@@ -110,6 +108,17 @@ struct LedgerEntry {
         try connection.execute(
             prologue + "INSERT INTO spillway.batch_parts (epoch, sequence, kind, day) VALUES "
                 + rows.joined(separator: ","), operation: Self.partOperation)
+    }
+
+    /// Whether it holds frames of sessions.
+    var hasSessions: Bool { sessions.contains { !$0.sequences.isEmpty } }
+
+    /// - Throws: `.framesStoredBefore` when somebody else has stored frames of the batch's sessions.
+    func checkSessions(_ connection: DatabaseConnection) throws(DatabaseError) {
+        let known = try SessionLedger(connection).storedFrames(of: sessions.map(\.key))
+        guard !sessions.contains(where: { known[$0.key]?.intersects($0.sequences) ?? false }) else {
+            throw connection.error(.framesStoredBefore)
+        }
     }
 
     private var prologue: String {

@@ -57,6 +57,16 @@ struct PartedStore {
     /// - Returns: false when all of it was stored before.
     /// - Throws: as `BatchWriter.store` does; what was committed stays, and is passed over when it is tried again.
     func store(_ entry: LedgerEntry) throws(DatabaseError) -> Bool {
+        guard entry.hasSessions else { return try storeParts(entry) }
+        // Parts are committed before the batch's row says which frames they hold: nobody else may store one of them meanwhile.
+        return try SessionLock.holding(connection) { () throws(DatabaseError) in
+            guard try storedUnits(entry.identity) != nil else { return false }
+            try entry.checkSessions(connection)
+            return try storeParts(entry)
+        }
+    }
+
+    private func storeParts(_ entry: LedgerEntry) throws(DatabaseError) -> Bool {
         let units = Self.units(isolation.decoded)
         let rank = Dictionary(uniqueKeysWithValues: BatchWriter.kindsByTable.enumerated().map { ($1, $0) })
         let order = units.keys.sorted { (rank[$0.kind]!, $0.day) < (rank[$1.kind]!, $1.day) }

@@ -136,6 +136,35 @@ import Testing
         #expect(names == Set((0..<10).map { "sample4-\($0 == 0 ? "" : "\($0)")77" }))
     }
 
+    @Test(arguments: TestFlavour.allCases) func noPartIsStoredOfFramesThatSomebodyElseHas(_ flavour: TestFlavour) throws
+    {
+        let location = try TestServers.database(flavour)
+        let connection = try DatabaseConnection(location)
+        try SchemaManager(connection).apply()
+        let now = wallClockMicroseconds()
+        func batch(_ sequence: Int64, firstFrame: UInt64) throws -> SampleBatch {
+            try SampleBatch(
+                sequence: sequence, times: (0..<400).map { now - Int64($0) * 86_400_000_000 }, kind: .routing,
+                firstFrame: firstFrame)
+        }
+        #expect(try batch(1, firstFrame: 1).store(connection) == StoredBatch())
+        let error = try databaseError { () throws(DatabaseError) in
+            do { _ = try batch(2, firstFrame: 1).store(connection) } catch let error as DatabaseError {
+                throw error
+            } catch {
+                Issue.record(error)
+            }
+        }
+        #expect(error.kind == .framesStoredBefore)
+        #expect(try Self.count(connection, "metrics.routing_metrics") == 400)
+        #expect(try Self.count(connection, "spillway.batch_parts") == 0)
+        #expect(
+            try connection.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+                == [["0"]])
+        #expect(try batch(3, firstFrame: 1_000).store(connection) == StoredBatch())
+        #expect(try Self.count(connection, "metrics.routing_metrics") == 800)
+    }
+
     @Test(arguments: TestFlavour.allCases) func rowsAtTheEdgesOfTimeAreKept(_ flavour: TestFlavour) throws {
         let connection = try Self.made(flavour)
         // What a frame can say: from timestamptz's beginning on.

@@ -17,12 +17,16 @@ struct SampleBatch {
             epoch: epoch, sequence: sequence, times: days.map { now - Int64($0) * 86_400_000_000 }, kind: kind)
     }
 
-    init(epoch: Int64 = 11, sequence: Int64, times: [Int64], kind: MetricKind) throws {
+    /// - Parameter firstFrame: the frames are numbered from there on, and want to be acknowledged.
+    init(
+        epoch: Int64 = 11, sequence: Int64, times: [Int64], kind: MetricKind, firstFrame: UInt64 = 0
+    ) throws {
         var frames: [UInt8] = []
         var count = 0
         var encoder = FrameEncoder(frameBytesTarget: 60_000)
         func finish() {
-            _ = encoder.finish(FrameIdentity(source: 9, session: 9, sequence: 0)) { frame in
+            let number = firstFrame == 0 ? 0 : firstFrame + UInt64(count)
+            _ = encoder.finish(FrameIdentity(source: 9, session: 9, sequence: number)) { frame in
                 frame.withUnsafeBytes { frames += Array($0) }
             }
             count += 1
@@ -39,7 +43,14 @@ struct SampleBatch {
         self.frames = frames
         summary = BatchSummary(
             identity: BatchIdentity(epoch: epoch, sequence: sequence), recordCount: times.count, frameCount: count,
-            byteCount: frames.count, openedMicroseconds: 0, sessions: [])
+            byteCount: frames.count, openedMicroseconds: 0,
+            sessions: firstFrame == 0
+                ? []
+                : [
+                    SessionFrames(
+                        key: SessionKey(source: 9, session: 9),
+                        sequences: SequenceRanges([firstFrame..<firstFrame + UInt64(count)]))
+                ])
     }
 
     func store(_ connection: DatabaseConnection) throws -> StoredBatch {

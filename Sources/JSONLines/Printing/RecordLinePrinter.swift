@@ -108,6 +108,12 @@ public struct RecordLinePrinter: FrameVisitor, ~Copyable {
 
     public mutating func endTags() { output.append(UInt8(ascii: "}")) }
 
+    /// Tags as a JSON object already, in place of the calls from `beginTags` to `endTags`.
+    public mutating func tags(json: RawSpan) {
+        output.append(",\"tags\":")
+        json.withUnsafeBytes { output.append($0) }
+    }
+
     public mutating func absentMetadata() {}
 
     public mutating func metadata(_ json: RawSpan) {

@@ -1,0 +1,33 @@
+// Lengths of time that are the same everywhere: no months and years.
+
+/// A whole number of seconds, written as `1 hour`, `15 minutes`, `7d`.
+public struct FixedInterval: Equatable, Sendable {
+    public let seconds: Int64
+
+    /// A hundred years.
+    public static let secondsMax: Int64 = 36_525 * 86_400
+
+    private static let units: [(seconds: Int64, names: [String])] = [
+        (1, ["s", "sec", "secs", "second", "seconds"]), (60, ["m", "min", "mins", "minute", "minutes"]),
+        (3_600, ["h", "hour", "hours"]), (86_400, ["d", "day", "days"]), (604_800, ["w", "week", "weeks"]),
+    ]
+
+    /// Reads a positive number and a unit, with or without spaces between them; without a number it is 1.
+    public init(_ text: String) throws(QueryError) {
+        let trimmed = text.drop { $0 == " " }
+        let digits = trimmed.prefix { $0.isASCII && $0.isNumber }
+        let unit = trimmed.dropFirst(digits.count).filter { $0 != " " }.lowercased()
+        guard let known = Self.units.first(where: { $0.names.contains(unit) }) else {
+            let isCalendar = ["month", "months", "mon", "year", "years", "y"].contains(unit)
+            throw .badInterval(
+                text,
+                reason: isCalendar
+                    ? "months and years have no fixed length, use days or weeks"
+                    : "a number of seconds, minutes, hours, days or weeks, as in \"15 minutes\"")
+        }
+        guard let count = digits.isEmpty ? 1 : Int64(digits), count > 0,
+            count <= Self.secondsMax / known.seconds
+        else { throw .badInterval(text, reason: "from 1 second to 36525 days") }
+        seconds = count * known.seconds
+    }
+}

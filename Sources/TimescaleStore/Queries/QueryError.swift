@@ -1,0 +1,56 @@
+// What cannot be asked. Found before anything is sent to the server.
+
+import MetricKinds
+
+/// A query that makes no sense, with the part at fault and what would do instead.
+public enum QueryError: Error, Equatable, Sendable {
+    case unknownKind(String)
+    case unknownField(String, kind: MetricKind)
+    /// `time` is asked for by range and bucket.
+    case timeIsNoField
+    /// `tags.` without a key.
+    case emptyTagKey
+    case unknownAggregate(String)
+    /// Not of the form FIELD=VALUE.
+    case malformedFilter(String)
+    /// The value cannot be one of the field's type.
+    case badValue(String, field: String, expected: String)
+    /// The field is compared in a way that it has not.
+    case badComparison(field: String, reason: String)
+    /// A length of time that cannot be read.
+    case badInterval(String, reason: String)
+    /// An aggregate of numbers on a field that has none.
+    case noNumbers(aggregate: String, field: String)
+    /// An aggregate that cannot be without a field.
+    case fieldMissing(aggregate: String)
+    /// The first time is not before the last.
+    case emptyRange
+    case badLimit(Int, allowed: ClosedRange<Int>)
+}
+
+extension QueryError: CustomStringConvertible {
+    /// One line.
+    public var description: String {
+        switch self {
+        case .unknownKind(let name):
+            "unknown kind \"\(name)\": one of \(MetricKind.allCases.map(\.name).joined(separator: ", "))"
+        case .unknownField(let name, let kind):
+            "\(kind.name) has no field \"\(name)\": it has \(kind.columns.map(\.name).joined(separator: ", ")), "
+                + "tags, tags.KEY, metadata"
+        case .timeIsNoField: "time is no field here: a query has a first and a last time, and a bucket"
+        case .emptyTagKey: "\"tags.\" wants a key behind it, as in tags.region"
+        case .unknownAggregate(let name):
+            "unknown aggregate \"\(name)\": one of \(Aggregate.allCases.map(\.rawValue).joined(separator: ", "))"
+        case .malformedFilter(let text):
+            "\"\(text)\" is no condition: it is FIELD=VALUE, or with != < <= > >=, without spaces around the sign"
+        case .badValue(let value, let field, let expected): "\(field): \"\(value)\" is not \(expected)"
+        case .badComparison(let field, let reason): "\(field): \(reason)"
+        case .badInterval(let text, let reason): "\"\(text)\" is no length of time: \(reason)"
+        case .noNumbers(let aggregate, let field): "\(aggregate) needs numbers, and \(field) has none: only count does"
+        case .fieldMissing(let aggregate): "\(aggregate) needs a field"
+        case .emptyRange: "the first time is not before the last one"
+        case .badLimit(let limit, let allowed):
+            "a limit of \(limit) rows: from \(allowed.lowerBound) to \(allowed.upperBound)"
+        }
+    }
+}

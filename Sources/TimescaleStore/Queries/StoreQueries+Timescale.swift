@@ -1,0 +1,68 @@
+// What TimescaleDB knows of its own hypertables and jobs, through its public views and functions.
+
+import MetricKinds
+
+extension StoreQueries {
+    /// Names with their schema.
+    func hypertables() throws(DatabaseError) -> Set<String> {
+        guard server.flavour.hasHypertables else { return [] }
+        let rows = try reading { () throws(DatabaseError) in
+            try connection.query(
+                """
+                SELECT hypertable_schema || '.' || hypertable_name FROM timescaledb_information.hypertables
+                WHERE hypertable_schema = '\(MetricKind.schemaName)'
+                """, operation: "listing the hypertables")
+        }
+        return Set(rows.compactMap { $0[0] })
+    }
+
+    /// Adds what the catalog of PostgreSQL does not tell: compressed chunks lie in tables that are no children of the
+    /// hypertable. The Apache edition has none.
+    func complete(hypertable listed: inout Listed, _ hidden: inout [String]) throws(DatabaseError) {
+        listed.table.layout = .hypertable
+        guard server.flavour == .timescaleCommunity, let schema = server.timescaleSchema else { return }
+        let id = listed.id
+        let rows = try allowed("compressed chunks of \(listed.table.name)", &hidden) { () throws(DatabaseError) in
+            try connection.query(
+                """
+                SELECT s.table_bytes, s.index_bytes, s.toast_bytes, \(schema).approximate_row_count($1::oid::regclass),
+                    c.number_compressed_chunks, c.before_compression_total_bytes, c.after_compression_total_bytes
+                FROM \(schema).hypertable_detailed_size($1::oid::regclass) s
+                LEFT JOIN \(schema).hypertable_compression_stats($1::oid::regclass) c ON true
+                """, [id], operation: "asking for the size of \(listed.table.name)")
+        }
+        guard let row = rows?.first else { return }
+        let numbers = row.map { $0.flatMap { Int64($0) } }
+        listed.table.size = DatabaseOverview.Size(
+            table: numbers[0] ?? 0, index: numbers[1] ?? 0, toast: numbers[2] ?? 0)
+        // As it is without compression, the estimate of PostgreSQL may be newer.
+        listed.table.rows = max(listed.table.rows, numbers[3] ?? 0)
+        listed.table.compression = DatabaseOverview.Compression(
+            chunks: Int(numbers[4] ?? 0), beforeBytes: numbers[5], afterBytes: numbers[6])
+    }
+
+    /// Jobs by their id.
+    func jobs(_ hidden: inout [String]) throws(DatabaseError) -> [DatabaseOverview.Job]? {
+        let rows = try allowed("jobs", &hidden) { () throws(DatabaseError) in
+            try connection.query(
+                """
+                SELECT j.job_id, j.application_name, j.hypertable_schema || '.' || j.hypertable_name,
+                    extract(epoch FROM j.schedule_interval), j.scheduled, s.last_run_status,
+                    CASE WHEN isfinite(s.last_run_started_at)
+                        THEN \(SQLTime.microseconds("s.last_run_started_at")) END,
+                    CASE WHEN isfinite(j.next_start) THEN \(SQLTime.microseconds("j.next_start")) END,
+                    s.total_failures
+                FROM timescaledb_information.jobs j
+                LEFT JOIN timescaledb_information.job_stats s ON s.job_id = j.job_id
+                ORDER BY j.job_id
+                """, operation: "listing the jobs")
+        }
+        return rows?.compactMap { row in
+            guard let id = row[0].flatMap({ Int64($0) }) else { return nil }
+            return DatabaseOverview.Job(
+                id: id, name: row[1] ?? "", table: row[2], intervalSeconds: row[3].flatMap { Double($0) },
+                isScheduled: row[4] == "t", lastStatus: row[5], lastStart: row[6].flatMap { Int64($0) },
+                nextStart: row[7].flatMap { Int64($0) }, failures: row[8].flatMap { Int64($0) } ?? 0)
+        }
+    }
+}

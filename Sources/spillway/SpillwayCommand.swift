@@ -14,6 +14,7 @@ struct SpillwayCommand: ParsableCommand {
               spillway send --to udp://127.0.0.1:8127 --generate all --count 100000
               spillway encode records.jsonl | spillway decode        there and back again
               spillway stats                                         what came in, and what became of it
+              spillway query routing --from -1h                      what is stored
 
             EXIT CODES:
               0 done, 64 wrong usage, 65 bad data, 69 a server is not available, 70 internal error,
@@ -22,7 +23,8 @@ struct SpillwayCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             ServeCommand.self, SendCommand.self, EncodeCommand.self, DecodeCommand.self, SchemaCommand.self,
-            SpillCommand.self, DeadLettersCommand.self, CleanupCommand.self, StatsCommand.self,
+            SpillCommand.self, DeadLettersCommand.self, CleanupCommand.self, StatsCommand.self, QueryCommand.self,
+            DatabaseCommand.self,
         ])
 
     /// Runs the command line of this process on its main thread and exits. Synchronous, since `serve` blocks signals

@@ -59,7 +59,7 @@ import TimescaleStore
     }
 
     @Test func everyCommandHasHelp() throws {
-        for command in ["serve", "send", "encode", "decode", "schema", "stats"] {
+        for command in ["serve", "send", "encode", "decode", "schema", "stats", "query", "database"] {
             let help = try Programs.run([command, "--help"])
             #expect(help.status == 0)
             #expect(help.text.contains("USAGE: spillway \(command)"), "\(help.text)")

@@ -10,8 +10,12 @@ struct DatabaseArguments: ParsableArguments {
     @Option(help: "A URL (postgresql://user@host/database) or libpq's keywords; else TIMESCALEDB_* or PG* hold.")
     var database: String?
 
-    /// - Parameter name: what `pg_stat_activity` shows.
-    func connect(as name: String) throws(CommandError) -> DatabaseConnection {
+    /// - Parameters:
+    ///   - name: what `pg_stat_activity` shows.
+    ///   - configure: changes what is usual for a connection.
+    func connect(
+        as name: String, configure: (inout ConnectionOptions) -> Void = { _ in }
+    ) throws(CommandError) -> DatabaseConnection {
         let location: DatabaseLocation?
         do throws(DatabaseError) {
             if let database {
@@ -25,8 +29,10 @@ struct DatabaseArguments: ParsableArguments {
         guard let location else {
             throw CommandError(.usage, "which database? Give --database URL, or set TIMESCALEDB_HOST or PGHOST")
         }
+        var options = ConnectionOptions(applicationName: name)
+        configure(&options)
         do throws(DatabaseError) {
-            return try DatabaseConnection(location, options: ConnectionOptions(applicationName: name))
+            return try DatabaseConnection(location, options: options)
         } catch {
             throw CommandError(.unavailable, "\(error)")
         }

@@ -30,7 +30,7 @@ struct JSONObject {
     /// - Parameter raw: JSON already.
     mutating func add(_ name: String, raw: String) {
         if !members.isEmpty { members += "," }
-        members += "\"\(name)\":\(raw)"
+        members += "\(Self.quoted(name)):\(raw)"
     }
 
     /// A text as a JSON string.

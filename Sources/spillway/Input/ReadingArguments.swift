@@ -1,0 +1,58 @@
+// How a command reads from the database: in a session that can change nothing, and not for ever.
+
+import ArgumentParser
+import TimescaleStore
+
+/// `--database` and `--timeout`.
+struct ReadingArguments: ParsableArguments {
+    @OptionGroup var location: DatabaseArguments
+
+    @Option(help: ArgumentHelp("The longest time of one statement.", valueName: "seconds"))
+    var timeout = 60
+
+    private static let timeoutAllowed = 1...86_400
+    /// The server ends a statement by itself, and its words come first.
+    private static let graceSeconds = 10
+
+    func validate() throws {
+        guard Self.timeoutAllowed.contains(timeout) else {
+            throw ValidationError("--timeout \(timeout): from 1 to \(Self.timeoutAllowed.upperBound) seconds")
+        }
+    }
+
+    /// - Parameter name: what `pg_stat_activity` shows.
+    func open(as name: String) throws(CommandError) -> StoreQueries {
+        let connection = try location.connect(as: name) { options in
+            options.silenceTimeoutMilliseconds = (timeout + Self.graceSeconds) * 1_000
+            options.sessionSettings.append(("default_transaction_read_only", "on"))
+        }
+        do throws(DatabaseError) {
+            return try StoreQueries(connection, statementTimeoutMilliseconds: timeout * 1_000)
+        } catch {
+            throw CommandError(reading: error)
+        }
+    }
+}
+
+extension CommandError {
+    /// What was asked for could not be read.
+    init(reading error: DatabaseError) {
+        switch error.sqlstate {
+        case .undefinedTable: self.init(.unavailable, "\(error); 'spillway schema apply' makes the tables")
+        case .queryCanceled:
+            self.init(.unavailable, "\(error); ask for less, or for longer with --timeout")
+        // Values that the server cannot compute with, such as a sum that leaves its type.
+        case let code? where code.errorClass == "22": self.init(.badData, "\(error)")
+        default: self.init(.unavailable, "\(error)")
+        }
+    }
+}
+
+/// Calls `body`, whose errors end the command.
+func reading<Value>(_ body: () throws(DatabaseError) -> Value) throws(CommandError) -> Value {
+    do throws(DatabaseError) {
+        return try body()
+    } catch {
+        throw CommandError(reading: error)
+    }
+}

@@ -18,8 +18,9 @@ public final class FrameRing: Sendable {
     public static let capacityBytesMaximum = 1 << 30
     /// A claim may take this part of the capacity, so that a claim and its padding always fit in an empty ring.
     public static let claimsPerCapacityMinimum = 4
-    /// A consumer that waits looks again after this time at the latest: see `Consumer.prepareToWait()`.
-    public static let waitMillisecondsMaximum = 10
+    /// How long a consumer waits before it looks again: see `Consumer.prepareToWait()`.
+    public static let waitMillisecondsEmpty = 1_000
+    public static let waitMillisecondsOpenClaim = 10
 
     @usableFromInline
     let storage: RingStorage

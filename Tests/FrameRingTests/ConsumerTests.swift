@@ -91,7 +91,7 @@ import Testing
         #expect(ring.refusal(of: [1]) == nil)
         #expect(wakeCount == 0, "nobody waits")
         #expect(consumer.take(from: ring).count == 1)
-        #expect(consumer.prepareToWait() == true)
+        #expect(consumer.prepareToWait() == FrameRing.waitMillisecondsEmpty)
         #expect(ring.refusal(of: [1]) == nil)
         #expect(ring.refusal(of: [1]) == nil)
         #expect(wakeCount == 1)
@@ -101,7 +101,7 @@ import Testing
     @Test func `nobody waits over what is published`() {
         var consumer = ring.takeConsumer()
         #expect(ring.refusal(of: [1]) == nil)
-        #expect(consumer.prepareToWait() == false)
+        #expect(consumer.prepareToWait() == nil)
         #expect(ring.refusal(of: [1]) == nil)
         #expect(wakeCount == 0)
     }
@@ -109,7 +109,7 @@ import Testing
     @Test func `a wait over an open claim ends with its publication or its drop`() throws {
         var consumer = ring.takeConsumer()
         let claim = try ring.claim(recordCount: 1, payloadBytes: 1)
-        #expect(consumer.prepareToWait() == true)
+        #expect(consumer.prepareToWait() == FrameRing.waitMillisecondsOpenClaim)
         claim.publish()
         #expect(wakeCount == 1)
         #expect(consumer.take(from: ring) == [])
@@ -118,14 +118,14 @@ import Testing
         }
         #expect(consumer.take(from: ring) == [])
         let dropped = try ring.claim(recordCount: 1, payloadBytes: 1)
-        #expect(consumer.prepareToWait() == true)
+        #expect(consumer.prepareToWait() == FrameRing.waitMillisecondsOpenClaim)
         _ = consume dropped
         #expect(wakeCount == 2)
     }
 
     @Test func `a wait that timed out is over with the next look`() {
         var consumer = ring.takeConsumer()
-        #expect(consumer.prepareToWait() == true)
+        #expect(consumer.prepareToWait() == FrameRing.waitMillisecondsEmpty)
         #expect(consumer.take(from: ring) == [])
         #expect(ring.refusal(of: [1]) == nil)
         #expect(wakeCount == 0)

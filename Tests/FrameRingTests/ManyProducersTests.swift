@@ -100,7 +100,7 @@ private func withThreads(count: Int, body: @escaping @Sendable (_ thread: Int) -
             while taken < total {
                 let count = consumer.consume(maximumRecords: 100) { _, _ in true }
                 taken += count
-                guard count == 0, consumer.prepareToWait() else { continue }
+                guard count == 0, consumer.prepareToWait() != nil else { continue }
                 waits += 1
                 // Far longer than the bounded wait: only a lost wake-up gets to the end of it.
                 var spins = 0

@@ -61,7 +61,7 @@ func runTorture(_ plan: TorturePlan) -> TortureReport {
             return true
         }
         report.records += taken
-        if taken == 0, consumer.prepareToWait() {
+        if taken == 0, consumer.prepareToWait() != nil {
             report.waits += 1
             wait(for: wake)
         }
@@ -125,7 +125,7 @@ private func append(_ record: [UInt8], to ring: FrameRing, tag: UInt64) -> Bool 
 
 /// Until the hook was called, or for as long as a consumer may wait.
 private func wait(for wake: WakeFlag) {
-    for _ in 0..<FrameRing.waitMillisecondsMaximum * 10 {
+    for _ in 0..<FrameRing.waitMillisecondsOpenClaim * 10 {
         if wake.isSet.exchange(false, ordering: .acquiring) { return }
         usleep(100)
     }

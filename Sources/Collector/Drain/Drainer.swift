@@ -100,8 +100,7 @@ final class Drainer: Sendable {
 
     /// Waits for frames or for the open batch's time to be over.
     private func wait(_ consumer: inout FrameRing.Consumer, until deadline: UInt64?, now: UInt64) {
-        guard consumer.prepareToWait() else { return }
-        var milliseconds = FrameRing.waitMillisecondsMaximum
+        guard var milliseconds = consumer.prepareToWait() else { return }
         if let deadline {
             milliseconds = min(milliseconds, deadline > now ? Int((deadline - now) / 1_000_000) + 1 : 0)
         }

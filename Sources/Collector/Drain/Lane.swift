@@ -11,7 +11,7 @@ import TimescaleStore
 
 /// One lane. `run` is the body of its thread.
 final class Lane: Sendable {
-    private static let lookMilliseconds = 200
+    private static let lookMilliseconds = 1_000
     /// The same failure is logged again after so long.
     private static let logEveryNanoseconds: UInt64 = 10_000_000_000
 

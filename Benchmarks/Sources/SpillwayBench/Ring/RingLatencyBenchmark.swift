@@ -89,9 +89,9 @@ struct RingLatencyBenchmark {
             switch waiting {
             case .awake: break
             case .asleep:
-                guard consumer.prepareToWait() else { continue }
+                guard let milliseconds = consumer.prepareToWait() else { continue }
                 result.sleeps += 1
-                if wake.wait(timeoutMilliseconds: Int32(FrameRing.waitMillisecondsMaximum)) { wake.consume() }
+                if wake.wait(timeoutMilliseconds: Int32(milliseconds)) { wake.consume() }
             }
         }
         result.consumerShare = Double(threadNanoseconds() - startCPU) / Double(nowNanoseconds() - start)

@@ -173,6 +173,7 @@ package enum TestServers {
     private static func removeAll() {
         dropCommunityDatabases()
         for server in running.withLock({ $0 }) { server.stop() }
+        HostPostgres.stopAll()
         guard case .success(let path) = folder else { return }
         var paths = [path]
         // The empty folders that the directories were mounted on.

@@ -1,4 +1,4 @@
-// Connecting step by step under one deadline.
+// Connecting step by step: one server after the other, each under its deadline.
 
 import CPostgreSQL
 import Glibc
@@ -7,22 +7,53 @@ import LinuxSystem
 extension DatabaseConnection {
     /// Keywords for what the location leaves open. The kernel gives a dead peer up after about a minute.
     private var defaults: [String: String] {
-        [
+        var keywords = [
             "fallback_application_name": options.applicationName,
-            "client_encoding": "UTF8",
             "keepalives": "1",
-            "keepalives_idle": "30",
-            "keepalives_interval": "10",
-            "keepalives_count": "3",
-            "tcp_user_timeout": "60000",
+            "tcp_user_timeout": "\(ConnectionOptions.userTimeoutMilliseconds)",
         ]
+        for (name, value) in ConnectionOptions.keepalive { keywords[name] = value }
+        return keywords
     }
 
+    /// Tries the location's servers in their order until one will do.
     func connect() throws(DatabaseError) {
-        var keywords = defaults.merging(location.keywords) { _, given in given }
+        let plan = ConnectionAttempts(location, options)
+        var failures: [(name: String?, error: DatabaseError)] = []
+        for attempt in plan.attempts {
+            do throws(DatabaseError) {
+                return try connect(attempt, milliseconds: plan.milliseconds)
+            } catch {
+                // Somebody asks to stop, or a server knows us and does not want us: the others are not asked then.
+                guard case .connectionFailed = error.kind, error.isTransient else { throw error }
+                failures.append((attempt.name, error))
+            }
+        }
+        throw joined(failures)
+    }
+
+    /// What each of the servers said, in one error.
+    private func joined(_ failures: [(name: String?, error: DatabaseError)]) -> DatabaseError {
+        if failures.count == 1 { return failures[0].error }
+        var reasons: [String] = []
+        for (name, error) in failures {
+            guard case .connectionFailed(_, let reason) = error.kind else { continue }
+            let line = "\(name.map { $0 + ": " } ?? "")\(reason.withoutServer)"
+            if !reasons.contains(line) { reasons.append(line) }
+        }
+        return error(
+            .connectionFailed(
+                sqlstate: failures.lazy.compactMap { $0.error.sqlstate }.first, reason: reasons.joined(separator: "; "))
+        )
+    }
+
+    private func connect(
+        _ attempt: ConnectionAttempts.Attempt, milliseconds: Int
+    ) throws(DatabaseError) {
+        var keywords = defaults.merging(location.keywords) { $1 }.merging(attempt.keywords) { $1 }
         // The program's texts are UTF-8, whatever the location says.
         keywords["client_encoding"] = "UTF8"
-        guard let handle = Self.start(keywords) else {
+        guard let handle = startConnection(keywords) else {
             throw error(.connectionFailed(sqlstate: nil, reason: "out of memory"))
         }
         self.handle = handle
@@ -30,7 +61,7 @@ extension DatabaseConnection {
         // The only way to learn the code of a refused connection: libpq gives no result for it, but the verbose
         // message holds it.
         PQsetErrorVerbosity(handle, PQERRORS_VERBOSE)
-        let deadline = monotonicNanoseconds() + UInt64(options.connectTimeoutMilliseconds) * 1_000_000
+        let deadline = monotonicNanoseconds() + UInt64(milliseconds) * 1_000_000
         // libpq asks to wait for writing before the first step.
         var step = PQstatus(handle) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING
         while step != PGRES_POLLING_OK {
@@ -42,8 +73,7 @@ extension DatabaseConnection {
             let events = step == PGRES_POLLING_READING ? POLLIN : POLLOUT
             guard try wait(for: Int16(events), deadline: deadline) != 0 else {
                 close()
-                let limit = options.connectTimeoutMilliseconds
-                throw error(.connectionFailed(sqlstate: nil, reason: "no answer within \(limit) ms"))
+                throw error(.connectionFailed(sqlstate: nil, reason: "no answer within \(milliseconds) ms"))
             }
             step = PQconnectPoll(handle)
         }
@@ -51,16 +81,6 @@ extension DatabaseConnection {
             close()
             throw error(.connectionFailed(sqlstate: nil, reason: "the connection cannot be made non-blocking"))
         }
-    }
-
-    /// Goes through a connection string and not through keyword arrays: these drop empty values, and an empty value is
-    /// the only way to hide a variable like PGHOSTADDR from libpq.
-    private static func start(_ keywords: [String: String]) -> OpaquePointer? {
-        let settings = keywords.map { keyword, value in
-            let escaped = value.flatMap { $0 == "'" || $0 == "\\" ? ["\\", $0] : [$0] }
-            return "\(keyword)='\(String(escaped))'"
-        }
-        return PQconnectStart(settings.joined(separator: " "))
     }
 
     /// Reads code and words out of messages like
@@ -79,6 +99,12 @@ extension DatabaseConnection {
 }
 
 extension String {
+    /// libpq's message without the server that it begins with.
+    fileprivate var withoutServer: Substring {
+        guard hasPrefix("connection to server "), let end = firstRange(of: " failed: ") else { return self[...] }
+        return self[end.upperBound...]
+    }
+
     /// What follows each occurrence of a separator, to the text's end.
     fileprivate func components(after separator: String) -> [Substring] {
         var found: [Substring] = []

@@ -92,7 +92,8 @@ extension DatabaseConnection {
             }
         }
         if let failure {
-            if !isUsable { close() }
+            // A primary that has become a standby: the next connection finds the new one.
+            if !isUsable || options.isForWriting && failure.sqlstate == .readOnlySQLTransaction { close() }
             throw failure
         }
         return reply

@@ -35,10 +35,7 @@ public final class DatabaseConnection {
         self.stop = stop
         notices = NoticeForwarder(onWarning)
         try connect()
-        for (name, value) in options.sessionSettings {
-            try query("SELECT pg_catalog.set_config($1, $2, false)", [name, value])
-        }
-        try watchForLostClients()
+        try prepareSession()
     }
 
     deinit { close() }
@@ -71,16 +68,5 @@ public final class DatabaseConnection {
 
     func error(_ kind: DatabaseError.Kind) -> DatabaseError {
         DatabaseError(kind, location: location.description, operation: operation)
-    }
-
-    /// A backend notices a client that went away only when it writes to it. With this setting (PostgreSQL 14, Linux) it
-    /// looks while it works or waits for a lock, so that a closed connection does not keep its ledger row for long.
-    private func watchForLostClients() throws(DatabaseError) {
-        do {
-            try query("SELECT pg_catalog.set_config('client_connection_check_interval', '2s', false)")
-        } catch {
-            // Not known to this server or not possible on its platform; a lost session is refused at the next call.
-            guard case .server = error.kind, isUsable else { throw error }
-        }
     }
 }

@@ -8,7 +8,7 @@ extension DatabaseError: CustomStringConvertible {
         case .invalidLocation(let reason):
             text = "cannot read the database's address: \(reason)"
         case .connectionFailed(let sqlstate, let reason):
-            text = "cannot connect to \(location): \(reason); \(Self.advice(sqlstate: sqlstate))"
+            text = "cannot connect to \(location): \(reason); \(Self.advice(sqlstate: sqlstate, reason: reason))"
         case .connectionLost(let reason):
             text = "lost the connection to \(location) during \(operation): \(reason)"
         case .server(let report):
@@ -46,7 +46,7 @@ extension DatabaseError: CustomStringConvertible {
         return text
     }
 
-    private static func advice(sqlstate: SQLState?) -> String {
+    private static func advice(sqlstate: SQLState?, reason: String) -> String {
         switch sqlstate {
         case .invalidPassword:
             "give the right password in TIMESCALEDB_PASSWORD, PGPASSWORD or ~/.pgpass"
@@ -61,10 +61,26 @@ extension DatabaseError: CustomStringConvertible {
         case .cannotConnectNow, .adminShutdown, .crashShutdown:
             "the server is starting or stopping: try again"
         case nil:
-            "check that the server runs and that host and port are right"
+            advice(reason: reason)
         default:
             "see the server's log"
         }
+    }
+}
+
+extension DatabaseError {
+    /// Where libpq alone speaks, its words are all there is.
+    private static func advice(reason: String) -> String {
+        if reason.contains("read-only") || reason.contains("hot standby") {
+            return "name the server that takes writes as well: postgresql://USER@HOST,HOST/DATABASE"
+        }
+        if reason.contains("certificate") || reason.contains("SSL") {
+            return "look at sslmode, sslrootcert, sslcert and sslkey, and at the server's certificate"
+        }
+        if reason.contains("no password supplied") {
+            return "give the password in TIMESCALEDB_PASSWORD, PGPASSWORD or ~/.pgpass"
+        }
+        return "check that the server runs and that host and port are right"
     }
 }
 

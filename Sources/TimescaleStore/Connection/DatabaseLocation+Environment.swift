@@ -47,7 +47,12 @@ extension DatabaseLocation {
         }
         // libpq would connect to PGHOSTADDR, whatever the host is.
         if given["TIMESCALEDB_HOST"] != nil { keywords["hostaddr"] = "" }
-        if let port = given["TIMESCALEDB_PORT"], !(1...65_535).contains(Int(port) ?? 0) {
+        // One, or one for each host.
+        if let port = given["TIMESCALEDB_PORT"],
+            !port.split(separator: ",", omittingEmptySubsequences: false).allSatisfy({
+                (1...65_535).contains(Int($0) ?? 0)
+            })
+        {
             throw DatabaseError(
                 .invalidLocation(reason: "TIMESCALEDB_PORT is \(port), which is no port from 1 to 65535"),
                 location: "", operation: "reading the environment")

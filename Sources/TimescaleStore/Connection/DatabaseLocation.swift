@@ -43,7 +43,7 @@ public struct DatabaseLocation: Equatable, Sendable {
         return DatabaseLocation(keywords: changed)
     }
 
-    /// The database's name; nil when libpq decides.
+    /// The database's name, from wherever libpq has it; nil when not even that can be said.
     public var database: String? { value(of: "dbname") }
 
     /// An `@` or `/` in a URL's password ends it too early: its rest would be taken for the host, the port or the
@@ -74,26 +74,20 @@ public struct DatabaseLocation: Equatable, Sendable {
     }
 
     /// What is given here, else what libpq would take from its environment and its defaults.
-    func value(of keyword: String) -> String? {
-        if let value = keywords[keyword], !value.isEmpty { return value }
-        guard let options = PQconndefaults() else { return nil }
-        defer { PQconninfoFree(options) }
-        var option = options
-        while let name = option.pointee.keyword {
-            if String(cString: name) == keyword { return option.pointee.val.map { String(cString: $0) } }
-            option += 1
-        }
-        return nil
-    }
+    func value(of keyword: String) -> String? { resolved()[keyword] }
+
+    /// Whether the location itself holds a password, and not only the environment or a password file.
+    public var holdsPassword: Bool { ["password", "sslpassword"].contains { keywords[$0]?.isEmpty == false } }
 }
 
 extension DatabaseLocation: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// A URL with the password masked. Without a password it is one that psql takes.
     public var description: String {
-        let user = value(of: "user").map { "\($0)\(keywords["password"] == nil ? "" : ":***")@" } ?? ""
-        let host = value(of: "host") ?? value(of: "hostaddr") ?? "localhost"
-        let port = value(of: "port") ?? "5432"
-        let database = value(of: "dbname") ?? value(of: "user") ?? ""
+        let given = resolved()
+        let user = given["user"].map { "\($0)\(keywords["password"] == nil ? "" : ":***")@" } ?? ""
+        let host = given["host"] ?? given["hostaddr"] ?? "localhost"
+        let port = given["port"] ?? "5432"
+        let database = given["dbname"] ?? given["user"] ?? ""
         if host.hasPrefix("/") || host.hasPrefix("@") {
             return "postgresql://\(user)/\(database)?host=\(host)&port=\(port)"
         }

@@ -17,6 +17,11 @@ public struct SQLState: RawRepresentable, Hashable, Sendable, CustomStringConver
     public static let adminShutdown = SQLState("57P01")
     public static let crashShutdown = SQLState("57P02")
     public static let cannotConnectNow = SQLState("57P03")
+    public static let idleSessionTimeout = SQLState("57P05")
+    /// The server has become a standby, or its administrator has stopped writes.
+    public static let readOnlySQLTransaction = SQLState("25006")
+    public static let idleInTransactionTimeout = SQLState("25P03")
+    public static let transactionTimeout = SQLState("25P04")
     public static let uniqueViolation = SQLState("23505")
     public static let insufficientPrivilege = SQLState("42501")
     public static let undefinedTable = SQLState("42P01")
@@ -30,11 +35,13 @@ public struct SQLState: RawRepresentable, Hashable, Sendable, CustomStringConver
     public static let tooManyConnections = SQLState("53300")
 
     /// Whether the same statement may succeed later without anybody changing it: conflicts between transactions,
-    /// exhausted resources (class 53), a shutdown, a lost connection (class 08).
+    /// exhausted resources (class 53), a shutdown, a server that takes no writes now, a session that was ended for standing
+    /// still, a lost connection (class 08).
     public var isTransient: Bool {
         switch self {
         case .serializationFailure, .deadlockDetected, .lockNotAvailable, .queryCanceled, .adminShutdown,
-            .crashShutdown, .cannotConnectNow:
+            .crashShutdown, .cannotConnectNow, .idleSessionTimeout, .readOnlySQLTransaction,
+            .idleInTransactionTimeout, .transactionTimeout:
             true
         default:
             errorClass == "53" || errorClass == "08"

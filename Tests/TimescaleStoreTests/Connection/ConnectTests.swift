@@ -104,28 +104,3 @@ import TimescaleStore
         #expect(warnings.map(\.message) == ["w"])
     }
 }
-
-/// Takes connections and says nothing.
-private final class SilentServer {
-    let port: UInt16
-    private let descriptor: Int32
-
-    init() throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let descriptor = descriptor
-        try withUnsafeMutablePointer(to: &address) {
-            try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                try checkedCall("bind") { Int(bind(descriptor, pointer, length)) }
-                try checkedCall("getsockname") { Int(getsockname(descriptor, pointer, &length)) }
-            }
-        }
-        try checkedCall("listen") { Int(listen(descriptor, 8)) }
-        port = UInt16(bigEndian: address.sin_port)
-    }
-
-    deinit { close(descriptor) }
-}

@@ -13,6 +13,8 @@ import TimescaleStore
         let location = try TestServers.database(flavour)
         var options = ConnectionOptions()
         options.silenceTimeoutMilliseconds = silenceTimeoutMilliseconds
+        // Waits for locks are standstills like others here.
+        options.lockTimeoutMilliseconds = 0
         let connection = try DatabaseConnection(location, options: options, stop: stop)
         try connection.execute("CREATE TABLE rows (a bigint CHECK (a <> 13), b text)")
         return (connection, location)

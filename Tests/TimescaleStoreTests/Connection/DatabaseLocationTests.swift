@@ -54,10 +54,18 @@ import TimescaleStore
         #expect(service.database != "capibara6_metrics")
     }
 
-    @Test func aBadPortInTheEnvironmentIsRefused() throws {
+    @Test(arguments: ["54x", "0", "1,2x", "5432,"]) func aBadPortInTheEnvironmentIsRefused(port: String) throws {
         let error = try databaseError { () throws(DatabaseError) in
-            _ = try DatabaseLocation.fromEnvironment(["TIMESCALEDB_PORT": "54x"])
+            _ = try DatabaseLocation.fromEnvironment(["TIMESCALEDB_PORT": port])
         }
         #expect(error.description.contains("TIMESCALEDB_PORT"))
+    }
+
+    @Test func theEnvironmentMayNameSeveralServers() throws {
+        let location = try DatabaseLocation.fromEnvironment([
+            "TIMESCALEDB_HOST": "a,b", "TIMESCALEDB_PORT": "1,2", "TIMESCALEDB_DATABASE": "d",
+            "TIMESCALEDB_USERNAME": "u",
+        ])
+        #expect(location?.description == "postgresql://u@a,b/d?port=1,2")
     }
 }

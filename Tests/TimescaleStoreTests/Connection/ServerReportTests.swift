@@ -18,7 +18,8 @@ import TimescaleStore
 
     @Test(arguments: [
         ("40001", true), ("40P01", true), ("53100", true), ("53300", true), ("55P03", true), ("57014", true),
-        ("57P01", true), ("57P02", true), ("57P03", true), ("08006", true), ("22021", false), ("23505", false),
+        ("57P01", true), ("57P02", true), ("57P03", true), ("57P05", true), ("08006", true), ("25006", true),
+        ("25P03", true), ("25P04", true), ("22021", false), ("23505", false),
         ("42P01", false), ("28P01", false), ("3D000", false), ("XX000", false), ("57P04", false),
     ])
     func transientCodesAreWorthAnotherTry(code: String, isTransient: Bool) {

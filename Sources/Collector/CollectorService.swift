@@ -178,7 +178,7 @@ public final class CollectorService {
             embedded = server
             location = server.location
         }
-        let gate = StoreGate(location)
+        let gate = StoreGate(location, silenceMilliseconds: settings.databaseTimeoutSeconds * 1_000)
         self.gate = gate
         // Without a directory of its own it shares the lock with all that have none.
         let fence = CommitFence(

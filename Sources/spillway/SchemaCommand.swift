@@ -52,7 +52,7 @@ struct SchemaCommand: ParsableCommand {
 
         func run() throws {
             let changes = try policyChanges()
-            let connection = try location.connect(as: "spillway schema")
+            let connection = try location.connect(as: "spillway schema", isForWriting: true)
             let manager = SchemaManager(connection)
             if dryRun {
                 let script = try talking { () throws(DatabaseError) in

@@ -23,6 +23,7 @@ struct ServeCommand: ParsableCommand {
             Examples:
               spillway serve
               spillway serve --database postgresql://metrics@db.example:5432/metrics --lanes 4
+              spillway serve --database postgresql://metrics@db1.example,db2.example/metrics     whichever takes writes
               spillway serve --udp 127.0.0.1:0 --tcp none --http none --database discard
             """)
 
@@ -30,6 +31,7 @@ struct ServeCommand: ParsableCommand {
     @Option(help: Setting.tcp.argumentHelp) var tcp: [String] = []
     @Option(help: Setting.http.argumentHelp) var http: String?
     @Option(help: Setting.database.argumentHelp) var database: String?
+    @Option(help: Setting.databaseTimeout.argumentHelp) var databaseTimeout: String?
     @Option(help: Setting.spillDirectory.argumentHelp) var spillDirectory: String?
     @Option(help: Setting.spillQuota.argumentHelp) var spillQuota: String?
     @Option(help: Setting.spillFreePercent.argumentHelp) var spillFreePercent: String?
@@ -63,8 +65,9 @@ struct ServeCommand: ParsableCommand {
 
     private var flags: [Setting: [String]] {
         let single: [(Setting, String?)] = [
-            (.http, http), (.database, database), (.spillDirectory, spillDirectory), (.spillQuota, spillQuota),
-            (.spillFreePercent, spillFreePercent), (.replayShare, replayShare), (.journal, journal ? "true" : nil),
+            (.http, http), (.database, database), (.databaseTimeout, databaseTimeout),
+            (.spillDirectory, spillDirectory), (.spillQuota, spillQuota), (.spillFreePercent, spillFreePercent),
+            (.replayShare, replayShare), (.journal, journal ? "true" : nil),
             (.lanes, lanes), (.flushInterval, flushInterval),
             (.batchRecords, batchRecords), (.batchBytes, batchBytes), (.ringBytes, ringBytes),
             (.udpThreads, udpThreads), (.receiveBuffer, receiveBuffer), (.connections, connections),

@@ -129,7 +129,7 @@ struct SpillCommand: ParsableCommand {
             } catch {
                 throw CommandError(error)
             }
-            let connection = try location.connect(as: "spillway spill replay")
+            let connection = try location.connect(as: "spillway spill replay", isForWriting: true)
             var line = SpillProgressLine()
             let outcome: SpillImportProgress
             do {

@@ -27,6 +27,7 @@ public struct CollectorSettings: Sendable {
     public let tcp: [String]
     public let http: String?
     public let database: DatabaseTarget
+    public let databaseTimeoutSeconds: Int
     /// Nil is the default place; empty is none.
     public let spillDirectory: String?
     public let spillQuotaBytes: Int
@@ -62,6 +63,7 @@ public struct CollectorSettings: Sendable {
         tcp = try reader.addresses(.tcp)
         http = try reader.addresses(.http).first
         database = try reader.database()
+        databaseTimeoutSeconds = try reader.integer(.databaseTimeout, in: 2...86_400)
         spillDirectory = try reader.spillDirectory()
         spillQuotaBytes = try reader.integer(.spillQuota, in: 1 << 20...1 << 50)
         spillFreePercent = try reader.integer(.spillFreePercent, in: 0...99)

@@ -6,6 +6,7 @@ public enum Setting: String, CaseIterable, Sendable {
     case tcp
     case http
     case database
+    case databaseTimeout = "database-timeout"
     case spillDirectory = "spill-directory"
     case spillQuota = "spill-quota"
     case spillFreePercent = "spill-free-percent"
@@ -57,6 +58,7 @@ public enum Setting: String, CaseIterable, Sendable {
         case .udp, .tcp: "127.0.0.1:8127"
         case .http: "127.0.0.1:8128"
         case .database, .spillDirectory, .retention, .compression, .chunkInterval: nil
+        case .databaseTimeout: "30"
         case .spillQuota: "10737418240"
         case .spillFreePercent: "5"
         case .replayShare: "50"
@@ -90,6 +92,8 @@ public enum Setting: String, CaseIterable, Sendable {
         case .tcp: "Where to take connections: ADDR:PORT, port 0 for a free one, 'none' for none. Repeatable."
         case .http: "Where to answer /healthz, /readyz, /stats and /metrics, or 'none'."
         case .database: "Where rows go: a URL, embedded[:DIR], or discard (decode and drop, for measuring)."
+        case .databaseTimeout:
+            "How long the database may make no progress before its connection is given up and made again, in seconds."
         case .spillDirectory:
             "Where batches are kept that the database cannot take: an absolute path, or 'none'. By default beside the embedded database."
         case .spillQuota: "Bytes that the spill may have on disk."

@@ -42,7 +42,7 @@ struct LaneSession {
         guard case .database(let gate, _) = target, !isConnected else { return }
         connection = nil
         let location = try gate.location()
-        var options = ConnectionOptions(applicationName: "spillway \(name)")
+        var options = gate.options(name)
         sortsRows = gate.compressesDirectly
         if sortsRows { options.sessionSettings.append(ServerIdentity.directCompression) }
         let log = log

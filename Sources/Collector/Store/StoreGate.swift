@@ -19,8 +19,11 @@ final class StoreGate: Sendable {
     }
 
     private let state: Mutex<State>
+    /// How long the server may make no progress.
+    private let silenceMilliseconds: Int
 
-    init(_ location: DatabaseLocation) {
+    init(_ location: DatabaseLocation, silenceMilliseconds: Int) {
+        self.silenceMilliseconds = silenceMilliseconds
         state = Mutex(
             State(
                 location: location,
@@ -40,6 +43,13 @@ final class StoreGate: Sendable {
 
     /// The location for the one who makes the schema.
     var openLocation: DatabaseLocation { state.withLock { $0.location } }
+
+    /// How the collector's connections behave.
+    func options(_ name: String) -> ConnectionOptions {
+        var options = ConnectionOptions(applicationName: "spillway \(name)", isForWriting: true)
+        options.silenceTimeoutMilliseconds = silenceMilliseconds
+        return options
+    }
 
     var isOpen: Bool { state.withLock { $0.closed == nil } }
     var identity: ServerIdentity? { state.withLock { $0.identity } }

@@ -108,7 +108,7 @@ final class StoreKeeper: Sendable {
                     if !gate.isOpen { try applySchema() }
                     let usable = if let connection, connection.isUsable { connection } else { try connect() }
                     connection = usable
-                    try usable.query("SELECT 1")
+                    try usable.checkThatItTakesWrites()
                     gate.asked(nil)
                     lastError = ""
                     tidy(usable, now: now, &rounds)
@@ -182,9 +182,12 @@ final class StoreKeeper: Sendable {
 
     private func connect() throws(DatabaseError) -> DatabaseConnection {
         let log = log
-        return try DatabaseConnection(
-            gate.openLocation, options: ConnectionOptions(applicationName: "spillway keeper"), stop: stopping
-        ) { report in log.warning("the database warns", metadata: ["message": "\(report.message)"]) }
+        var options = gate.options("keeper")
+        // Ends on the server before it is given up here, so that the session stays.
+        options.statementTimeoutMilliseconds = options.silenceTimeoutMilliseconds / 6 * 5
+        return try DatabaseConnection(gate.openLocation, options: options, stop: stopping) { report in
+            log.warning("the database warns", metadata: ["message": "\(report.message)"])
+        }
     }
 
     private func reviveServer(now: UInt64, _ rounds: inout Rounds) {

@@ -12,9 +12,10 @@ struct DatabaseArguments: ParsableArguments {
 
     /// - Parameters:
     ///   - name: what `pg_stat_activity` shows.
+    ///   - isForWriting: of several servers, only one that takes writes will do.
     ///   - configure: changes what is usual for a connection.
     func connect(
-        as name: String, configure: (inout ConnectionOptions) -> Void = { _ in }
+        as name: String, isForWriting: Bool = false, configure: (inout ConnectionOptions) -> Void = { _ in }
     ) throws(CommandError) -> DatabaseConnection {
         let location: DatabaseLocation?
         do throws(DatabaseError) {
@@ -29,7 +30,7 @@ struct DatabaseArguments: ParsableArguments {
         guard let location else {
             throw CommandError(.usage, "which database? Give --database URL, or set TIMESCALEDB_HOST or PGHOST")
         }
-        var options = ConnectionOptions(applicationName: name)
+        var options = ConnectionOptions(applicationName: name, isForWriting: isForWriting)
         configure(&options)
         do throws(DatabaseError) {
             return try DatabaseConnection(location, options: options)

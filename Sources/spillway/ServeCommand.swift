@@ -102,6 +102,7 @@ struct ServeCommand: ParsableCommand {
         let signals = try StopSignals()
         var log = Logger(label: "spillway", factory: { StreamLogHandler.standardError(label: $0) })
         log.logLevel = settings.logLevel
+        for warning in settings.warnings { log.warning("\(warning)") }
         let service: CollectorService
         do throws(CollectorError) {
             service = try CollectorService(settings, environment: environment, log: log)

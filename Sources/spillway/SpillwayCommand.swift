@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import LinuxSystem
 
 /// `spillway`
 struct SpillwayCommand: ParsableCommand {
@@ -30,29 +31,40 @@ struct SpillwayCommand: ParsableCommand {
     /// Runs the command line of this process on its main thread and exits. Synchronous, since `serve` blocks signals
     /// in the main thread before it starts any other.
     static func start() -> Never {
+        // A copy, before the originals lose their passwords.
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        let passwords = hidePasswordsInArguments()
+        if !passwords.isEmpty {
+            report(
+                "warning: a password in an argument can be seen by everybody on this machine when the program starts: put "
+                    + "it into TIMESCALEDB_PASSWORD, PGPASSWORD, a password file (PGPASSFILE) or the file of --config")
+        }
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(arguments)
             try command.run()
             Glibc.exit(0)
         } catch {
-            fail(error)
+            fail(error, passwords)
         }
     }
 
     /// Prints help to standard output, or an error as one line to standard error, and exits with its code.
-    private static func fail(_ error: any Error) -> Never {
+    ///
+    /// - Parameter passwords: those of the arguments, some of which the parser may quote.
+    private static func fail(_ error: any Error, _ passwords: [String]) -> Never {
         if let failure = error as? CommandError {
             report("error: \(failure.message)")
             Glibc.exit(failure.code.rawValue)
         }
+        func masked(_ text: String) -> String { passwords.reduce(text) { $0.replacing($1, with: "***") } }
         let code = exitCode(for: error)
         let text = fullMessage(for: error)
         if code.isSuccess {
             print(text)
         } else if code == .validationFailure {
-            report("error: \(oneLine(message(for: error))) (see spillway --help)")
+            report("error: \(masked(oneLine(message(for: error)))) (see spillway --help)")
         } else if !(error is ExitCode) {
-            report("error: \(oneLine("\(error)"))")
+            report("error: \(masked(oneLine("\(error)")))")
         }
         Glibc.exit(code == .failure && !(error is ExitCode) ? FailureCode.software.rawValue : code.rawValue)
     }

@@ -56,6 +56,8 @@ public struct CollectorSettings: Sendable {
     public let logLevel: Logger.Level
     /// What holds and where it came from, for `--print-configuration`; without secrets.
     public let report: [ResolvedSetting]
+    /// What the operator should know about the settings, one line each.
+    public let warnings: [String]
 
     public init(_ resolver: ConfigurationResolver) throws(ConfigurationError) {
         var reader = SettingReader(resolver)
@@ -105,6 +107,7 @@ public struct CollectorSettings: Sendable {
         }
         logLevel = known
         report = reader.report
+        warnings = reader.warnings
     }
 }
 
@@ -112,6 +115,7 @@ public struct CollectorSettings: Sendable {
 private struct SettingReader {
     let resolver: ConfigurationResolver
     var report: [ResolvedSetting] = []
+    var warnings: [String] = []
 
     init(_ resolver: ConfigurationResolver) { self.resolver = resolver }
 
@@ -179,6 +183,11 @@ private struct SettingReader {
     mutating func database() throws(ConfigurationError) -> DatabaseTarget {
         if let found = resolver.resolve(.database) {
             let target = try target(found)
+            if case .server(let location) = target, location.holdsPassword,
+                let path = resolver.fileForOthers(of: .database)
+            {
+                warnings.append("\(path) holds a password and is not for its owner alone: chmod 600 \(path)")
+            }
             report.append(
                 ResolvedSetting(setting: .database, values: [target.description], origin: found.origin))
             return target

@@ -15,9 +15,13 @@ struct ConfigurationFile {
 
     let path: String
     private(set) var entries: [Setting: [Entry]] = [:]
+    /// Whether others than its owner may read or write it.
+    private(set) var isForOthers = false
 
     init(path: String) throws(ConfigurationError) {
-        try self.init(path: path, text: Self.read(path))
+        let (text, mode) = try Self.read(path)
+        try self.init(path: path, text: text)
+        isForOthers = mode & 0o077 != 0
     }
 
     init(path: String, text: String) throws(ConfigurationError) {
@@ -32,7 +36,10 @@ struct ConfigurationFile {
             }
             let key = Self.trim(content[..<equals])
             guard let setting = Setting(rawValue: String(key)) else {
-                throw ConfigurationError("\(place): there is no setting '\(key)'; see 'spillway serve --help'")
+                // A key that cannot be one may be a URL with a password in it.
+                let isWord = key.allSatisfy { $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" }
+                let name = isWord ? "there is no setting '\(key)'" : "what stands before '=' is no setting"
+                throw ConfigurationError("\(place): \(name); see 'spillway serve --help'")
             }
             var value = Self.trim(content[content.index(after: equals)...])
             if value.count >= 2, value.first == "\"", value.last == "\"" { value = value.dropFirst().dropLast() }
@@ -59,13 +66,15 @@ struct ConfigurationFile {
         return start[...last]
     }
 
-    private static func read(_ path: String) throws(ConfigurationError) -> String {
+    private static func read(_ path: String) throws(ConfigurationError) -> (text: String, mode: mode_t) {
         func refuse(_ call: String) -> ConfigurationError {
             ConfigurationError("configuration file \(path): \(call): \(String(cString: strerror(errno)))")
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw refuse("open") }
         defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw refuse("stat") }
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 65_536)
         while true {
@@ -83,6 +92,6 @@ struct ConfigurationFile {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw ConfigurationError("configuration file \(path): it is not UTF-8")
         }
-        return text
+        return (text, status.st_mode)
     }
 }

@@ -44,6 +44,12 @@ public struct ConfigurationResolver: Sendable {
         return setting.defaultText.map { ResolvedSetting(setting: setting, values: [$0], origin: "default") }
     }
 
+    /// The file, if a setting comes from it and others than its owner may read or write it.
+    func fileForOthers(of setting: Setting) -> String? {
+        guard let file, file.isForOthers, let found = resolve(setting) else { return nil }
+        return found.origin.hasPrefix(file.path + ":") ? file.path : nil
+    }
+
     private func split(_ values: [String], _ setting: Setting) -> [String] {
         guard setting.isList else { return values }
         return values.flatMap { $0.split(separator: ",").map { $0.trimmingSpaces } }

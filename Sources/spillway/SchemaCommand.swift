@@ -7,8 +7,8 @@ import TimescaleStore
 struct SchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "schema",
-        abstract: "Print, apply or check the database's schema.",
-        subcommands: [Print.self, Apply.self, Status.self])
+        abstract: "Print, apply or check the database's schema, and print the rights on it.",
+        subcommands: [Print.self, Apply.self, Status.self, Grants.self])
 
     struct Print: ParsableCommand {
         static let configuration = CommandConfiguration(

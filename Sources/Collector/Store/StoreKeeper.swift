@@ -92,6 +92,8 @@ final class StoreKeeper: Sendable {
         var housekeepingWarnings: [String] = []
         /// Not at once: what a collector has to do at its start comes first.
         var housekeeping = monotonicNanoseconds() + warnNanoseconds
+        /// What could not be made ahead when it was last tried.
+        var aheadWarnings: [String] = []
     }
 
     /// Runs until `stop`.
@@ -134,7 +136,9 @@ final class StoreKeeper: Sendable {
             do throws(DatabaseError) {
                 let report = try manager.ensurePartitionsAhead(days: daysAhead, compressesChunks: directCompress)
                 for line in report.created { log.debug("made ahead: \(line)") }
-                for line in report.warnings { log.warning("\(line)") }
+                // Missing rights stay missing: they are said once.
+                for line in report.warnings where !rounds.aheadWarnings.contains(line) { log.warning("\(line)") }
+                rounds.aheadWarnings = report.warnings
             } catch {
                 rounds.ahead = now + Self.warnNanoseconds
                 log.warning("partitions or chunks could not be made ahead: \(error)")

@@ -26,8 +26,16 @@ extension SchemaManager {
         days: Int = SchemaSQL.defaultDaysAhead, compressesChunks: Bool = false
     ) throws(DatabaseError) -> AheadReport {
         var report = AheadReport()
-        try ensureNativePartitions(days: days, &report)
-        try ensureChunks(compresses: compressesChunks, &report)
+        do {
+            try ensureNativePartitions(days: days, &report)
+            try ensureChunks(compresses: compressesChunks, &report)
+        } catch {
+            // The next one would be refused as well, and each refusal is an error in the server's log.
+            guard error.sqlstate == .insufficientPrivilege, connection.isUsable else { throw error }
+            report.warnings.append(
+                "this user may not make partitions and chunks ahead, and stores without: let the owner of the tables run "
+                    + "'spillway schema apply' once a day")
+        }
         return report
     }
 
@@ -118,7 +126,9 @@ extension SchemaManager {
         } catch {
             // Another collector was faster.
             if error.sqlstate == SQLState("42P07") { return }
-            guard case .server = error.kind, connection.isUsable else { throw error }
+            guard case .server = error.kind, connection.isUsable, error.sqlstate != .insufficientPrivilege else {
+                throw error
+            }
             report.warnings.append("\(what) could not be made ahead: \(error)")
         }
     }

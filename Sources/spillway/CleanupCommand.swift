@@ -31,7 +31,7 @@ struct CleanupCommand: ParsableCommand {
             throw CommandError(.usage, "--older-than '\(olderThan)': it is no span of time: write 12h, 90d or 2w")
         }
         let kinds = try chosenKinds()
-        let connection = try location.connect(as: "spillway cleanup")
+        let connection = try location.connect(as: "spillway cleanup", isForWriting: true)
         let cutoff = wallClockMicroseconds() - age.microseconds
         let retention = Retention(
             connection, try talking { () throws(DatabaseError) in try SchemaManager(connection).status() })

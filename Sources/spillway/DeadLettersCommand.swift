@@ -113,7 +113,7 @@ struct DeadLettersCommand: ParsableCommand {
 
         func run() throws {
             let filter = try selection.filter()
-            let connection = try location.connect(as: "spillway dead-letters")
+            let connection = try location.connect(as: "spillway dead-letters", isForWriting: true)
             let outcome = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).sendAgain(filter) }
             if json {
                 var object = JSONObject()
@@ -142,7 +142,7 @@ struct DeadLettersCommand: ParsableCommand {
                 throw CommandError(.usage, "which letters? Give --id, --kind or --sqlstate, or --all")
             }
             let filter = try selection.filter()
-            let connection = try location.connect(as: "spillway dead-letters")
+            let connection = try location.connect(as: "spillway dead-letters", isForWriting: true)
             let count = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).discard(filter) }
             print("\(count) letters removed")
         }

@@ -178,7 +178,7 @@ final class StoreKeeper: Sendable {
                 for line in report.warnings { log.warning("housekeeping, which is tried again: \(line)") }
             }
             rounds.housekeepingWarnings = report.warnings
-            if report.warnings.isEmpty { rounds.housekeeping = now + Self.housekeepingNanoseconds }
+            if report.warnings.isEmpty || report.isBarred { rounds.housekeeping = now + Self.housekeepingNanoseconds }
         } catch {
             log.warning("housekeeping, which is tried again: \(error)")
         }

@@ -8,6 +8,8 @@ public struct HousekeepingReport: Equatable, Sendable {
     public internal(set) var done: [String] = []
     /// What could not be done and is tried again in the next round.
     public internal(set) var warnings: [String] = []
+    /// Something of it needs a right that this user does not have.
+    public internal(set) var isBarred = false
 }
 
 /// The leader's work. Used by one thread, outside of transactions.
@@ -94,6 +96,8 @@ public struct Housekeeping {
             try body(&report)
         } catch {
             guard case .server = error.kind, connection.isUsable else { throw error }
+            // Trying again soon would not help: the owner has to do it.
+            if error.sqlstate == .insufficientPrivilege { report.isBarred = true }
             report.warnings.append("\(what): \(error)")
         }
     }

@@ -30,12 +30,16 @@ public struct SchemaGrants: Sendable {
     /// What the collector may do with its own tables, each right with the use for it.
     ///
     /// - `schema_version`: to see that the schema is the one it knows.
-    /// - `batches`: the ledger, whose key is what refuses a batch that is stored already.
+    /// - `batches`, `batch_ranges`, `batch_parts`: the ledger, whose key and trigger refuse a batch that is stored already; its
+    ///   older part is pruned into ranges, and a batch that is stored in parts is settled.
+    /// - `table_policies`, `maintenance`: to see what is wanted of the tables, and to say in the diary what was pruned.
     /// - `session_frames`: what is stored of a client's frames; rows of long sessions are joined.
     /// - `dead_letters`: also to see which records of a batch are there, when its COMMIT had no answer.
     static let collectorRights = [
-        ("schema_version", "SELECT"), ("batches", "INSERT"), ("session_frames", "SELECT, INSERT, DELETE"),
-        ("dead_letters", "SELECT, INSERT"),
+        ("schema_version", "SELECT"), ("table_policies", "SELECT"), ("dead_letters", "SELECT, INSERT"),
+        ("batches", "SELECT, INSERT, DELETE"), ("batch_ranges", "SELECT, INSERT, DELETE"),
+        ("batch_parts", "SELECT, INSERT, DELETE"), ("session_frames", "SELECT, INSERT, DELETE"),
+        ("maintenance", "SELECT, INSERT, DELETE"),
     ]
 
     /// A script for psql. It may be repeated.
@@ -43,7 +47,8 @@ public struct SchemaGrants: Sendable {
         var lines = [
             "-- For the owner of the schemas, after 'spillway schema apply', and again after each upgrade of Spillway.",
             "-- The roles are there: CREATE ROLE \(collector) LOGIN PASSWORD '...'",
-            "-- The owner also makes partitions and chunks ahead: let it run 'spillway schema apply' once a day.",
+            "-- The owner also makes partitions and chunks ahead, and drops old ones: let it run 'spillway schema apply' once a",
+            "-- day, and 'spillway cleanup' where TimescaleDB has no job for it.",
             "BEGIN;",
             "GRANT USAGE ON SCHEMA \(MetricKind.schemaName), spillway TO \(collector);",
         ]

@@ -30,6 +30,8 @@ final class StoreKeeper: Sendable {
     private let isStopping = Atomic(false)
     /// Whether transactions of an earlier run were waited for.
     private let isFenced = Atomic(false)
+    /// Warnings about the schema and what is made ahead.
+    private let said = Mutex<[String]>([])
     private let saidLimits = Atomic(false)
     private let saidDirect = Atomic(false)
     private let log: Logger
@@ -70,7 +72,7 @@ final class StoreKeeper: Sendable {
         gate.open(report.server, compressesDirectly: directCompress && report.server.compressesDirectly)
         log.info("the schema is in place", metadata: ["database": "\(report.server)"])
         for line in report.changes { log.info("\(line)") }
-        for line in report.warnings { log.warning("\(line)") }
+        say(report.warnings)
         if directCompress, !report.server.compressesDirectly, !saidDirect.exchange(true, ordering: .relaxed) {
             log.notice("--direct-compress wants TimescaleDB's Community edition from 2.21: rows are stored as they are")
         }
@@ -79,6 +81,15 @@ final class StoreKeeper: Sendable {
                 "this database compresses nothing, which TimescaleDB's Community edition alone does; old rows are dropped by the collector"
             )
         }
+    }
+
+    /// Warns of what it did not warn of the last time: rights that are missing stay missing.
+    private func say(_ warnings: [String]) {
+        let before = said.withLock { said in
+            defer { said = warnings }
+            return said
+        }
+        for line in warnings where !before.contains(line) { log.warning("\(line)") }
     }
 
     /// When each thing is due again.
@@ -92,8 +103,6 @@ final class StoreKeeper: Sendable {
         var housekeepingWarnings: [String] = []
         /// Not at once: what a collector has to do at its start comes first.
         var housekeeping = monotonicNanoseconds() + warnNanoseconds
-        /// What could not be made ahead when it was last tried.
-        var aheadWarnings: [String] = []
     }
 
     /// Runs until `stop`.
@@ -136,9 +145,7 @@ final class StoreKeeper: Sendable {
             do throws(DatabaseError) {
                 let report = try manager.ensurePartitionsAhead(days: daysAhead, compressesChunks: directCompress)
                 for line in report.created { log.debug("made ahead: \(line)") }
-                // Missing rights stay missing: they are said once.
-                for line in report.warnings where !rounds.aheadWarnings.contains(line) { log.warning("\(line)") }
-                rounds.aheadWarnings = report.warnings
+                say(report.warnings)
             } catch {
                 rounds.ahead = now + Self.warnNanoseconds
                 log.warning("partitions or chunks could not be made ahead: \(error)")

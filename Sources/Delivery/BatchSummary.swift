@@ -56,6 +56,13 @@ public struct BatchSummary: Equatable, Sendable {
         self.sessions = sessions
     }
 
+    /// The same with other sessions.
+    public func with(sessions: [SessionFrames]) -> BatchSummary {
+        var changed = self
+        changed.sessions = sessions
+        return changed
+    }
+
     /// Whether it is a frame that somebody waits for: a datagram may be numbered too, and bear any number.
     public func acknowledges(_ frame: FrameIdentity) -> Bool {
         let key = SessionKey(frame)

@@ -32,9 +32,12 @@ struct CleanupCommand: ParsableCommand {
         }
         let kinds = try chosenKinds()
         let connection = try location.connect(as: "spillway cleanup", isForWriting: true)
-        let cutoff = wallClockMicroseconds() - age.microseconds
         let retention = Retention(
             connection, try talking { () throws(DatabaseError) in try SchemaManager(connection).status() })
+        var clocks = HousekeepingReport()
+        let now = try talking { () throws(DatabaseError) in try retention.now(wallClockMicroseconds(), &clocks) }
+        for line in clocks.warnings { report(line) }
+        let cutoff = now - age.microseconds
         var total = (ranges: 0, rows: Int64(0), bytes: Int64(0))
         for kind in kinds {
             let expired = try talking { () throws(DatabaseError) in try retention.expired(kind, before: cutoff) }

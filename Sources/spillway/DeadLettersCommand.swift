@@ -16,7 +16,7 @@ struct DeadLettersCommand: ParsableCommand {
               spillway dead-letters list --database postgresql://metrics@db.example/metrics
               spillway dead-letters show --kind routing --limit 10
               spillway dead-letters resend                 when the cause is gone
-              spillway dead-letters show --records | spillway send --to tcp://127.0.0.1:8127 --acknowledged
+              spillway dead-letters show --records >refused.jsonl    to mend them by hand; then 'discard' and 'send' what is mended
             """,
         subcommands: [List.self, Show.self, Resend.self, Discard.self])
 

@@ -89,8 +89,7 @@ public struct SpillImport {
         return progress
     }
 
-    /// Clients of the collector that is gone may be sending to another one by now: what that one has stored is passed over, and
-    /// it waits while this is looked up and stored.
+    /// Clients of the collector that is gone may be sending to another one by now: what that one has stored is passed over.
     private func store(
         _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch, _ book: inout SessionBook,
         _ fence: CommitFence
@@ -101,7 +100,7 @@ public struct SpillImport {
             do throws(DatabaseError) {
                 decoded.decode(frames, storedBefore: book.storedBefore(summary.sessions))
                 return try BatchWriter(connection, fence: fence).store(
-                    summary, frames: frames, decoded: decoded, keepsMalformed: true, locksSessions: true)
+                    summary, frames: frames, decoded: decoded, keepsMalformed: true)
             } catch {
                 guard error.kind == .framesStoredBefore, attempts < Self.attemptsMax else { throw error }
                 let stored = try SessionLedger(connection).storedFrames(of: summary.sessions.map(\.key))

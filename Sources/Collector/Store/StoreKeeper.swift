@@ -185,6 +185,8 @@ final class StoreKeeper: Sendable {
                 for line in report.warnings { log.warning("housekeeping, which is tried again: \(line)") }
             }
             rounds.housekeepingWarnings = report.warnings
+            // One that may do everything may be there.
+            if report.isBarred { try house.stepDown() }
             if report.warnings.isEmpty || report.isBarred { rounds.housekeeping = now + Self.housekeepingNanoseconds }
         } catch {
             log.warning("housekeeping, which is tried again: \(error)")

@@ -50,49 +50,60 @@ public struct BatchWriter {
     ///   - decoded: the rows of the same frames.
     ///   - keepsMalformed: frames that turned out to be malformed become dead letters as a whole, since they may be
     ///     acknowledged already.
-    ///   - locksSessions: nobody else stores frames of sessions meanwhile, so that a frame that another collector has at the
-    ///     same time is stored once. Holds up the others: for rare work.
     /// - Throws: when nothing is known to be stored. `isTransient` says whether trying again can help without a change
     ///   by the operator; after `isCommitOutcomeUnknown` trying again settles it.
     public func store(
-        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, keepsMalformed: Bool = false,
-        locksSessions: Bool = false
+        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, keepsMalformed: Bool = false
     ) throws(DatabaseError) -> StoredBatch {
         let entry = LedgerEntry(
-            summary, fence: fence, decoded: decoded, frames: frames, keepsMalformed: keepsMalformed,
-            locksSessions: locksSessions)
-        let isolation = RowIsolation(connection: connection, frames: frames, decoded: decoded)
+            summary, fence: fence, decoded: decoded, frames: frames, keepsMalformed: keepsMalformed)
+        func inParts(chunksMax: Int) throws(DatabaseError) -> StoredBatch {
+            let parts = PartedStore(
+                connection: connection, fence: fence, summary: summary, frames: frames, decoded: decoded,
+                keepsMalformed: keepsMalformed, chunksMax: chunksMax)
+            guard try parts.store() else { return try storedBefore(entry) }
+            // Parts that an earlier attempt stored may have letters as well.
+            return StoredBatch(deadLetters: deadLetters(of: summary.identity))
+        }
         do throws(DatabaseError) {
-            if PartedStore.isWanted(decoded) {
-                return try storeInParts(PartedStore(isolation), entry)
-            }
+            if PartedStore.isWanted(decoded) { return try inParts(chunksMax: PartedStore.chunksMax) }
             do throws(DatabaseError) {
-                try storeAtOnce(entry, decoded)
-                return StoredBatch(deadLetters: entry.malformedRecords)
+                return try storeAtOnce(entry, frames, decoded)
             } catch {
-                guard connection.isUsable else { throw error }
-                try connection.rollback()
-                if error.isAboutRows, error.operation != LedgerEntry.operation { return try isolation.store(entry) }
-                // Its chunks are too many for this server's table of locks.
-                guard error.sqlstate == .outOfMemory else { throw error }
-                return try storeInParts(PartedStore(isolation, chunksPerPart: 1), entry)
+                // Its chunks are too many for this server's table of locks, or it was begun in parts before.
+                guard connection.isUsable, error.sqlstate == .outOfMemory || error.sqlstate == .batchBegunInParts else {
+                    throw error
+                }
+                return try inParts(chunksMax: 1)
             }
         } catch {
             guard connection.isUsable, error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.operation
             else { throw error }
-            try entry.keepMalformed(connection)
-            return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: summary.identity))
+            return try storedBefore(entry)
         }
     }
 
-    private func storeInParts(_ store: PartedStore, _ entry: LedgerEntry) throws(DatabaseError) -> StoredBatch {
-        let isNew = try store.store(entry)
-        if !isNew { try entry.keepMalformed(connection) }
-        // Parts that an earlier attempt stored may have letters as well.
-        return StoredBatch(wasStoredBefore: !isNew, deadLetters: deadLetters(of: entry.identity))
+    private func storedBefore(_ entry: LedgerEntry) throws(DatabaseError) -> StoredBatch {
+        try entry.keepMalformed(connection)
+        return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: entry.identity))
     }
 
-    private func storeAtOnce(_ entry: LedgerEntry, _ decoded: DecodedBatch) throws(DatabaseError) {
+    /// In one transaction; a second one where the server refuses rows.
+    private func storeAtOnce(
+        _ entry: LedgerEntry, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch
+    ) throws(DatabaseError) -> StoredBatch {
+        do throws(DatabaseError) {
+            try storeAllRows(entry, decoded)
+            return StoredBatch(deadLetters: entry.malformedRecords)
+        } catch {
+            guard connection.isUsable else { throw error }
+            try connection.rollback()
+            guard error.isAboutRows, error.operation != LedgerEntry.operation else { throw error }
+            return try RowIsolation(connection: connection, frames: frames, decoded: decoded).store(entry)
+        }
+    }
+
+    private func storeAllRows(_ entry: LedgerEntry, _ decoded: DecodedBatch) throws(DatabaseError) {
         try entry.begin(connection)
         for kind in Self.kindsByTable where decoded.rows.rowCount(kind) > 0 {
             try connection.beginCopy(into: kind)
@@ -105,7 +116,7 @@ public struct BatchWriter {
             }
             try connection.endRows()
         }
-        try connection.commit()
+        try entry.commit(connection)
     }
 
     /// What an earlier attempt set aside. Rare, so it may look through the table. A role that may not read it, or a look

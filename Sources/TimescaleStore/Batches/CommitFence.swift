@@ -28,35 +28,3 @@ public struct CommitFence: Sendable, Equatable {
         }
     }
 }
-
-/// Held by every transaction that stores frames of sessions, in shared mode; whoever must know that no other one is under way takes
-/// it alone.
-enum SessionLock {
-    /// `spillses` in ASCII.
-    private static let key: Int64 = 0x7370_696C_6C73_6573
-
-    static let share = "SELECT pg_advisory_xact_lock_shared(\(key))"
-    static let take = "SELECT pg_advisory_xact_lock(\(key))"
-
-    /// Runs `body` with the lock, over several transactions.
-    static func holding<Result>(
-        _ connection: DatabaseConnection, _ body: () throws(DatabaseError) -> Result
-    ) throws(DatabaseError) -> Result {
-        try connection.execute("SELECT pg_advisory_lock(\(key))", operation: "waiting for others that store sessions")
-        let result: Result
-        do throws(DatabaseError) {
-            result = try body()
-        } catch {
-            // A connection that is gone has let go of it.
-            if connection.isUsable { do { try release(connection) } catch { connection.close() } }
-            throw error
-        }
-        try release(connection)
-        return result
-    }
-
-    private static func release(_ connection: DatabaseConnection) throws(DatabaseError) {
-        try connection.rollback()
-        try connection.execute("SELECT pg_advisory_unlock(\(key))", operation: "letting others store sessions")
-    }
-}

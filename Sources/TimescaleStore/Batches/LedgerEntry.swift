@@ -1,32 +1,39 @@
-// The beginning of every batch's transaction: its row in the ledger, and which frames of which sessions it holds.
+// The beginning and the end of every batch's transaction: its row in the ledger, and which frames of which sessions it holds.
 //
 // Exactly once rests on it: the ledger's key refuses a batch that is stored already, and what is known of a session's frames
 // survives a crash of the collector because it is committed with them.
 
 import Delivery
 import FrameCodec
-import MetricKinds
 
 /// What a batch writes into schema `spillway`.
 struct LedgerEntry {
     static let operation = "INSERT INTO spillway.batches"
     static let partOperation = "INSERT INTO spillway.batch_parts"
+    private static let sessionsOperation = "INSERT INTO spillway.session_frames"
     /// How long a statement waits for a lock, for example behind a change of the schema.
     private static let lockTimeoutMilliseconds = 10_000
 
+    /// What keeps the transaction's rows from being stored twice.
+    enum Key {
+        /// The batch's own row in the ledger.
+        case batch
+        /// Some of its frames, by their places in the batch: the transaction is a part of it.
+        case frames([Int])
+    }
+
     let identity: BatchIdentity
+    private let key: Key
     private let records: Int
     private let sessions: [SessionFrames]
     private let fence: CommitFence
     private let malformed: [DeadLetter]
-    /// Waits for all others that store frames of sessions, and lets them wait.
-    private let locksSessions: Bool
 
     init(
         _ summary: BatchSummary, fence: CommitFence, decoded: DecodedBatch, frames: UnsafeRawBufferPointer,
-        keepsMalformed: Bool, locksSessions: Bool
+        keepsMalformed: Bool, key: Key = .batch
     ) {
-        self.locksSessions = locksSessions
+        self.key = key
         identity = summary.identity
         records = decoded.recordCount
         self.fence = fence
@@ -64,64 +71,65 @@ struct LedgerEntry {
         for letter in malformed { try letter.insert(connection, identity, onlyOnce: true) }
     }
 
-    /// Opens the transaction and writes the entry.
-    func begin(_ connection: DatabaseConnection) throws(DatabaseError) {
-        try write(connection, before: "BEGIN; ")
+    /// Opens the transaction and writes its key, in one round trip. All that varies are numbers.
+    ///
+    /// Every statement of the transaction must see what others have committed before it, whatever the role's default is.
+    func begin(_ connection: DatabaseConnection, before: String = "") throws(DatabaseError) {
+        var sql = """
+            BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = \(Self.lockTimeoutMilliseconds); \
+            \(fence.shareStatement); \(before)
+            """
+        switch key {
+        case .batch:
+            sql += """
+                INSERT INTO spillway.batches (epoch, sequence, records) \
+                VALUES (\(identity.epoch), \(identity.sequence), \(records))
+                """
+            try connection.execute(sql, operation: Self.operation)
+        case .frames(let places):
+            sql += "INSERT INTO spillway.batch_parts (epoch, sequence, frame) VALUES "
+            sql += places.map { "(\(identity.epoch),\(identity.sequence),\($0))" }.joined(separator: ",")
+            try connection.execute(sql, operation: Self.partOperation)
+        }
+        for letter in malformed { try letter.insert(connection, identity) }
     }
 
-    /// Writes the entry, in one round trip for most batches. All that varies are numbers.
+    /// Writes which frames of sessions the transaction holds, and commits.
     ///
-    /// - Throws: also `.framesStoredBefore` when somebody else has stored frames of the batch's sessions meanwhile: ask for
-    ///   them and leave them out.
-    func write(_ connection: DatabaseConnection, before: String = "") throws(DatabaseError) {
-        var sql = before
-        sql += prologue
+    /// Two collectors may have the same frame at the same time. Each takes a lock of its session here, behind all of its rows,
+    /// so that it is held for no longer than the commit, and looks behind it whether the other one has been there.
+    ///
+    /// - Throws: also `.framesStoredBefore` when somebody has stored one of the frames meanwhile: ask for them and leave them
+    ///   out.
+    func commit(_ connection: DatabaseConnection) throws(DatabaseError) {
         let rows = sessions.flatMap { frames in
             frames.sequences.ranges.map { range in
                 "(\(Int64(bitPattern: frames.key.source)),\(Int64(bitPattern: frames.key.session)),"
                     + "\(Int64(bitPattern: range.lowerBound)),\(Int64(bitPattern: range.upperBound)))"
             }
         }
-        if !rows.isEmpty { sql += "\(locksSessions ? SessionLock.take : SessionLock.share); " }
-        sql += """
-            INSERT INTO spillway.batches (epoch, sequence, records) \
-            VALUES (\(identity.epoch), \(identity.sequence), \(records))
-            """
         if !rows.isEmpty {
-            sql += """
-                ; INSERT INTO spillway.session_frames (source, session, first, behind) \
+            let slots = Set(sessions.filter { !$0.sequences.isEmpty }.map { Self.slot($0.key) }).sorted()
+            // In one order, so that two never wait for each other.
+            let locks = slots.map { "SELECT pg_advisory_xact_lock(\(Self.lockClass), \($0)); " }.joined()
+            let added = try connection.execute(
+                """
+                \(locks)INSERT INTO spillway.session_frames (source, session, first, behind) \
                 SELECT * FROM (VALUES \(rows.joined(separator: ","))) v (source, session, first, behind) \
                 WHERE NOT EXISTS (SELECT FROM spillway.session_frames f WHERE f.source = v.source \
                 AND f.session = v.session AND f.first < v.behind AND f.behind > v.first)
-                """
+                """, operation: Self.sessionsOperation)
+            guard added == rows.count else { throw connection.error(.framesStoredBefore) }
         }
-        let written = try connection.execute(sql, operation: Self.operation)
-        guard rows.isEmpty || written == rows.count else { throw connection.error(.framesStoredBefore) }
-        for letter in malformed { try letter.insert(connection, identity) }
+        try connection.commit()
     }
 
-    /// Writes the keys of a part into the transaction that is open.
-    func beginPart(
-        _ connection: DatabaseConnection, _ units: [(kind: MetricKind, day: Int64)]
-    ) throws(DatabaseError) {
-        let rows = units.map { "(\(identity.epoch),\(identity.sequence),\($0.kind.rawValue),\($0.day))" }
-        try connection.execute(
-            prologue + "INSERT INTO spillway.batch_parts (epoch, sequence, kind, day) VALUES "
-                + rows.joined(separator: ","), operation: Self.partOperation)
-    }
+    /// Sessions share so many locks: one for each would fill the server's table of locks.
+    private static let lockSlots: UInt64 = 64
+    /// `spll` in ASCII.
+    private static let lockClass: Int32 = 0x7370_6C6C
 
-    /// Whether it holds frames of sessions.
-    var hasSessions: Bool { sessions.contains { !$0.sequences.isEmpty } }
-
-    /// - Throws: `.framesStoredBefore` when somebody else has stored frames of the batch's sessions.
-    func checkSessions(_ connection: DatabaseConnection) throws(DatabaseError) {
-        let known = try SessionLedger(connection).storedFrames(of: sessions.map(\.key))
-        guard !sessions.contains(where: { known[$0.key]?.intersects($0.sequences) ?? false }) else {
-            throw connection.error(.framesStoredBefore)
-        }
-    }
-
-    private var prologue: String {
-        "SET LOCAL lock_timeout = \(Self.lockTimeoutMilliseconds); \(fence.shareStatement); "
+    private static func slot(_ key: SessionKey) -> UInt64 {
+        ((key.source ^ (key.session &* 0x9E37_79B9_7F4A_7C15)) >> 17) % lockSlots
     }
 }

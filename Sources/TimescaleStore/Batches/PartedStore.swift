@@ -1,154 +1,204 @@
 // Stores a batch whose rows spread over many days, in several transactions.
 //
 // Every chunk that a transaction touches takes locks until its end, and a missing chunk is made under a lock that others wait for:
-// one transaction over years of days exhausts the server's table of locks. So the rows go in parts of a few days each. A part's
-// key is in its transaction, so that a repeated attempt passes over what is stored; the batch's own row in the ledger comes last,
-// and takes the keys of the parts away.
+// one transaction over years of days exhausts the server's table of locks. So the batch's frames go in parts that touch a few
+// chunks each. A frame's rows stand in one transaction with the key of the frame and, where its client waits for it, with its
+// number in the session: a part that is stored is passed over, by a repeated attempt as by whoever gets the frame again. The
+// batch's own row in the ledger comes last, and takes the keys of its frames away.
 
 import Delivery
 import FrameCodec
+import Glibc
 import MetricKinds
 
 struct PartedStore {
-    /// Chunks that a transaction may touch.
+    /// Chunks that a transaction may touch, but for a single frame with more of them.
     static let chunksMax = 64
 
-    /// The rows of one table and day, which is at most one chunk of the usual length.
+    let connection: DatabaseConnection
+    let fence: CommitFence
+    let summary: BatchSummary
+    let frames: UnsafeRawBufferPointer
+    let decoded: DecodedBatch
+    let keepsMalformed: Bool
+    let chunksMax: Int
+
+    /// The rows of one table and day: one chunk, of the usual length.
     private struct Unit: Hashable {
         let kind: MetricKind
         let day: Int64
     }
 
-    let isolation: RowIsolation
-    let chunksPerPart: Int
+    /// Frames that follow each other.
+    private struct Part {
+        var places: [Int] = []
+        var bytes = 0..<0
+        var units: Set<Unit> = []
 
-    init(_ isolation: RowIsolation, chunksPerPart: Int = Self.chunksMax) {
-        self.isolation = isolation
-        self.chunksPerPart = chunksPerPart
+        mutating func add(_ place: Int, _ frame: Range<Int>, _ more: Set<Unit>) {
+            bytes = places.isEmpty ? frame : bytes.lowerBound..<frame.upperBound
+            places.append(place)
+            units.formUnion(more)
+        }
     }
-
-    private var connection: DatabaseConnection { isolation.connection }
 
     /// Whether a batch wants this. O(1) for one whose rows are near each other in time, else O(bytes).
     static func isWanted(_ decoded: DecodedBatch) -> Bool {
-        let rows = decoded.rows.timeRange
-        guard let rows else { return false }
-        let days = UTCDay(microseconds: rows.upperBound).number - UTCDay(microseconds: rows.lowerBound).number + 1
+        guard let times = decoded.rows.timeRange else { return false }
+        let days = UTCDay(microseconds: times.upperBound).number - UTCDay(microseconds: times.lowerBound).number + 1
         let tables = BatchWriter.kindsByTable.count { decoded.rows.rowCount($0) > 0 }
         guard days > Int64(chunksMax / max(tables, 1)) else { return false }
         return units(decoded).count > chunksMax
     }
 
-    private static func units(_ decoded: DecodedBatch) -> [Unit: [Int]] {
-        var units: [Unit: [Int]] = [:]
+    private static func units(_ decoded: DecodedBatch) -> Set<Unit> {
+        var units: Set<Unit> = []
         for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
             decoded.rows.withRows(kind) { bytes in
-                for (index, offset) in RowIsolation.rowOffsets(bytes).dropLast().enumerated() {
+                for offset in RowIsolation.rowOffsets(bytes).dropLast() {
                     let day = UTCDay(microseconds: CopyRowWriter.time(ofRowAt: offset, in: bytes))
-                    units[Unit(kind: kind, day: day.number), default: []].append(index)
+                    units.insert(Unit(kind: kind, day: day.number))
                 }
             }
         }
         return units
     }
 
-    /// Stores what is not stored yet of a batch.
+    /// Stores what is not stored yet.
     ///
     /// - Returns: false when all of it was stored before.
     /// - Throws: as `BatchWriter.store` does; what was committed stays, and is passed over when it is tried again.
-    func store(_ entry: LedgerEntry) throws(DatabaseError) -> Bool {
-        guard entry.hasSessions else { return try storeParts(entry) }
-        // Parts are committed before the batch's row says which frames they hold: nobody else may store one of them meanwhile.
-        return try SessionLock.holding(connection) { () throws(DatabaseError) in
-            guard try storedUnits(entry.identity) != nil else { return false }
-            try entry.checkSessions(connection)
-            return try storeParts(entry)
-        }
-    }
-
-    private func storeParts(_ entry: LedgerEntry) throws(DatabaseError) -> Bool {
-        let units = Self.units(isolation.decoded)
-        let rank = Dictionary(uniqueKeysWithValues: BatchWriter.kindsByTable.enumerated().map { ($1, $0) })
-        let order = units.keys.sorted { (rank[$0.kind]!, $0.day) < (rank[$1.kind]!, $1.day) }
-        guard var stored = try storedUnits(entry.identity) else { return false }
-        let waiting = order.filter { !stored.contains($0) }
-        for start in stride(from: 0, to: waiting.count, by: chunksPerPart) {
-            let part = waiting[start..<min(start + chunksPerPart, waiting.count)].filter { !stored.contains($0) }
-            guard !part.isEmpty else { continue }
-            do throws(DatabaseError) {
-                try store(part, units, entry)
-            } catch {
-                // A half-dead session of ours has stored it meanwhile: what it has is passed over.
-                guard error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.partOperation,
-                    connection.isUsable
-                else { throw error }
-                guard let now = try storedUnits(entry.identity) else { return false }
-                stored = now
-                guard part.allSatisfy({ stored.contains($0) }) else { throw error }
-            }
-        }
-        try connection.inTransaction { () throws(DatabaseError) -> Void in
-            try entry.write(connection)
-            try connection.query(
-                "DELETE FROM spillway.batch_parts WHERE epoch = $1 AND sequence = $2",
-                [String(entry.identity.epoch), String(entry.identity.sequence)])
+    func store() throws(DatabaseError) -> Bool {
+        guard let stored = try storedFrames() else { return false }
+        let scratch = DecodedBatch()
+        for part in parts(without: stored, scratch) { try store(part, scratch) }
+        let last = LedgerEntry(
+            summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keepsMalformed: false)
+        do throws(DatabaseError) {
+            try last.begin(
+                connection,
+                before: "DELETE FROM spillway.batch_parts WHERE epoch = \(summary.identity.epoch) "
+                    + "AND sequence = \(summary.identity.sequence); ")
+            try last.commit(connection)
+        } catch {
+            if connection.isUsable { try connection.rollback() }
+            throw error
         }
         return true
     }
 
-    /// What is stored of a batch; nil when all of it is. One statement, and so one moment: the keys of the parts go with the
-    /// transaction that writes the batch's row.
-    private func storedUnits(_ identity: BatchIdentity) throws(DatabaseError) -> Set<Unit>? {
+    /// The places of frames that are stored; nil when the batch is. One statement, and so one moment: the keys of the frames go
+    /// with the transaction that writes the batch's row.
+    private func storedFrames() throws(DatabaseError) -> Set<Int>? {
         let rows = try connection.query(
             """
-            SELECT kind, day FROM spillway.batch_parts WHERE epoch = $1 AND sequence = $2
-            UNION ALL SELECT NULL, NULL FROM spillway.batches WHERE epoch = $1 AND sequence = $2
-            UNION ALL SELECT NULL, NULL FROM spillway.batch_ranges
+            SELECT frame FROM spillway.batch_parts WHERE epoch = $1 AND sequence = $2
+            UNION ALL SELECT NULL FROM spillway.batches WHERE epoch = $1 AND sequence = $2
+            UNION ALL SELECT NULL FROM spillway.batch_ranges
                 WHERE epoch = $1::bigint AND first <= $2::bigint AND behind > $2::bigint
-            """, [String(identity.epoch), String(identity.sequence)], operation: "looking for stored parts of a batch")
+            """, [String(summary.identity.epoch), String(summary.identity.sequence)],
+            operation: "looking for stored parts of a batch")
         if rows.contains(where: { $0[0] == nil }) { return nil }
-        return Set(
-            rows.compactMap { row in
-                guard let kind = row[0].flatMap({ UInt8($0) }).flatMap({ MetricKind(rawValue: $0) }),
-                    let day = row[1].flatMap({ Int64($0) })
-                else { return nil }
-                return Unit(kind: kind, day: day)
-            })
+        return Set(rows.compactMap { $0[0].flatMap { Int($0) } })
     }
 
-    private func store(_ part: [Unit], _ units: [Unit: [Int]], _ entry: LedgerEntry) throws(DatabaseError) {
-        try connection.inTransaction { () throws(DatabaseError) -> Void in
-            try entry.beginPart(connection, part.map { (kind: $0.kind, day: $0.day) })
-            var refused: [RefusedRow] = []
-            for kind in BatchWriter.kindsByTable {
-                let indices = part.filter { $0.kind == kind }.flatMap { units[$0] ?? [] }.sorted()
-                guard !indices.isEmpty else { continue }
-                let bytes = gather(kind, indices)
-                refused += try withBytes(bytes) { (buffer) throws(DatabaseError) in
-                    try isolation.storeRows(TableRows(kind, buffer, indices: indices))
-                }
+    /// Divides the frames that are not stored. O(bytes).
+    private func parts(without stored: Set<Int>, _ scratch: DecodedBatch) -> [Part] {
+        var parts: [Part] = []
+        var part = Part()
+        func finish() {
+            if !part.places.isEmpty { parts.append(part) }
+            part = Part()
+        }
+        var place = 0
+        forEachFrame(frames) { _, header, offset in
+            defer { place += 1 }
+            guard !stored.contains(place) else { return finish() }
+            let frame = offset..<offset + header.frameLength
+            scratch.decode(UnsafeRawBufferPointer(rebasing: frames[frame]), storedBefore: decoded.storedBefore)
+            let units = Self.units(scratch)
+            if part.units.union(units).count > chunksMax { finish() }
+            part.add(place, frame, units)
+        }
+        finish()
+        return parts
+    }
+
+    private static let attemptsAlone = 3
+    private static let pauseMicroseconds: UInt32 = 200_000
+
+    private func store(_ part: Part, _ scratch: DecodedBatch) throws(DatabaseError) {
+        let bytes = UnsafeRawBufferPointer(rebasing: frames[part.bytes])
+        var attempts = 0
+        while true {
+            attempts += 1
+            do throws(DatabaseError) {
+                scratch.decode(bytes, storedBefore: decoded.storedBefore)
+                _ = try RowIsolation(connection: connection, frames: bytes, decoded: scratch)
+                    .store(entry(part, bytes, scratch, keepsMalformed: keepsMalformed))
+                return
+            } catch {
+                guard connection.isUsable else { throw error }
+                // A half-dead session of ours has stored it meanwhile.
+                if error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.partOperation { return }
+                guard error.sqlstate == .outOfMemory else { throw error }
+                if part.places.count > 1 { return try storeOneByOne(part, scratch) }
+                // Others may have taken the locks for the moment.
+                guard attempts < Self.attemptsAlone else { return try setAside(part, bytes, scratch, error) }
+                usleep(Self.pauseMicroseconds)
             }
-            for letter in isolation.deadLetters(refused) { try letter.insert(connection, entry.identity) }
         }
     }
 
-    /// COPY's header and some of a table's rows. O(bytes of the table).
-    private func gather(_ kind: MetricKind, _ indices: [Int]) -> [UInt8] {
-        isolation.decoded.rows.withRows(kind) { bytes in
-            let offsets = RowIsolation.rowOffsets(bytes)
-            var gathered = Array(bytes[..<CopyTable.headerBytes])
-            for index in indices { gathered += bytes[offsets[index]..<offsets[index + 1]] }
-            return gathered
+    private func storeOneByOne(_ part: Part, _ scratch: DecodedBatch) throws(DatabaseError) {
+        var offset = part.bytes.lowerBound
+        for place in part.places {
+            let rest = UnsafeRawBufferPointer(rebasing: frames[offset..<part.bytes.upperBound])
+            var length = rest.count
+            forEachFrame(rest) { _, header, start in if start == 0 { length = header.frameLength } }
+            var single = Part()
+            single.add(place, offset..<offset + length, [])
+            try store(single, scratch)
+            offset += length
         }
     }
 
-    /// As `withUnsafeBytes`, with the error's type.
-    private func withBytes<Value>(
-        _ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(DatabaseError) -> Value
-    ) throws(DatabaseError) -> Value {
-        let result: Result<Value, DatabaseError> = bytes.withUnsafeBytes { buffer in
-            do throws(DatabaseError) { return .success(try body(buffer)) } catch { return .failure(error) }
+    /// A frame that this server cannot store in one transaction becomes a dead letter, whole.
+    private func setAside(
+        _ part: Part, _ bytes: UnsafeRawBufferPointer, _ scratch: DecodedBatch, _ cause: DatabaseError
+    ) throws(DatabaseError) {
+        var letters: [DeadLetter] = []
+        forEachFrame(bytes) { frame, header, _ in
+            letters.append(
+                DeadLetter(
+                    kind: nil, source: header.identity.source, records: scratch.recordCount,
+                    reason:
+                        "its \(Self.units(scratch).count) days of tables are too many for one transaction on this server: "
+                        + "raise max_locks_per_transaction, then send it again",
+                    sqlstate: cause.sqlstate, frame: frame.withUnsafeBytes { Array($0) }))
         }
-        return try result.get()
+        let entry = entry(part, bytes, scratch, keepsMalformed: false)
+        do throws(DatabaseError) {
+            try entry.begin(connection)
+            for letter in letters { try letter.insert(connection, summary.identity) }
+            try entry.commit(connection)
+        } catch {
+            if connection.isUsable { try connection.rollback() }
+            throw error
+        }
+    }
+
+    /// The entry of a part: of the batch's sessions what its frames have.
+    private func entry(
+        _ part: Part, _ bytes: UnsafeRawBufferPointer, _ scratch: DecodedBatch, keepsMalformed: Bool
+    ) -> LedgerEntry {
+        var sessions: [SessionKey: SequenceRanges] = [:]
+        forEachFrame(bytes) { _, header, _ in
+            guard summary.acknowledges(header.identity) else { return }
+            sessions[SessionKey(header.identity), default: SequenceRanges()].insert(header.identity.sequence)
+        }
+        return LedgerEntry(
+            summary.with(sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }), fence: fence,
+            decoded: scratch, frames: bytes, keepsMalformed: keepsMalformed, key: .frames(part.places))
     }
 }

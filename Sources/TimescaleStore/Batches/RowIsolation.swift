@@ -18,26 +18,6 @@ struct RefusedRow {
     let report: ServerReport
 }
 
-/// Rows of one table as COPY takes them.
-struct TableRows {
-    let kind: MetricKind
-    /// With COPY's header, without its trailer.
-    let bytes: UnsafeRawBufferPointer
-    /// Where each row begins, and where the last one ends.
-    let offsets: [Int]
-    /// Where each row stands among those of its table in the batch; nil when these are all of them.
-    var indices: [Int]?
-
-    var count: Int { offsets.count - 1 }
-
-    init(_ kind: MetricKind, _ bytes: UnsafeRawBufferPointer, indices: [Int]? = nil) {
-        self.kind = kind
-        self.bytes = bytes
-        self.indices = indices
-        offsets = RowIsolation.rowOffsets(bytes)
-    }
-}
-
 struct RowIsolation {
     let connection: DatabaseConnection
     let frames: UnsafeRawBufferPointer
@@ -50,14 +30,14 @@ struct RowIsolation {
             var refused: [RefusedRow] = []
             for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
                 refused += try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
-                    try storeRows(TableRows(kind, bytes))
+                    try storeRows(kind, bytes)
                 }
             }
             for letter in deadLetters(refused) {
                 try letter.insert(connection, entry.identity)
                 outcome.deadLetters[letter.source, default: 0] += 1
             }
-            try connection.commit()
+            try entry.commit(connection)
         } catch {
             if connection.isUsable { try connection.rollback() }
             throw error
@@ -70,20 +50,20 @@ struct RowIsolation {
     /// How many rows are tried at once behind a refused one.
     private static let firstRunRows = 64
 
-    /// Stores the rows that the server takes, within a transaction.
-    func storeRows(_ rows: TableRows) throws(DatabaseError) -> [RefusedRow] {
-        let rowCount = rows.count
+    private func storeRows(
+        _ kind: MetricKind, _ bytes: UnsafeRawBufferPointer
+    ) throws(DatabaseError) -> [RefusedRow] {
+        let offsets = Self.rowOffsets(bytes)
+        let rowCount = offsets.count - 1
         var refused: [RefusedRow] = []
         var runLength = rowCount
         var next = 0
         while next < rowCount {
             var run = next..<min(next + runLength, rowCount)
-            while let report = try copy(run, of: rows) {
+            while let report = try copy(run, of: kind, bytes, offsets) {
                 runLength = Self.firstRunRows
                 if run.count == 1 {
-                    refused.append(
-                        RefusedRow(
-                            kind: rows.kind, index: rows.indices?[run.lowerBound] ?? run.lowerBound, report: report))
+                    refused.append(RefusedRow(kind: kind, index: run.lowerBound, report: report))
                     break
                 }
                 if let line = report.copyLine, (1...run.count).contains(line) {
@@ -103,14 +83,16 @@ struct RowIsolation {
     /// Sends a run of rows behind a savepoint.
     ///
     /// - Returns: nil when they are stored, or why the server refused one of them.
-    private func copy(_ run: Range<Int>, of rows: TableRows) throws(DatabaseError) -> ServerReport? {
+    private func copy(
+        _ run: Range<Int>, of kind: MetricKind, _ bytes: UnsafeRawBufferPointer, _ offsets: [Int]
+    ) throws(DatabaseError) -> ServerReport? {
         try connection.execute("SAVEPOINT run")
         do throws(DatabaseError) {
-            try connection.beginCopy(into: rows.kind)
-            try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: rows.bytes[..<CopyTable.headerBytes]))
+            try connection.beginCopy(into: kind)
+            try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: bytes[..<CopyTable.headerBytes]))
             try connection.sendCopyData(
                 UnsafeRawBufferPointer(
-                    rebasing: rows.bytes[rows.offsets[run.lowerBound]..<rows.offsets[run.upperBound]]))
+                    rebasing: bytes[offsets[run.lowerBound]..<offsets[run.upperBound]]))
             try connection.endRows()
             // A long batch of faults must not keep a subtransaction for each.
             try connection.execute("RELEASE SAVEPOINT run")
@@ -142,7 +124,8 @@ struct RowIsolation {
     // MARK: Dead letters
 
     /// Takes the refused records out of their frames, each into a frame of its own. O(bytes of the batch).
-    func deadLetters(_ refused: [RefusedRow]) -> [DeadLetter] {
+    private func deadLetters(_ refused: [RefusedRow]) -> [DeadLetter] {
+        guard !refused.isEmpty else { return [] }
         var waiting: [MetricKind: [Int: ServerReport]] = [:]
         for row in refused { waiting[row.kind, default: [:]][row.index] = row.report }
         var rowIndex: [MetricKind: Int] = [:]

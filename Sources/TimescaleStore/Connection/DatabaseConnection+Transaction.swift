@@ -3,8 +3,9 @@
 import CPostgreSQL
 
 extension DatabaseConnection {
+    /// Opens a transaction whose statements see what others have committed before each of them.
     public func begin() throws(DatabaseError) {
-        try execute("BEGIN")
+        try execute("BEGIN ISOLATION LEVEL READ COMMITTED")
     }
 
     /// Commits the open transaction.

@@ -32,6 +32,8 @@ public struct SQLState: RawRepresentable, Hashable, Sendable, CustomStringConver
     public static let databaseMissing = SQLState("3D000")
     /// Of memory shared by the sessions, which is the table of locks.
     public static let outOfMemory = SQLState("53200")
+    /// `object_not_in_prerequisite_state`, by the trigger of the ledger.
+    static let batchBegunInParts = SQLState("55000")
     public static let tooManyConnections = SQLState("53300")
 
     /// Whether the same statement may succeed later without anybody changing it: conflicts between transactions,

@@ -64,7 +64,8 @@ public struct DeadLetterOutcome: Equatable, Sendable {
 
 /// The letters of a database. Used by one thread, outside of transactions. Memory is bounded by `lettersAtOnce` frames.
 public struct DeadLetterBox {
-    private static let lettersAtOnce = 256
+    private static let lettersAtOnce = 32
+    private static let lockTimeout = "10s"
     private static let groupsMax = 1_000
     private static let time = "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
 
@@ -139,6 +140,7 @@ public struct DeadLetterBox {
             let before = outcome
             let end = try connection.inTransaction { () throws(DatabaseError) -> Int64? in
                 outcome = before
+                try connection.execute("SET LOCAL lock_timeout = '\(Self.lockTimeout)'")
                 // What another one is at is left to it.
                 let page = try page(filter, behind: last, Self.lettersAtOnce, lock: "FOR UPDATE SKIP LOCKED")
                 var stored: [Int64] = []

@@ -10,6 +10,8 @@ public struct HousekeepingReport: Equatable, Sendable {
     public internal(set) var warnings: [String] = []
     /// Something of it needs a right that this user does not have.
     public internal(set) var isBarred = false
+
+    public init() {}
 }
 
 /// The leader's work. Used by one thread, outside of transactions.
@@ -39,6 +41,11 @@ public struct Housekeeping {
         return rows.first?.first == "t"
     }
 
+    /// Lets another session be the leader.
+    public func stepDown() throws(DatabaseError) {
+        try connection.query("SELECT pg_advisory_unlock(\(Self.leaderLock))", operation: "stepping down as the leader")
+    }
+
     /// Drops what the policies say, where TimescaleDB has no job for it, and tends the ledger.
     ///
     /// - Throws: only when the connection is gone.
@@ -54,6 +61,7 @@ public struct Housekeeping {
                 batches += moved
             }
             if batches > 0 { report.done.append("\(batches) old batches of the ledger are ranges now") }
+            try pruning.forgetParts()
             var sessions = 0
             while true {
                 let gone = try pruning.forgetSessions()
@@ -67,13 +75,19 @@ public struct Housekeeping {
 
     private func dropOldRows(_ report: inout HousekeepingReport) throws(DatabaseError) {
         let schema = try manager.status()
+        guard schema.tables.contains(where: { $0.policy != nil }) else {
+            report.isBarred = true
+            report.warnings.append("old rows are not dropped: this user may not read spillway.table_policies")
+            return
+        }
         let retention = Retention(connection, schema)
+        let now = try retention.now(manager.now(), &report)
         for kind in BatchWriter.kindsByTable {
             let table = SchemaSQL.table(kind)
             guard let found = schema.tables.first(where: { $0.name == table }), let after = found.policy?.dropAfter,
                 found.layout != .hypertable || schema.server.flavour != .timescaleCommunity
             else { continue }
-            let cutoff = manager.now() - after.microseconds
+            let cutoff = now - after.microseconds
             try attempt(table, &report) { report throws(DatabaseError) in
                 let expired = try retention.expired(kind, before: cutoff)
                 var lines: [String] = []

@@ -39,6 +39,25 @@ public struct Retention {
         self.report = report
     }
 
+    private static let clocksApartMaxMicroseconds: Int64 = 300_000_000
+
+    /// The earlier of this machine's time and the server's: a clock that has jumped ahead must not drop what is young. In
+    /// microseconds since the Unix epoch.
+    public func now(_ local: Int64, _ report: inout HousekeepingReport) throws(DatabaseError) -> Int64 {
+        let rows = try connection.query(
+            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint", operation: "asking for the time")
+        guard let server = rows.first?.first.flatMap({ $0 }).flatMap({ Int64($0) }) else {
+            throw connection.error(.unexpectedReply(reason: "it does not know the time"))
+        }
+        let apart = local > server ? local - server : server - local
+        if apart > Self.clocksApartMaxMicroseconds {
+            report.warnings.append(
+                "the clocks of this machine and of the database are \(apart / 1_000_000) s apart: old rows are dropped by the "
+                    + "earlier of them")
+        }
+        return min(local, server)
+    }
+
     /// What of a table is older than a time, oldest first. Changes nothing. O(chunks), and O(rows) of those without a chunk or
     /// partition.
     ///
@@ -123,6 +142,8 @@ public struct Retention {
             let group = Array(ranges[start..<min(start + Self.rangesAtOnce, ranges.count)])
             try connection.inTransaction { () throws(DatabaseError) -> Void in
                 try connection.execute("SET LOCAL lock_timeout = '\(Self.lockTimeout)'")
+                // Two who drop at once take turns; the second one finds them gone, and says so.
+                try connection.execute("SELECT pg_advisory_xact_lock(\(SchemaSQL.advisoryLock))")
                 if isHypertable {
                     try dropChunks(kind, group)
                 } else {

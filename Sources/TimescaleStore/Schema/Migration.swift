@@ -1,5 +1,5 @@
-// The numbered steps from an empty database to today's schema. A change of the schema is a new migration with the next number,
-// never an edit of an old one, and every statement can be repeated.
+// The numbered steps from an empty database to today's schema. The first makes the kinds' tables as today's program wants them;
+// what changes in tables that are there is a new migration with the next number. Every statement can be repeated.
 
 import MetricKinds
 
@@ -20,9 +20,11 @@ struct Migration: Sendable {
             collectorTables + target.kinds.flatMap { SchemaSQL.tableStatements($0, target) }
         },
         Migration(number: 2, name: "frames of sessions, records of dead letters", needs: 2) { _ in sessionTables },
-        Migration(number: 3, name: "policies, maintenance, ranges of the ledger", needs: 2) { _ in maintenanceTables },
+        Migration(number: 3, name: "policies, maintenance, ranges of the ledger", needs: 2) { target in
+            maintenanceTables + [SchemaSQL.firstPolicies(target)]
+        },
         Migration(number: 4, name: "ascending indexes on time", needs: 2) { _ in
-            MetricKind.allCases.map { SchemaSQL.turnTimeIndex($0) }
+            BatchWriter.kindsByTable.map { SchemaSQL.turnTimeIndex($0) }
         },
     ]
 
@@ -94,10 +96,11 @@ struct Migration: Sendable {
         "ALTER TABLE spillway.dead_letters ADD COLUMN IF NOT EXISTS records integer NOT NULL DEFAULT 1",
     ]
 
-    /// `table_policies` holds what an operator decided for each table. `maintenance` is the diary of what was dropped or
+    /// `table_policies` holds what an operator decided for each table, and whether TimescaleDB's jobs were made to follow it. `maintenance` is the diary of what was dropped or
     /// pruned. `batch_ranges` is the ledger's older part, in which the batches of an epoch that follow each other are one row:
-    /// nothing of it is ever forgotten, and a trigger lets a repeated batch fail on it as the key of `batches` does. `batch_parts` is
-    /// the ledger of a batch that is stored in several transactions, until the last one.
+    /// nothing of it is ever forgotten, and a trigger lets a repeated batch fail on it as the key of `batches` does, with the rights of
+    /// the owner: whoever may store may not have to read it. `batch_parts` is the ledger of a batch that is stored in several
+    /// transactions, until the last one.
     private static let maintenanceTables = [
         "ALTER TABLE spillway.schema_version ADD COLUMN IF NOT EXISTS needs integer",
         "ALTER TABLE spillway.dead_letters ADD COLUMN IF NOT EXISTS record_index integer",
@@ -107,13 +110,9 @@ struct Migration: Sendable {
             chunk_interval interval NOT NULL,
             compress_after interval,
             drop_after interval,
+            is_applied boolean NOT NULL DEFAULT false,
             changed_at timestamptz NOT NULL DEFAULT now()
         )
-        """,
-        """
-        INSERT INTO spillway.table_policies (table_name, chunk_interval, compress_after, drop_after) VALUES
-        \(MetricKind.allCases.map { SchemaSQL.policyRow($0, .standard($0)) }.joined(separator: ",\n"))
-        ON CONFLICT (table_name) DO NOTHING
         """,
         """
         CREATE TABLE IF NOT EXISTS spillway.maintenance (
@@ -136,19 +135,22 @@ struct Migration: Sendable {
         CREATE TABLE IF NOT EXISTS spillway.batch_parts (
             epoch bigint NOT NULL,
             sequence bigint NOT NULL,
-            kind smallint NOT NULL,
-            day integer NOT NULL,
-            PRIMARY KEY (epoch, sequence, kind, day)
+            frame integer NOT NULL,
+            stored_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (epoch, sequence, frame)
         )
         """,
         """
         CREATE OR REPLACE FUNCTION spillway.refuse_stored_batch() RETURNS trigger LANGUAGE plpgsql
-        SET search_path = pg_catalog AS $$
+        SECURITY DEFINER SET search_path = pg_catalog AS $$
         BEGIN
             IF EXISTS (SELECT FROM spillway.batch_ranges r
                 WHERE r.epoch = NEW.epoch AND r.first <= NEW.sequence AND r.behind > NEW.sequence)
             THEN
                 RAISE unique_violation USING MESSAGE = 'this batch is stored already';
+            END IF;
+            IF EXISTS (SELECT FROM spillway.batch_parts p WHERE p.epoch = NEW.epoch AND p.sequence = NEW.sequence) THEN
+                RAISE object_not_in_prerequisite_state USING MESSAGE = 'this batch was begun in parts';
             END IF;
             RETURN NEW;
         END $$

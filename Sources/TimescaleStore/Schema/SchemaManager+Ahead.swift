@@ -65,39 +65,45 @@ extension SchemaManager {
         let server = try ServerIdentity.detect(connection)
         guard server.flavour.hasHypertables else { return }
         let compresses = compresses && server.compressesDirectly
-        for day in [today, today.advanced(by: 1)] {
-            let rows = try connection.query(
-                """
-                SELECT h.hypertable_name FROM timescaledb_information.hypertables h
-                WHERE h.hypertable_schema = '\(MetricKind.schemaName)' AND NOT EXISTS (
-                    SELECT FROM timescaledb_information.chunks c
-                    WHERE c.hypertable_schema = h.hypertable_schema AND c.hypertable_name = h.hypertable_name
-                        AND c.range_start <= $1::timestamptz AND c.range_end > $1::timestamptz)
-                """, [day.timestamp], operation: "listing the chunks")
-            let missing = Set(rows.compactMap { $0[0] })
-            for kind in MetricKind.allCases where missing.contains(kind.tableName) {
-                try attempt("chunk of \(SchemaSQL.table(kind)) for \(day.compact)", &report) {
-                    () throws(DatabaseError) in
-                    try makeChunk(kind, day)
-                    if compresses { try compressChunk(kind, day, HypertableFunctions(server)) }
-                }
+        // Chunks of a day and more begin with one; of shorter ones those of the next day.
+        let rows = try connection.query(
+            """
+            SELECT h.hypertable_name, ahead.time FROM timescaledb_information.hypertables h
+            JOIN timescaledb_information.dimensions d ON d.hypertable_schema = h.hypertable_schema
+                AND d.hypertable_name = h.hypertable_name AND d.dimension_number = 1,
+            LATERAL generate_series(
+                CASE WHEN d.time_interval < interval '1 day' THEN date_trunc('hour', ('epoch'::timestamptz + $2::bigint * interval '1 microsecond'))
+                    ELSE $1::timestamptz END,
+                ('epoch'::timestamptz + $2::bigint * interval '1 microsecond') + interval '1 day', least(d.time_interval, interval '1 day')) ahead (time)
+            WHERE h.hypertable_schema = '\(MetricKind.schemaName)' AND NOT EXISTS (
+                SELECT FROM timescaledb_information.chunks c
+                WHERE c.hypertable_schema = h.hypertable_schema AND c.hypertable_name = h.hypertable_name
+                    AND c.range_start <= ahead.time AND c.range_end > ahead.time)
+            ORDER BY 2, 1
+            """, [today.timestamp, String(now())], operation: "listing the chunks")
+        for row in rows {
+            guard let time = row[1], let kind = MetricKind.allCases.first(where: { $0.tableName == row[0] }) else {
+                continue
+            }
+            try attempt("chunk of \(SchemaSQL.table(kind)) for \(time)", &report) { () throws(DatabaseError) in
+                try makeChunk(kind, time)
+                if compresses { try compressChunk(kind, time, HypertableFunctions(server)) }
             }
         }
     }
 
     /// TimescaleDB has no public call for it: a row makes the chunk, and deleting the row leaves it. Nobody sees the
     /// row, since both happen in one transaction. A row's ctid is its own only within its chunk, hence the time.
-    private func makeChunk(_ kind: MetricKind, _ day: UTCDay) throws(DatabaseError) {
+    private func makeChunk(_ kind: MetricKind, _ time: String) throws(DatabaseError) {
         let table = SchemaSQL.table(kind)
-        let rows = try connection.query(
-            "INSERT INTO \(table) (time) VALUES ($1) RETURNING ctid", [day.timestamp])
+        let rows = try connection.query("INSERT INTO \(table) (time) VALUES ($1) RETURNING ctid", [time])
         try connection.query(
-            "DELETE FROM \(table) WHERE time = $1 AND ctid = $2", [day.timestamp, rows.first?.first ?? nil])
+            "DELETE FROM \(table) WHERE time = $1 AND ctid = $2", [time, rows.first?.first ?? nil])
     }
 
     /// Empty as it is. Of a table that is never compressed there is nothing to be made.
     private func compressChunk(
-        _ kind: MetricKind, _ day: UTCDay, _ functions: HypertableFunctions
+        _ kind: MetricKind, _ time: String, _ functions: HypertableFunctions
     ) throws(DatabaseError) {
         try connection.query(
             """
@@ -107,7 +113,7 @@ extension SchemaManager {
                 AND h.hypertable_name = c.hypertable_name AND h.compression_enabled
             WHERE c.hypertable_schema = '\(MetricKind.schemaName)' AND c.hypertable_name = '\(kind.tableName)'
                 AND c.range_start <= $1::timestamptz AND c.range_end > $1::timestamptz
-            """, [day.timestamp], operation: "making the compressed part of a chunk of \(SchemaSQL.table(kind))")
+            """, [time], operation: "making the compressed part of a chunk of \(SchemaSQL.table(kind))")
     }
 
     private func attempt(

@@ -5,7 +5,16 @@ import MetricKinds
 extension SchemaManager {
     /// What was decided for each table; the standard where nothing was, and nil where this user may not read it or a later
     /// migration is to make it.
-    func policies() throws(DatabaseError) -> [MetricKind: TablePolicy]? {
+    func policies() throws(DatabaseError) -> [MetricKind: TablePolicy]? { try keptPolicies()?.mapValues(\.policy) }
+
+    /// A policy as the database has it.
+    struct KeptPolicy {
+        var policy: TablePolicy
+        /// TimescaleDB's jobs were made to follow it. What they say now is the operator's word then.
+        var isApplied = false
+    }
+
+    private func keptPolicies() throws(DatabaseError) -> [MetricKind: KeptPolicy]? {
         let readable = try connection.query(
             """
             SELECT pg_catalog.has_table_privilege(c.oid, 'SELECT') FROM pg_catalog.pg_class c
@@ -17,16 +26,19 @@ extension SchemaManager {
         let rows = try connection.query(
             """
             SELECT table_name, \(Self.hours("chunk_interval")), \(Self.hours("compress_after")),
-                \(Self.hours("drop_after"))
+                \(Self.hours("drop_after")), is_applied
             FROM spillway.table_policies
             """, operation: "reading the policies")
-        var found = Dictionary(uniqueKeysWithValues: MetricKind.allCases.map { ($0, TablePolicy.standard($0)) })
+        var found = Dictionary(
+            uniqueKeysWithValues: MetricKind.allCases.map { ($0, KeptPolicy(policy: .standard($0))) })
         for row in rows {
             guard let kind = MetricKind.allCases.first(where: { $0.tableName == row[0] }),
                 let chunk = Self.interval(row[1])
             else { continue }
-            found[kind] = TablePolicy(
-                chunkInterval: chunk, compressAfter: Self.interval(row[2]), dropAfter: Self.interval(row[3]))
+            found[kind] = KeptPolicy(
+                policy: TablePolicy(
+                    chunkInterval: chunk, compressAfter: Self.interval(row[2]), dropAfter: Self.interval(row[3])),
+                isApplied: row[4] == "t")
         }
         return found
     }
@@ -67,45 +79,46 @@ extension SchemaManager {
         return states
     }
 
-    /// What keeps the tables from following their policies.
+    /// Adds what keeps the tables from following their policies.
+    ///
+    /// What an operator does to a table with TimescaleDB's own functions counts as a decision: it is taken over, not undone.
     ///
     /// - Parameter changes: what the operator wants other than it is.
     func planPolicies(
         _ report: SchemaReport, _ changes: PolicyChanges, into plan: inout SchemaPlan
     ) throws(DatabaseError) {
-        let kept = try policies()
+        let kept = try keptPolicies()
+        let isNew = report.missingCollectorTables.contains("spillway.table_policies")
         // Whoever may not read what was decided changes nothing of it, unless told to: then the database says no.
-        guard kept != nil || report.missingCollectorTables.contains("spillway.table_policies") || !changes.isEmpty
-        else {
-            return
-        }
+        guard kept != nil || isNew || !changes.isEmpty else { return }
         let states = try hypertableStates(report.server)
-        let functions = HypertableFunctions(report.server)
         let isCommunity = report.server.flavour == .timescaleCommunity
         for kind in MetricKind.allCases {
-            let before = kept?[kind] ?? .standard(kind)
-            let wanted = changes.apply(to: before, of: kind)
-            if wanted != before {
+            let name = SchemaSQL.table(kind)
+            let layout = report.tables.first { $0.name == name }?.layout ?? .missing
+            var before = kept?[kind] ?? KeptPolicy(policy: .standard(kind))
+            if kept == nil, layout != .missing {
+                // As the migration has it for tables from before there were policies.
+                before = KeptPolicy(policy: TablePolicy(), isApplied: true)
+            }
+            let state = states[kind]
+            var actual = before.policy
+            if let state, layout == .hypertable {
+                actual.chunkInterval = state.chunkInterval ?? actual.chunkInterval
+                if isCommunity, before.isApplied {
+                    (actual.compressAfter, actual.dropAfter) = (state.compressAfter, state.dropAfter)
+                }
+            }
+            let wanted = changes.apply(to: actual, of: kind)
+            let hasJobs = isCommunity && (layout == .hypertable || layout == .missing)
+            if wanted != before.policy || hasJobs && !before.isApplied {
                 plan.add(
-                    """
-                    INSERT INTO spillway.table_policies (table_name, chunk_interval, compress_after, drop_after)
-                    VALUES \(SchemaSQL.policyRow(kind, wanted))
-                    ON CONFLICT (table_name) DO UPDATE SET chunk_interval = excluded.chunk_interval,
-                        compress_after = excluded.compress_after, drop_after = excluded.drop_after,
-                        changed_at = now()
-                    """,
-                    "policy of \(SchemaSQL.table(kind)): \(wanted)")
+                    SchemaSQL.setPolicy(kind, wanted, isApplied: hasJobs || before.isApplied && wanted == actual),
+                    wanted == before.policy ? nil : "policy of \(name): \(wanted)")
             }
-            let layout = report.tables.first { $0.name == SchemaSQL.table(kind) }?.layout
-            switch layout {
-            case .hypertable:
-                let state = states[kind] ?? HypertableState()
-                state.plan(wanted, kind, functions, hasJobs: isCommunity, into: &plan)
-            case .missing where layoutFlavour(report).hasHypertables:
-                let state = HypertableState(chunkInterval: TablePolicy.standard(kind).chunkInterval)
-                state.plan(wanted, kind, functions, hasJobs: isCommunity, into: &plan)
-            default: break
-            }
+            guard layout == .hypertable || layout == .missing && layoutFlavour(report).hasHypertables else { continue }
+            let from = state ?? HypertableState(chunkInterval: TablePolicy.standard(kind).chunkInterval)
+            from.plan(wanted, kind, HypertableFunctions(report.server), hasJobs: isCommunity, into: &plan)
         }
     }
 }

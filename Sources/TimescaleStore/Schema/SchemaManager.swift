@@ -43,19 +43,30 @@ public struct SchemaManager {
     ) throws(DatabaseError) -> SchemaReport {
         var report = try status()
         var warnings: [String] = []
+        var done: [String] = []
         // Without anything to do no lock is taken and no right is needed.
-        if try plan(report, daysAhead: daysAhead, changes) != SchemaPlan() {
-            if !report.isComplete, let warning = try createExtension() { warnings.append(warning) }
-            let done = try connection.inTransaction { () throws(DatabaseError) -> SchemaPlan in
-                try takeLock()
-                // Another program may have made it meanwhile.
-                let plan = try plan(try status(), daysAhead: daysAhead, changes)
-                for statement in plan.statements { try connection.execute(statement) }
-                return plan
+        if try missing(report, daysAhead: daysAhead) != SchemaPlan() {
+            if let warning = try createExtension() { warnings.append(warning) }
+            done += try carryOut { () throws(DatabaseError) in
+                let report = try status()
+                return try missing(report, daysAhead: daysAhead, policies: changes)
             }
             report = try status()
-            report.changes = done.changes
         }
+        if try policies(report, changes) != SchemaPlan() {
+            do throws(DatabaseError) {
+                done += try carryOut { () throws(DatabaseError) in try policies(try status(), changes) }
+            } catch {
+                // Somebody else's decisions, which this user may not carry out: storing needs none of it.
+                guard changes.isEmpty, error.sqlstate == .insufficientPrivilege, connection.isUsable else {
+                    throw error
+                }
+                warnings.append(
+                    "the policies are for the owner of the tables, who runs 'spillway schema apply' for them: \(error)")
+            }
+            report = try status()
+        }
+        report.changes = done
         report.warnings += warnings
         let ahead = try ensurePartitionsAhead(days: daysAhead, compressesChunks: compressesChunks)
         if !ahead.created.isEmpty {
@@ -73,7 +84,9 @@ public struct SchemaManager {
     public func dryRun(
         daysAhead: Int = SchemaSQL.defaultDaysAhead, changes: PolicyChanges = PolicyChanges()
     ) throws(DatabaseError) -> String {
-        let plan = try plan(try status(), daysAhead: daysAhead, changes)
+        let report = try status()
+        var plan = try missing(report, daysAhead: daysAhead, policies: changes)
+        if plan == SchemaPlan() { plan = try policies(report, changes) }
         return plan.changes.map { "-- \($0)\n" }.joined() + plan.statements.map { "\n\($0);\n" }.joined()
     }
 
@@ -90,13 +103,37 @@ public struct SchemaManager {
         try connection.execute("SELECT pg_advisory_xact_lock(\(SchemaSQL.advisoryLock))")
     }
 
-    /// What is missing, in the order in which it is made.
-    private func plan(
-        _ report: SchemaReport, daysAhead: Int, _ changes: PolicyChanges
+    /// For as long as a statement of a plan waits, writers wait behind it.
+    private static let lockTimeout = "5s"
+
+    /// Runs a plan in a transaction of its own, under the lock of the schema.
+    ///
+    /// - Parameter plan: made once the lock is held, since another program may have done it meanwhile.
+    /// - Returns: what was done, in words.
+    private func carryOut(_ plan: () throws(DatabaseError) -> SchemaPlan) throws(DatabaseError) -> [String] {
+        try connection.inTransaction { () throws(DatabaseError) -> [String] in
+            try takeLock()
+            let plan = try plan()
+            try connection.execute("SET LOCAL lock_timeout = '\(Self.lockTimeout)'")
+            for statement in plan.statements { try connection.execute(statement) }
+            return plan.changes
+        }
+    }
+
+    /// What there is to make, with the policies of it; empty when the schema is complete.
+    private func missing(
+        _ report: SchemaReport, daysAhead: Int, policies changes: PolicyChanges = PolicyChanges()
     ) throws(DatabaseError) -> SchemaPlan {
         try refuseNewer(report)
         var plan = SchemaPlan()
-        if !report.isComplete { try planMissing(report, daysAhead: daysAhead, into: &plan) }
+        guard !report.isComplete else { return plan }
+        try planMissing(report, daysAhead: daysAhead, into: &plan)
+        try planPolicies(report, changes, into: &plan)
+        return plan
+    }
+
+    private func policies(_ report: SchemaReport, _ changes: PolicyChanges) throws(DatabaseError) -> SchemaPlan {
+        var plan = SchemaPlan()
         try planPolicies(report, changes, into: &plan)
         return plan
     }
@@ -109,18 +146,27 @@ public struct SchemaManager {
         for schema in SchemaSQL.schemas where !present.contains(schema) {
             plan.add(SchemaSQL.createSchema(schema), "schema \(schema)")
         }
+        // What every lane locks first: nobody is in the middle of a batch, and holds what is changed here, then.
+        if report.version != nil, !report.missingCollectorTables.contains("spillway.batches") {
+            plan.add("LOCK TABLE spillway.batches IN SHARE ROW EXCLUSIVE MODE")
+        }
         let missing = report.tables.filter { $0.layout == .missing }.map(\.name)
         let target = SchemaSQL.Target(
             flavour: layoutFlavour(report), timescaleSchema: report.server.timescaleSchema, today: today,
             daysAhead: daysAhead,
             // The others may be in use, and a repeated CREATE INDEX locks its table.
             kinds: MetricKind.allCases.filter { missing.contains(SchemaSQL.table($0)) })
-        for migration in migrations {
+        // A table that was dropped is made again by the steps that made it, which leave the others as they are.
+        let isRepair = !missing.isEmpty || !report.missingCollectorTables.isEmpty
+        for migration in migrations where isRepair || migration.number > report.version ?? 0 {
             for statement in migration.statements(target) { plan.add(statement) }
             let isNew = (report.version ?? 0) < migration.number
             plan.add(migration.record, isNew ? "migration \(migration.number): \(migration.name)" : nil)
         }
         for name in report.missingCollectorTables + missing { plan.note("table \(name)") }
+        if let version = report.version, version < 3, missing.count < MetricKind.allCases.count {
+            plan.note("the tables keep their rows as they did: --retention 90d lets go of older ones")
+        }
         for kind in MetricKind.allCases {
             guard let table = report.tables.first(where: { $0.name == SchemaSQL.table(kind) }) else { continue }
             for column in kind.columns where table.missingColumns.contains(column.name) {

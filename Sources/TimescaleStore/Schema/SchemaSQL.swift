@@ -74,9 +74,35 @@ public enum SchemaSQL {
         "ALTER TABLE \(table(kind)) ADD COLUMN IF NOT EXISTS \(column.name) \(column.type.sqlName)"
     }
 
-    static func policyRow(_ kind: MetricKind, _ policy: TablePolicy) -> String {
+    /// The policies of a new database; tables from before there were policies keep what they have, whatever that is: nobody
+    /// decided to drop a row of theirs.
+    static func firstPolicies(_ target: Target) -> String {
+        let rows = MetricKind.allCases.map { kind in
+            var policy = TablePolicy.standard(kind)
+            if !target.kinds.contains(kind) { (policy.compressAfter, policy.dropAfter) = (nil, nil) }
+            return policyRow(kind, policy, isApplied: !target.kinds.contains(kind))
+        }
+        return """
+            INSERT INTO spillway.table_policies (table_name, chunk_interval, compress_after, drop_after, is_applied) VALUES
+            \(rows.joined(separator: ",\n"))
+            ON CONFLICT (table_name) DO NOTHING
+            """
+    }
+
+    /// Notes a policy.
+    static func setPolicy(_ kind: MetricKind, _ policy: TablePolicy, isApplied: Bool) -> String {
+        """
+        INSERT INTO spillway.table_policies (table_name, chunk_interval, compress_after, drop_after, is_applied)
+        VALUES \(policyRow(kind, policy, isApplied: isApplied))
+        ON CONFLICT (table_name) DO UPDATE SET chunk_interval = excluded.chunk_interval,
+            compress_after = excluded.compress_after, drop_after = excluded.drop_after,
+            is_applied = excluded.is_applied, changed_at = now()
+        """
+    }
+
+    private static func policyRow(_ kind: MetricKind, _ policy: TablePolicy, isApplied: Bool) -> String {
         "('\(kind.tableName)', \(policy.chunkInterval.sql), \(policy.compressAfter?.sql ?? "NULL"), "
-            + "\(policy.dropAfter?.sql ?? "NULL"))"
+            + "\(policy.dropAfter?.sql ?? "NULL"), \(isApplied))"
     }
 
     private static func createTable(_ kind: MetricKind) -> String {
@@ -110,8 +136,9 @@ public enum SchemaSQL {
         BEGIN
             IF EXISTS (SELECT FROM pg_catalog.pg_index WHERE \(isDescending(kind)))
                 AND (SELECT coalesce(sum(greatest(c.reltuples, pg_catalog.pg_stat_get_live_tuples(c.oid))), 0)
-                    FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-                    WHERE i.inhparent = '\(table(kind))'::regclass) < \(turnedRowsMax)
+                    FROM pg_catalog.pg_class c WHERE c.oid = '\(table(kind))'::regclass OR c.oid IN (
+                        SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = '\(table(kind))'::regclass)
+                    ) < \(turnedRowsMax)
             THEN
                 DROP INDEX \(MetricKind.schemaName).\(timeIndexName(kind));
                 \(timeIndex(kind));

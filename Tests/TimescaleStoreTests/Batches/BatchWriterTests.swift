@@ -2,6 +2,7 @@
 
 import Delivery
 import FrameCodec
+import LinuxSystem
 import Testing
 import TestSupport
 
@@ -44,15 +45,14 @@ import TestSupport
 
     private static func store(
         _ connection: DatabaseConnection, _ sequence: Int64, _ frames: [[UInt8]], keepsMalformed: Bool = false,
-        storedBefore: [SessionKey: SequenceRanges] = [:], locksSessions: Bool = false
+        storedBefore: [SessionKey: SequenceRanges] = [:]
     ) throws -> StoredBatch {
         let bytes = frames.flatMap { $0 }
         let decoded = DecodedBatch()
         return try bytes.span.bytes.withUnsafeBytes { raw in
             decoded.decode(raw, storedBefore: storedBefore)
             return try BatchWriter(connection, fence: fence).store(
-                summary(sequence, frames), frames: raw, decoded: decoded, keepsMalformed: keepsMalformed,
-                locksSessions: locksSessions)
+                summary(sequence, frames), frames: raw, decoded: decoded, keepsMalformed: keepsMalformed)
         }
     }
 
@@ -96,7 +96,7 @@ import TestSupport
         let stored = try SessionLedger(connection).storedFrames(of: [key])
         #expect(stored == [key: SequenceRanges([2..<3])])
         // Without it the rest goes in.
-        let outcome = try Self.store(connection, 2, frames, storedBefore: stored, locksSessions: true)
+        let outcome = try Self.store(connection, 2, frames, storedBefore: stored)
         #expect(outcome == StoredBatch())
         let names = try connection.query("SELECT metric_name FROM metrics.metric_points ORDER BY 1")
         #expect(names == [["m1"], ["m2"], ["m3"]])
@@ -127,6 +127,35 @@ import TestSupport
         ]
         #expect(try Self.store(connection, 2, others, keepsMalformed: true) == StoredBatch(deadLetters: [5: 1]))
         #expect(try Self.count(connection, "spillway.dead_letters") == "2")
+    }
+
+    /// Two collectors have the same frame, and neither sees what the other has not committed.
+    @Test(arguments: TestFlavour.allCases)
+    func aFrameThatTwoStoreAtTheSameTimeIsStoredOnce(_ flavour: TestFlavour) throws {
+        let location = try TestServers.database(flavour)
+        let first = try DatabaseConnection(location)
+        try SchemaManager(first).apply(daysAhead: 1)
+        for round in 0..<20 {
+            let frame = try Self.frame(
+                sequence: UInt64(round + 1), PointRecord(time: 1, metricName: "m\(round)", value: 1))
+            let refused = Collected()
+            let threads = try (0..<4).map { index in
+                try NamedThread(name: "store-\(index)") {
+                    do {
+                        let connection = try DatabaseConnection(location)
+                        _ = try Self.store(connection, Int64(round * 4 + index), [frame])
+                    } catch let error as DatabaseError where error.kind == .framesStoredBefore {
+                        refused.append("refused")
+                    } catch {
+                        Issue.record(error)
+                    }
+                }
+            }
+            for thread in threads { thread.join() }
+            #expect(refused.all.count == 3)
+        }
+        #expect(try Self.count(first, "metrics.metric_points") == "20")
+        #expect(try Self.count(first, "spillway.session_frames") == "20")
     }
 
     @Test func aMalformedFrameThatNobodyWaitsForMayBearAnyNumber() throws {

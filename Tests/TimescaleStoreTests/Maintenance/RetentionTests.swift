@@ -162,6 +162,10 @@ import Testing
             #expect(try Housekeeping(SchemaManager(first)).isLeader())
             #expect(try !Housekeeping(SchemaManager(second)).isLeader())
         }
+        try Housekeeping(SchemaManager(first)).stepDown()
+        #expect(try Housekeeping(SchemaManager(second)).isLeader())
+        try Housekeeping(SchemaManager(second)).stepDown()
+        #expect(try Housekeeping(SchemaManager(first)).isLeader())
         first.close()
         var isLeader = false
         for _ in 0..<100 where !isLeader {

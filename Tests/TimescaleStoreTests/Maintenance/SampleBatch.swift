@@ -23,7 +23,7 @@ struct SampleBatch {
     ) throws {
         var frames: [UInt8] = []
         var count = 0
-        var encoder = FrameEncoder(frameBytesTarget: 60_000)
+        var encoder = FrameEncoder(frameBytesTarget: 1_400)
         func finish() {
             let number = firstFrame == 0 ? 0 : firstFrame + UInt64(count)
             _ = encoder.finish(FrameIdentity(source: 9, session: 9, sequence: number)) { frame in

@@ -69,7 +69,7 @@ import Testing
     }
 
     /// What a program of an earlier version made.
-    private static func makeEarlier(_ connection: DatabaseConnection, _ version: Int) throws {
+    static func makeEarlier(_ connection: DatabaseConnection, _ version: Int) throws {
         let server = try {
             let rows = try connection.query("SELECT FROM pg_available_extensions WHERE name = 'timescaledb'")
             let loaded = try connection.query("SELECT FROM pg_settings WHERE name = 'timescaledb.disable_load'")

@@ -75,6 +75,68 @@ import Testing
         #expect(later.tables.first { $0.name == "metrics.routing_metrics" }?.policy == expected[.routing])
     }
 
+    @Test(arguments: TestFlavour.allCases)
+    func tablesFromBeforeThereWerePoliciesKeepTheirRows(_ flavour: TestFlavour) throws {
+        let connection = try DatabaseConnection(TestServers.database(flavour))
+        try MigrationTests.makeEarlier(connection, 2)
+        try connection.execute("INSERT INTO metrics.rag_metrics (time) VALUES ('2001-01-01 00:00+00')")
+        if flavour == .community {
+            try connection.execute("SELECT add_retention_policy('metrics.routing_metrics', INTERVAL '365 days')")
+        }
+        let manager = SchemaManager(connection)
+        let report = try manager.apply()
+        #expect(report.isComplete && report.changes.contains { $0.contains("keep their rows") }, "\(report.changes)")
+        let policies = try #require(try manager.policies())
+        for kind in MetricKind.allCases {
+            let days = flavour == .community && kind == .routing ? 365 : 0
+            #expect(policies[kind] == TablePolicy(dropAfter: days == 0 ? nil : .days(days)), "\(kind)")
+        }
+        #expect(try Housekeeping(manager).run() == HousekeepingReport())
+        #expect(try connection.query("SELECT count(*) FROM metrics.rag_metrics") == [["1"]])
+        #expect(try manager.apply().changes.isEmpty)
+        if flavour == .community {
+            let jobs = try connection.query(
+                "SELECT count(*) FROM timescaledb_information.jobs WHERE hypertable_schema = 'metrics'")
+            #expect(jobs == [["1"]])
+        }
+    }
+
+    @Test func chunksOfHoursAreMadeAheadForADay() throws {
+        let connection = try DatabaseConnection(TestServers.database(.timescale))
+        var changes = PolicyChanges()
+        try changes.add(.chunkInterval, ["6h", "rag=1d", "point=1h"])
+        let manager = SchemaManager(connection)
+        try manager.apply(changes: changes)
+        for (table, least, most) in [("metric_points", 24, 26), ("routing_metrics", 5, 6), ("rag_metrics", 2, 2)] {
+            let rows = try connection.query(
+                "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = $1", [table])
+            let count = Int(rows[0][0] ?? "") ?? -1
+            #expect((least...most).contains(count), "\(table): \(count)")
+        }
+        #expect(try manager.ensurePartitionsAhead() == AheadReport())
+    }
+
+    @Test func whatAnOperatorDoesToAJobIsTakenOver() throws {
+        guard TestServers.communityURL != nil else { return RetentionTests.sayWhatWasSkipped() }
+        let connection = try DatabaseConnection(TestServers.database(.community))
+        let manager = SchemaManager(connection)
+        try manager.apply()
+        try connection.execute(
+            """
+            SELECT remove_retention_policy('metrics.routing_metrics');
+            SELECT set_chunk_time_interval('metrics.rag_metrics', INTERVAL '6 hours')
+            """)
+        let report = try manager.apply()
+        #expect(report.changes.count { $0.hasPrefix("policy of") } == 2, "\(report.changes)")
+        #expect(try manager.policies()?[.routing]?.dropAfter == nil)
+        #expect(try manager.policies()?[.rag]?.chunkInterval == StoreInterval(hours: 6))
+        #expect(try manager.apply().changes.isEmpty)
+        var changes = PolicyChanges()
+        try changes.add(.retention, ["routing=90d"])
+        #expect(try !manager.apply(changes: changes).changes.isEmpty)
+        #expect(try manager.hypertableStates(ServerIdentity.detect(connection))[.routing]?.dropAfter == .days(90))
+    }
+
     @Test func theOlderFunctionsOfCompressionDoTheSame() throws {
         guard TestServers.communityURL != nil else { return RetentionTests.sayWhatWasSkipped() }
         let connection = try DatabaseConnection(TestServers.database(.community))

@@ -102,6 +102,9 @@ import Testing
         let writer = try DatabaseConnection(location.with(user: name))
         let report = try SchemaManager(writer).apply()
         #expect(report.isComplete && report.changes.isEmpty && report.warnings.isEmpty)
+        #expect(try SampleBatch(sequence: 1, days: [0, 0], kind: .routing).store(writer) == StoredBatch())
+        let again = try SampleBatch(sequence: 1, days: [0, 0], kind: .routing).store(writer)
+        #expect(again.wasStoredBefore)
 
         // Something is to be done and may not be: one clear line.
         try owner.execute("DROP TABLE metrics.memory_metrics")

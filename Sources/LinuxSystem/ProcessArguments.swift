@@ -24,7 +24,7 @@ private func userPassword(_ bytes: [UInt8]) -> Range<Int>? {
 
 private func keywordPassword(_ bytes: [UInt8]) -> Range<Int>? {
     for word in bytes.ranges(of: Array("password".utf8)) {
-        let rest = bytes[word.upperBound...].drop { $0 == UInt8(ascii: " ") }
+        let rest = bytes[word.upperBound...].drop { $0 == UInt8(ascii: " ") || (9...13).contains($0) }
         guard rest.first == UInt8(ascii: "=") else { continue }
         let start = rest.startIndex + 1
         return start < bytes.count ? start..<bytes.count : nil

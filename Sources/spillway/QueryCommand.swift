@@ -61,9 +61,10 @@ struct QueryCommand: ParsableCommand {
             let query = try aggregates.query(scope, fields: fields, limit: limit ?? rowsDefault + 1)
             try printAggregates(query, rowsShown: limit ?? rowsDefault)
         } else {
-            let rowsDefault = format == .table ? Self.tableRowsDefault + 1 : nil
+            let wanted = limit ?? (format == .table ? Self.tableRowsDefault : nil)
             let query = try asking("--limit") { () throws(QueryError) in
-                try RecordQuery(scope, fields: fields.isEmpty ? nil : fields, limit: limit ?? rowsDefault)
+                try RecordQuery(
+                    scope, fields: fields.isEmpty ? nil : fields, limit: wanted.map { format == .table ? $0 + 1 : $0 })
             }
             try printRecords(query)
         }
@@ -82,25 +83,34 @@ struct QueryCommand: ParsableCommand {
         switch format {
         case .json:
             var printer = RecordRowPrinter(query)
-            while let page = try reading({ () throws(DatabaseError) in try pages.next() }) {
-                try printer.print(page, to: &output)
-            }
+            try forEach(pages) { (row) throws(CommandError) in try printer.print([row], to: &output) }
         case .csv:
             try output.write(text: csvLine(names))
-            while let page = try reading({ () throws(DatabaseError) in try pages.next() }) {
-                for row in page {
-                    try output.write(text: csvLine([TimeText.text(row.time)] + row.values.map(\.?.text)))
-                }
+            try forEach(pages) { (row) throws(CommandError) in
+                try output.write(text: csvLine([TimeText.text(row.time)] + row.values.map(\.?.text)))
             }
         case .table:
             var rows: [[StoredValue?]] = []
-            while let page = try reading({ () throws(DatabaseError) in try pages.next() }) {
-                rows += page.map { [StoredValue.text(TimeText.text($0.time))] + $0.values }
+            try forEach(pages) { (row) throws(CommandError) in
+                rows.append([StoredValue.text(TimeText.text(row.time))] + row.values.map { $0?.shortened })
             }
             try printTable(
                 names, rows, rowsShown: limit ?? Self.tableRowsDefault, keepsEmptyColumns: !field.isEmpty, &output)
         }
         try output.flush()
+    }
+
+    private func forEach(
+        _ pages: RecordPages, _ body: (RecordRow) throws(CommandError) -> Void
+    ) throws(CommandError) {
+        var failure: CommandError?
+        try reading { () throws(DatabaseError) in
+            try pages.forEach { row in
+                do throws(CommandError) { try body(row) } catch { failure = error }
+                return failure == nil
+            }
+        }
+        if let failure { throw failure }
     }
 
     // MARK: aggregates
@@ -158,4 +168,17 @@ struct QueryCommand: ParsableCommand {
 
 extension ByteOutput {
     mutating func write(text: String) throws(CommandError) { try write(text.utf8Span.span.bytes) }
+}
+
+extension StoredValue {
+    private static let shownMax = 256
+
+    /// Of a text no more than a table shows of it.
+    fileprivate var shortened: StoredValue {
+        switch self {
+        case .text(let text): .text(String(text.prefix(Self.shownMax)))
+        case .json(let text): .json(String(text.prefix(Self.shownMax)))
+        case .bool, .integer, .float32, .float64: self
+        }
+    }
 }

@@ -52,11 +52,11 @@ struct SpillwayCommand: ParsableCommand {
     ///
     /// - Parameter passwords: those of the arguments, some of which the parser may quote.
     private static func fail(_ error: any Error, _ passwords: [String]) -> Never {
+        func masked(_ text: String) -> String { passwords.reduce(text) { $0.replacing($1, with: "***") } }
         if let failure = error as? CommandError {
-            report("error: \(failure.message)")
+            report("error: \(masked(failure.message))")
             Glibc.exit(failure.code.rawValue)
         }
-        func masked(_ text: String) -> String { passwords.reduce(text) { $0.replacing($1, with: "***") } }
         let code = exitCode(for: error)
         let text = fullMessage(for: error)
         if code.isSuccess {

@@ -7,7 +7,7 @@ import Testing
 import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct LeastPrivilegeTests {
-    @Test(arguments: TestFlavour.allCases)
+    @Test(arguments: TestFlavour.local)
     func aRoleWithTheDocumentedRightsDoesTheCollectorsWork(_ flavour: TestFlavour) throws {
         let server = try TestServers.ownServer(flavour)
         defer { server.stop() }

@@ -35,17 +35,20 @@ struct TortureReport: CustomStringConvertible {
     var claims: UInt64 = 0
     var abandonedClaims: UInt64 = 0
     var waits = 0
+    var lostWakes = 0
     var outOfOrder = 0
     var damaged = 0
     var missing = 0
     var bytesLeft = 0
 
-    var isGood: Bool { outOfOrder == 0 && damaged == 0 && missing == 0 && bytesLeft == 0 }
+    var isGood: Bool {
+        outOfOrder == 0 && damaged == 0 && missing == 0 && bytesLeft == 0 && lostWakes == 0
+    }
 
     var description: String {
         """
         \(records) records, \(bytes) bytes, \(claims) claims, \(abandonedClaims) abandoned, \(waits) waits
-        out of order: \(outOfOrder), damaged: \(damaged), missing: \(missing), bytes left: \(bytesLeft)
+        out of order: \(outOfOrder), damaged: \(damaged), missing: \(missing), bytes left: \(bytesLeft), lost wake-ups: \(lostWakes)
         \(isGood ? "good" : "BROKEN")
         """
     }

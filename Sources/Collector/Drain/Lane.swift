@@ -11,7 +11,7 @@ import TimescaleStore
 
 /// One lane. `run` is the body of its thread.
 final class Lane: Sendable {
-    private static let lookMilliseconds = 1_000
+    private static let lookMilliseconds = 200
     /// The same failure is logged again after so long.
     private static let logEveryNanoseconds: UInt64 = 10_000_000_000
 
@@ -75,12 +75,8 @@ final class Lane: Sendable {
     private func connect(_ bench: inout Bench) {
         do throws(DatabaseError) {
             try bench.session.connect()
-            bench.backoff.reset()
             hub.laneConnected(number)
-            if health.connected(lane: number), bench.nextLog > 0 {
-                bench.nextLog = 0
-                log.notice("the database is back", metadata: ["lane": "\(number)"])
-            }
+            health.connected(lane: number)
         } catch {
             hub.laneLost(number)
             health.failed(lane: number, "\(error)")
@@ -126,6 +122,11 @@ final class Lane: Sendable {
             let unasked = desk.unasked(summary.sessions)
             if !unasked.isEmpty { desk.asked(try bench.session.storedFrames(of: unasked)) }
             let stored = try storeWhatIsMissing(summary, frames, isReplay: isReplay, &bench)
+            bench.backoff.reset()
+            if bench.nextLog > 0 {
+                bench.nextLog = 0
+                log.notice("the database is back", metadata: ["lane": "\(number)"])
+            }
             tell(bench.decoded, stored, isReplay: isReplay)
             hub.stored(lane: number, work, summary, bench.decoded, stored)
         } catch {

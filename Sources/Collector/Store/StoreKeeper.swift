@@ -187,7 +187,9 @@ final class StoreKeeper: Sendable {
             rounds.housekeepingWarnings = report.warnings
             // One that may do everything may be there.
             if report.isBarred { try house.stepDown() }
-            if report.warnings.isEmpty || report.isBarred { rounds.housekeeping = now + Self.housekeepingNanoseconds }
+            if report.warnings.isEmpty || report.isBarred && !report.isTransient {
+                rounds.housekeeping = now + Self.housekeepingNanoseconds
+            }
         } catch {
             log.warning("housekeeping, which is tried again: \(error)")
         }

@@ -22,6 +22,7 @@ struct ConnectionAttempts {
         var name: String?
     }
 
+    private static let secondsMax = 86_400
     private(set) var attempts: [Attempt]
     /// The limit of each.
     let milliseconds: Int
@@ -44,7 +45,7 @@ struct ConnectionAttempts {
         let limit = options.connectTimeoutMilliseconds
         if let seconds = given["connect_timeout"].flatMap({ Int($0) }), seconds > 0 {
             // libpq takes nothing below two.
-            milliseconds = max(seconds, 2) * 1_000
+            milliseconds = min(max(seconds, 2), Self.secondsMax) * 1_000
         } else {
             milliseconds = max(limit / max(1, attempts.count), min(limit, Self.shareMillisecondsMin))
         }

@@ -48,6 +48,7 @@ public struct ConnectionOptions: Sendable {
             ("statement_timeout", "\(statementTimeoutMilliseconds)"),
             ("lock_timeout", "\(lock)"),
             ("idle_in_transaction_session_timeout", "\(idleInTransactionMilliseconds)"),
+            ("idle_session_timeout", "0"), ("transaction_timeout", "0"),
             // The server's own defaults wait two hours before they ask whether the client is there.
             ("tcp_user_timeout", "\(Self.userTimeoutMilliseconds)"),
         ] + Self.keepalive.map { ("tcp_" + $0.0, $0.1) }

@@ -58,6 +58,42 @@ extension DatabaseConnection {
         }
     }
 
+    /// Runs one statement and gives its rows to `body` as they come, so that no more than one is in memory.
+    ///
+    /// - Parameter body: one optional text a column; says whether it wants more. If not, the connection is closed.
+    /// - Returns: how many rows there were.
+    func query(
+        _ sql: String, operation name: String, eachRow body: ([String?]) -> Bool
+    ) throws(DatabaseError) -> Int {
+        precondition(!isCopying, "a statement was sent during a COPY")
+        operation = name
+        let handle = try usableHandle()
+        guard PQsendQueryParams(handle, sql, 0, nil, nil, nil, nil, 0) == 1, PQsetSingleRowMode(handle) == 1 else {
+            throw lost()
+        }
+        try flush()
+        var count = 0
+        var failure: DatabaseError?
+        while let result = try nextResult() {
+            defer { PQclear(result) }
+            switch PQresultStatus(result) {
+            case PGRES_SINGLE_TUPLE:
+                count += 1
+                guard body(Self.reply(from: result).rows[0]) else {
+                    close()
+                    return count
+                }
+            case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY: break
+            default: failure = failure ?? self.failure(from: result)
+            }
+        }
+        if let failure {
+            if !isUsable { close() }
+            throw failure
+        }
+        return count
+    }
+
     /// Sends a command and waits for its end.
     func send(
         _ name: String, _ start: (OpaquePointer) -> Int32

@@ -57,6 +57,18 @@ extension DatabaseLocation {
                 .invalidLocation(reason: "TIMESCALEDB_PORT is \(port), which is no port from 1 to 65535"),
                 location: "", operation: "reading the environment")
         }
+        // A whole URL in the wrong variable would be printed with its password.
+        for variable in variables where variable.keyword != "password" {
+            for name in [variable.name] + variable.alternatives {
+                guard let value = given[name], value.contains("://") || value.dropFirst().contains("@"),
+                    variable.keyword != "user" || value.contains("://")
+                else { continue }
+                throw DatabaseError(
+                    .invalidLocation(
+                        reason: "\(name) holds something like a URL; --database or SPILLWAY_DATABASE takes one"),
+                    location: "", operation: "reading the environment")
+            }
+        }
         return DatabaseLocation(keywords: keywords)
     }
 

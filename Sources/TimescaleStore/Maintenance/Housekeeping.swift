@@ -10,6 +10,8 @@ public struct HousekeepingReport: Equatable, Sendable {
     public internal(set) var warnings: [String] = []
     /// Something of it needs a right that this user does not have.
     public internal(set) var isBarred = false
+    /// Something else of it may work at the next time.
+    public internal(set) var isTransient = false
 
     public init() {}
 }
@@ -111,7 +113,7 @@ public struct Housekeeping {
         } catch {
             guard case .server = error.kind, connection.isUsable else { throw error }
             // Trying again soon would not help: the owner has to do it.
-            if error.sqlstate == .insufficientPrivilege { report.isBarred = true }
+            if error.sqlstate == .insufficientPrivilege { report.isBarred = true } else { report.isTransient = true }
             report.warnings.append("\(what): \(error)")
         }
     }

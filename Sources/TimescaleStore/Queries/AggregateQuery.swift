@@ -17,7 +17,7 @@ public struct AggregateQuery: Equatable, Sendable {
 
     public static let limitAllowed = 1...100_000
 
-    /// - Throws: `.badLimit`
+    /// - Throws: `.badLimit`, `.noGroup`, `.repeated`
     public init(
         _ scope: QueryScope, bucket: FixedInterval? = nil, groupBy: [QueryField] = [], measures: [Measure],
         limit: Int = 10_000
@@ -25,6 +25,16 @@ public struct AggregateQuery: Equatable, Sendable {
         precondition(!measures.isEmpty, "aggregates without one")
         precondition((groupBy + measures.compactMap(\.field)).allSatisfy { $0.kind == scope.kind })
         guard Self.limitAllowed.contains(limit) else { throw .badLimit(limit, allowed: Self.limitAllowed) }
+        for field in groupBy {
+            switch field.source {
+            case .tags, .metadata: throw .noGroup(field.name)
+            case .column, .tag: break
+            }
+        }
+        var names: Set<String> = []
+        for name in groupBy.map(\.name) + measures.map(\.name) where !names.insert(name).inserted {
+            throw .repeated(name)
+        }
         self.scope = scope
         self.bucket = bucket
         self.groupBy = groupBy

@@ -26,6 +26,10 @@ public enum QueryError: Error, Equatable, Sendable {
     /// The first time is not before the last.
     case emptyRange
     case badLimit(Int, allowed: ClosedRange<Int>)
+    /// Something to group by that is no single value.
+    case noGroup(String)
+    /// The same aggregate or group twice.
+    case repeated(String)
 }
 
 extension QueryError: CustomStringConvertible {
@@ -51,6 +55,8 @@ extension QueryError: CustomStringConvertible {
         case .emptyRange: "the first time is not before the last one"
         case .badLimit(let limit, let allowed):
             "a limit of \(limit) rows: from \(allowed.lowerBound) to \(allowed.upperBound)"
+        case .noGroup(let name): "\(name) is no single value to group by: name a tag, as in tags.region"
+        case .repeated(let name): "\(name) is asked for twice"
         }
     }
 }

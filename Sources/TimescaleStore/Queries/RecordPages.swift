@@ -1,21 +1,16 @@
-// The records of an answer, fetched piece by piece through a cursor of the server, so that memory is bounded whatever
-// their number.
+// The records of an answer, fetched piece by piece through a cursor of the server and one by one from it, so that memory is
+// bounded by the largest record: a few stored bytes may be megabytes as text.
 
 /// An answer that is read once, from its newest record on. The connection has a transaction open for it until the last
-/// page was read, or until this is released.
+/// record was read, or until this is released.
 public final class RecordPages {
-    /// The most records of a page.
-    public static let pageRecordsMax = 1_000
-    /// What a page should hold in bytes of text. Records differ, so a page may hold a few times as much.
-    static let pageBytesTarget = 4 * 1024 * 1024
-    /// Of the first page, before anything is known of the records' size.
-    private static let firstPageRecords = 50
+    /// Records that one statement, with its limit of time, fetches.
+    public static let pageRecords = 1_000
     private static let cursor = "spillway_records"
 
     private let connection: DatabaseConnection
     private let query: RecordQuery
     private var isOpen = true
-    private var records = firstPageRecords
 
     /// Ends the transaction too when it throws: `deinit` runs then.
     ///
@@ -37,25 +32,32 @@ public final class RecordPages {
 
     private var operation: String { "reading \(SchemaSQL.table(query.scope.kind))" }
 
-    /// The next records, or nil behind the last one.
-    public func next() throws(DatabaseError) -> [RecordRow]? {
-        guard isOpen else { return nil }
-        let rows = try connection.query("FETCH FORWARD \(records) FROM \(Self.cursor)", operation: operation)
-        guard !rows.isEmpty else {
-            isOpen = false
-            try connection.commit()
-            return nil
-        }
-        let bytes = rows.reduce(0) { $0 + $1.reduce(0) { $0 + ($1?.utf8.count ?? 0) } }
-        records = min(max(Self.pageBytesTarget / max(bytes / rows.count, 1), 1), Self.pageRecordsMax)
-        var page: [RecordRow] = []
-        page.reserveCapacity(rows.count)
-        for row in rows {
-            guard let record = query.row(row) else {
+    /// Gives the records to `body` one by one.
+    ///
+    /// - Parameter body: says whether it wants more. If not, the connection is closed.
+    public func forEach(_ body: (RecordRow) -> Bool) throws(DatabaseError) {
+        while isOpen {
+            var isWrong = false
+            let count = try connection.query(
+                "FETCH FORWARD \(Self.pageRecords) FROM \(Self.cursor)", operation: operation
+            ) { row in
+                guard let record = query.row(row) else {
+                    isWrong = true
+                    return false
+                }
+                return body(record)
+            }
+            if isWrong {
                 throw connection.error(.unexpectedReply(reason: "a row that is no \(query.scope.kind.name) record"))
             }
-            page.append(record)
+            guard connection.isUsable else {
+                isOpen = false
+                return
+            }
+            if count == 0 {
+                isOpen = false
+                try connection.commit()
+            }
         }
-        return page
     }
 }

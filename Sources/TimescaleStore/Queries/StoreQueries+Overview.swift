@@ -123,8 +123,11 @@ extension StoreQueries {
     ) throws(DatabaseError) {
         guard isWanted else { return }
         let name = listed.table.name
+        // Anybody's table may stand in the collector's schema: its name is quoted, part by part.
+        let parts = name.split(separator: ".", maxSplits: 1).map { "\"" + $0.replacing("\"", with: "\"\"") + "\"" }
+        let table = parts.joined(separator: ".")
         let rows = try allowed("the number of rows of \(name)", &hidden) { () throws(DatabaseError) in
-            try connection.query("SELECT count(*) FROM \(name)", operation: "counting \(name)")
+            try connection.query("SELECT count(*) FROM \(table)", operation: "counting \(name)")
         }
         guard let count = rows?.first?[0].flatMap({ Int64($0) }) else { return }
         listed.table.rows = count

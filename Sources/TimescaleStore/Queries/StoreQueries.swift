@@ -66,6 +66,15 @@ public struct StoreQueries {
     private func beginReading() throws(DatabaseError) {
         precondition(!connection.isInTransaction, "an answer that was not read to its end is still there")
         // Floats come back as they are stored, whatever the role's settings.
+        do throws(DatabaseError) {
+            try beginTransaction()
+        } catch {
+            do { try connection.rollback() } catch { connection.close() }
+            throw error
+        }
+    }
+
+    private func beginTransaction() throws(DatabaseError) {
         try connection.execute(
             """
             BEGIN READ ONLY;

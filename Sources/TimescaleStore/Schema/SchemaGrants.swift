@@ -49,6 +49,7 @@ public struct SchemaGrants: Sendable {
             "-- The roles are there: CREATE ROLE \(collector) LOGIN PASSWORD '...'",
             "-- The owner also makes partitions and chunks ahead, and drops old ones: let it run 'spillway schema apply' once a",
             "-- day, and 'spillway cleanup' where TimescaleDB has no job for it.",
+            "\\set ON_ERROR_STOP on",
             "BEGIN;",
             "GRANT USAGE ON SCHEMA \(MetricKind.schemaName), spillway TO \(collector);",
         ]

@@ -23,6 +23,8 @@ struct ReadingArguments: ParsableArguments {
     /// - Parameter name: what `pg_stat_activity` shows.
     func open(as name: String) throws(CommandError) -> StoreQueries {
         let connection = try location.connect(as: name) { options in
+            // Whoever reads the answer takes their time.
+            options.idleInTransactionMilliseconds = 0
             options.silenceTimeoutMilliseconds = (timeout + Self.graceSeconds) * 1_000
             options.sessionSettings.append(("default_transaction_read_only", "on"))
         }

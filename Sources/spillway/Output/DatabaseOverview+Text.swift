@@ -32,7 +32,7 @@ extension DatabaseOverview {
                     + [String](repeating: "-", count: Self.header.count - 2 + compressionHeader.count)
             }
             var cells = [
-                table.name, collector.contains(table) ? "table" : table.layout.rawValue,
+                tableCell(table.name), collector.contains(table) ? "table" : table.layout.rawValue,
                 (table.rowsAreExact ? "" : "~") + grouped(UInt64(max(table.rows, 0))),
                 table.earliest.map(Self.seconds) ?? "-", table.latest.map(Self.seconds) ?? "-",
                 Self.bytes(table.size.total), Self.bytes(table.size.index), Self.bytes(table.size.toast),

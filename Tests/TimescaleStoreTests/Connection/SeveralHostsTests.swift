@@ -10,7 +10,7 @@ import Testing
 @Suite struct SeveralHostsTests {
     /// A database of the same name on both of the tests' servers, the first of which takes no writes there.
     private func readOnlyAndWritable() throws -> (both: DatabaseLocation, readOnly: DatabaseLocation, writable: Int) {
-        let servers = try TestFlavour.allCases.map { try TestServers.server($0) }
+        let servers = try TestFlavour.local.map { try TestServers.server($0) }
         let name = "hosts_\(UInt32.random(in: 0 ... .max))"
         for (server, isReadOnly) in zip(servers, [true, false]) {
             let connection = try DatabaseConnection(server.location.with(database: "postgres"))

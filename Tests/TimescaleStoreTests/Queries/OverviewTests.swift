@@ -121,8 +121,12 @@ import Testing
 
         let scope = try QueryScope(.rag, from: sunday, to: sunday + Self.day)
         let pages = try queries.records(RecordQuery(scope))
-        #expect(try pages.next()?.count == 10)
-        #expect(try pages.next() == nil)
+        var found = 0
+        try pages.forEach { _ in
+            found += 1
+            return true
+        }
+        #expect(found == 10)
         let day = try FixedInterval("1 day")
         let buckets = try queries.aggregates(
             AggregateQuery(QueryScope(.rag), bucket: day, measures: [Measure(.count)]))

@@ -28,7 +28,10 @@ struct QueriedStore {
     func records(_ query: RecordQuery) throws -> [RecordRow] {
         let pages = try queries.records(query)
         var all: [RecordRow] = []
-        while let page = try pages.next() { all += page }
+        try pages.forEach {
+            all.append($0)
+            return true
+        }
         return all
     }
 

@@ -52,6 +52,8 @@ public struct RecordWriter: ~Copyable {
     @usableFromInline var fault = RecordError.invalidUTF8
     /// A new string did not fit in the dictionary: the record waits for the next frame.
     @usableFromInline var dictionaryFull = false
+    /// `InlineString.mask`.
+    @usableFromInline let inlineMask = InlineString.mask
 
     /// Room for everything in a record that is not a long text: length, bitmap, time, 64 numbers or references, counts,
     /// and the texts with a shared prefix that need no reservation of their own.
@@ -97,10 +99,22 @@ public struct RecordWriter: ~Copyable {
         cursor += MemoryLayout<T>.size
     }
 
-    /// At most ten bytes. Those below 2^28, which almost all are, without a branch that depends on how long they are; up to
+    /// A varint below 2^14, without a branch. The byte behind a single one is written too, so nothing may be there yet.
+    @inlinable @inline(__always)
+    mutating func putShortVarint(_ value: UInt64) {
+        let word = UInt32(truncatingIfNeeded: value)
+        let more: UInt32 = word >= 0x80 ? 1 : 0
+        // The upper seven bits move up by one.
+        let spread = word &+ (word & 0x3F80) | more &<< 7
+        cursor.storeBytes(of: UInt16(truncatingIfNeeded: spread).littleEndian, as: UInt16.self)
+        cursor += 1 &+ Int(truncatingIfNeeded: more)
+    }
+
+    /// At most ten bytes. Those below 2^14, and those below 2^28, without a branch that depends on how long they are; up to
     /// three bytes behind the varint are written too, so nothing may be there yet.
     @inlinable @inline(__always)
     mutating func putVarint(_ value: UInt64) {
+        guard value >= 1 << 14 else { return putShortVarint(value) }
         guard value >= 1 << 28 else {
             let word = UInt32(truncatingIfNeeded: value)
             let length = varintLength(value)
@@ -184,7 +198,12 @@ public struct RecordWriter: ~Copyable {
     @inlinable @inline(__always)
     public mutating func text(_ value: String, bit: Int) throws(RecordError) {
         mark(bit)
-        guard withUTF8Bytes(of: value, { putReference($0) }) else { throw fault }
+        let inline = InlineString(value)
+        if inline.high & inlineMask != 0 {
+            guard putReference(inline.text, count: inline.count) else { throw fault }
+        } else {
+            guard withUTF8Bytes(of: value, { putReference($0) }) else { throw fault }
+        }
     }
 
     /// A text for the dictionary, as bytes that are UTF-8.
@@ -198,7 +217,12 @@ public struct RecordWriter: ~Copyable {
     @inlinable @inline(__always)
     public mutating func prefixedText(_ value: String, bit: Int, slot: Int) throws(RecordError) {
         mark(bit)
-        guard withUTF8Bytes(of: value, { putPrefixed($0, slot: slot) }) else { throw fault }
+        let inline = InlineString(value)
+        if inline.high & inlineMask != 0 {
+            guard putPrefixed(inline.text, count: inline.count, slot: slot) else { throw fault }
+        } else {
+            guard withUTF8Bytes(of: value, { putPrefixed($0, slot: slot) }) else { throw fault }
+        }
     }
 
     /// The same as bytes that are UTF-8.
@@ -210,27 +234,38 @@ public struct RecordWriter: ~Copyable {
 
     /// - Returns: false if something is wrong with the text, which `fault` says; then nothing was written. (An error as
     ///   the result would be written and read through memory for each text.)
-    @inlinable @inline(__always)
+    @usableFromInline
     mutating func putPrefixed(_ text: UnsafeRawBufferPointer, slot: Int) -> Bool {
         precondition(slot >= 0 && slot < MetricKind.prefixSlotsMax)
         guard let base = text.baseAddress, text.count <= ShortText.bytesMax else { return putLongPrefixed(text, slot) }
-        let short = ShortText(base, count: text.count)
-        guard short.isPlain(count: text.count) || check(text) else { return false }
+        return putPrefixed(ShortText(base, count: text.count), count: text.count, slot: slot)
+    }
+
+    /// A text of at most `ShortText.bytesMax` bytes.
+    @usableFromInline
+    mutating func putPrefixed(_ short: ShortText, count: Int, slot: Int) -> Bool {
+        precondition(slot >= 0 && slot < MetricKind.prefixSlotsMax)
+        guard short.isPlain(count: count) || short.withBytes(count: count, { check($0) }) else { return false }
         // Its buffer is never shorter than two words.
         let older = block.pointee.prefixes[slot].value
         let low = short.low ^ older.base.loadUnaligned(as: UInt64.self).littleEndian
         let high = short.high ^ older.base.loadUnaligned(fromByteOffset: 8, as: UInt64.self).littleEndian
         let same = (low != 0 ? low.trailingZeroBitCount : 64 &+ high.trailingZeroBitCount) &>> 3
-        let shared = min(same, min(older.count, text.count))
-        putVarint(UInt64(truncatingIfNeeded: shared))
-        putVarint(UInt64(truncatingIfNeeded: text.count &- shared))
-        copyShort(cursor, base + shared, text.count &- shared)
-        cursor += text.count &- shared
-        pending[slot].base.storeBytes(of: short.low.littleEndian, as: UInt64.self)
-        pending[slot].base.storeBytes(of: short.high.littleEndian, toByteOffset: 8, as: UInt64.self)
-        pending[slot].count = text.count
+        let shared = min(same, min(older.count, count))
+        let rest = count &- shared
+        // Two varints of a byte each, and two words of which the first bytes are the text's rest: nothing is behind them yet,
+        // and `fixedBytesMax` has room for them.
+        put(UInt16(truncatingIfNeeded: shared | rest &<< 8))
+        let words = (UInt128(short.high) &<< 64 | UInt128(short.low)) &>> UInt128(truncatingIfNeeded: 8 &* shared)
+        cursor.storeBytes(of: UInt64(truncatingIfNeeded: words).littleEndian, as: UInt64.self)
+        cursor.storeBytes(of: UInt64(truncatingIfNeeded: words &>> 64).littleEndian, toByteOffset: 8, as: UInt64.self)
+        cursor += rest
+        let newer = pending + slot
+        newer.pointee.base.storeBytes(of: short.low.littleEndian, as: UInt64.self)
+        newer.pointee.base.storeBytes(of: short.high.littleEndian, toByteOffset: 8, as: UInt64.self)
+        newer.pointee.count = count
         pendingPrefixes |= 1 &<< UInt64(truncatingIfNeeded: slot)
-        expandedBytes &+= text.count
+        expandedBytes &+= count
         return true
     }
 
@@ -268,31 +303,45 @@ public struct RecordWriter: ~Copyable {
 
     /// - Returns: false if something is wrong with the text, which `fault` says; then nothing was written. (An error as
     ///   the result would be written and read through memory for each text.)
-    @inlinable @inline(__always)
+    @usableFromInline
     mutating func putReference(_ text: UnsafeRawBufferPointer) -> Bool {
-        let hash: UInt64
-        let place: StringTable.Place
         if text.count <= ShortText.bytesMax {
             let short = text.baseAddress.map { ShortText($0, count: text.count) } ?? ShortText.empty
-            hash = short.hash(count: text.count, seed: strings.seed)
-            place = strings.find(short, count: text.count, hash: hash)
-        } else {
-            hash = stringHash(text, seed: strings.seed)
-            place = strings.find(text, hash: hash)
+            return putReference(short, count: text.count)
         }
-        switch place {
-        case .at(let index):
-            // What is there was checked when it came.
-            putVarint(UInt64(truncatingIfNeeded: index))
-        case .free(let slot):
-            guard check(text) else { return false }
-            if let index = strings.add(text, hash: hash, slot: slot) {
-                putVarint(UInt64(truncatingIfNeeded: index))
-            } else {
-                dictionaryFull = true
-            }
+        let hash = stringHash(text, seed: strings.seed)
+        switch strings.find(text, hash: hash) {
+        case .at(let index): putIndex(index)
+        case .free(let slot): guard putNew(text, hash: hash, slot: slot) else { return false }
         }
         expandedBytes &+= text.count
+        return true
+    }
+
+    /// A text of at most `ShortText.bytesMax` bytes.
+    @usableFromInline
+    mutating func putReference(_ short: ShortText, count: Int) -> Bool {
+        let hash = short.hash(seed: strings.seed)
+        switch strings.find(short, count: count, hash: hash) {
+        case .at(let index): putIndex(index)
+        case .free(let slot):
+            guard short.withBytes(count: count, { putNew($0, hash: hash, slot: slot) }) else { return false }
+        }
+        expandedBytes &+= count
+        return true
+    }
+
+    /// What is in the dictionary was checked when it came.
+    @inline(__always)
+    private mutating func putIndex(_ index: Int) {
+        assert(index < FrameLimits.stringsPerDictionaryMax && FrameLimits.stringsPerDictionaryMax <= 1 << 14)
+        putShortVarint(UInt64(truncatingIfNeeded: index))
+    }
+
+    @inline(never)
+    private mutating func putNew(_ text: UnsafeRawBufferPointer, hash: UInt64, slot: Int) -> Bool {
+        guard check(text) else { return false }
+        if let index = strings.add(text, hash: hash, slot: slot) { putIndex(index) } else { dictionaryFull = true }
         return true
     }
 

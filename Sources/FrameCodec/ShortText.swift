@@ -60,6 +60,15 @@ struct ShortText {
         return TextCheck.isPlain(first) && TextCheck.isPlain(second)
     }
 
+    /// Without the length: strings that differ in nothing else end with U+0000, which no dictionary has.
     @inlinable @inline(__always)
-    func hash(count: Int, seed: UInt64) -> UInt64 { fold(low ^ seed, high ^ stringState(count, seed: seed)) }
+    func hash(seed: UInt64) -> UInt64 { fold(low ^ seed, high ^ stringState(0, seed: seed)) }
+
+    /// The bytes in memory, for what is not worth doing in registers. At most `bytesMax`.
+    @inline(__always)
+    func withBytes<Result>(count: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        withUnsafeBytes(of: (low.littleEndian, high.littleEndian)) {
+            body(UnsafeRawBufferPointer(rebasing: $0[..<count]))
+        }
+    }
 }

@@ -6,9 +6,9 @@ import Glibc
 /// A hash of `bytes`. Not cryptographic: with a random seed it keeps hash tables balanced. O(n).
 @inlinable @inline(__always)
 func stringHash(_ bytes: UnsafeRawBufferPointer, seed: UInt64) -> UInt64 {
-    guard let base = bytes.baseAddress else { return ShortText.empty.hash(count: 0, seed: seed) }
+    guard let base = bytes.baseAddress else { return ShortText.empty.hash(seed: seed) }
     let count = bytes.count
-    guard count > ShortText.bytesMax else { return ShortText(base, count: count).hash(count: count, seed: seed) }
+    guard count > ShortText.bytesMax else { return ShortText(base, count: count).hash(seed: seed) }
     let state = stringState(count, seed: seed)
     func word(_ offset: Int) -> UInt64 { base.loadUnaligned(fromByteOffset: offset, as: UInt64.self) }
     var folded = fold(word(0) ^ seed, word(8) ^ state)

@@ -63,9 +63,8 @@ struct StringTable {
         while slots[slot] != 0 {
             let index = Int(slots[slot]) &- 1
             let entry = entries + index
-            if entry.pointee.hash == hash, entry.pointee.short.low == text.low, entry.pointee.short.high == text.high,
-                Int(entry.pointee.length) == count
-            {
+            let difference = (entry.pointee.short.low ^ text.low) | (entry.pointee.short.high ^ text.high)
+            if difference == 0, Int(entry.pointee.length) == count {
                 return .at(index)
             }
             slot = (slot &+ 1) & slotMask

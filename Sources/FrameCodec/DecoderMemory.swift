@@ -1,6 +1,7 @@
 // What a decoder remembers while it reads one frame: the dictionary, the last values of texts with a shared prefix, the
 // tags of a record. Allocated once, at the size that the protocol's limits allow, and never larger.
 
+import Glibc
 import MetricKinds
 
 /// A string of the dictionary: where it lies in the frame.
@@ -35,6 +36,8 @@ struct DecoderMemory: ~Copyable {
     private let seed: UInt64
 
     private static let slotsMax = FrameLimits.stringsPerDictionaryMax * 2
+    /// So many bytes of each value in `prefixBytes` can be read, however short the value is.
+    @usableFromInline static var prefixBytesMadeZero: Int { 64 }
 
     @usableFromInline
     init() {
@@ -42,6 +45,9 @@ struct DecoderMemory: ~Copyable {
         used = .allocate(capacity: FrameLimits.stringsPerDictionaryMax)
         slots = .allocate(capacity: Self.slotsMax)
         prefixBytes = .allocate(byteCount: MetricKind.prefixSlotsMax * FrameLimits.stringBytesMax, alignment: 8)
+        for slot in 0..<MetricKind.prefixSlotsMax {
+            memset(prefixBytes + slot * FrameLimits.stringBytesMax, 0, Self.prefixBytesMadeZero)
+        }
         prefixLengths = .allocate(capacity: MetricKind.prefixSlotsMax)
         tagIndices = .allocate(capacity: FrameLimits.tagsPerRecordMax * 2)
         seed = UInt64.random(in: .min ... .max)

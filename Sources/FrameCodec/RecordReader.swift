@@ -13,6 +13,8 @@ struct RecordReader {
     /// Bytes of all texts handed out, each as often as it was.
     @usableFromInline var expandedBytes = 0
     @usableFromInline let expandedBytesMax: Int
+    /// Where the frame ends, as a position of `wire`.
+    @usableFromInline let frameEnd: Int
     @usableFromInline let dictionaryCount: Int
     @usableFromInline let entries: UnsafeMutablePointer<DictionaryEntry>
     @usableFromInline let used: UnsafeMutablePointer<Bool>
@@ -23,6 +25,7 @@ struct RecordReader {
     @inlinable
     init(wire: WireReader, memory: borrowing DecoderMemory, dictionaryCount: Int, expandedBytesMax: Int) {
         self.wire = wire
+        frameEnd = wire.end
         self.dictionaryCount = dictionaryCount
         self.expandedBytesMax = expandedBytesMax
         entries = memory.entries
@@ -62,7 +65,11 @@ struct RecordReader {
         column: Int, bit: Int, _ visitor: inout Visitor
     ) throws(FrameError) {
         guard has(bit) else { return visitor.absent(column) }
-        visitor.text(column, dictionaryText(try dictionaryIndex()).bytes)
+        let entry = entries[try dictionaryIndex()]
+        let (offset, count) = (Int(truncatingIfNeeded: entry.offset), Int(truncatingIfNeeded: entry.length))
+        expandedBytes &+= count
+        let window = UnsafeRawBufferPointer(start: wire.base + offset, count: frameEnd &- offset)
+        visitor.text(column, startOf: window.bytes, count: count)
     }
 
     /// A text as the length that it shares with the older value and the rest of its bytes. The older value is kept whole,
@@ -84,13 +91,14 @@ struct RecordReader {
             if shared < older, value.load(fromByteOffset: shared, as: UInt8.self) == rest[0] {
                 throw FrameError(.badPrefix, at: start)
             }
-            memcpy(value + shared, source, count)
+            copyShort(value + shared, source, count)
         }
         prefixLengths[slot] = length
         let text = UnsafeRawBufferPointer(start: value, count: length)
         if let fault = TextCheck.fault(in: text) { throw FrameError(fault.reason, at: start) }
         expandedBytes &+= length
-        visitor.text(column, text.bytes)
+        let window = UnsafeRawBufferPointer(start: value, count: max(length, DecoderMemory.prefixBytesMadeZero))
+        visitor.text(column, startOf: window.bytes, count: length)
     }
 
     @inlinable @inline(__always)

@@ -1,7 +1,8 @@
 // Turns the records of frames straight into COPY rows, without a value for a record in between.
 //
 // Invariant: between two visits there is room for `fixedBytesMax` bytes behind `cursor`, so that numbers and nulls are
-// stored without a check; texts reserve their own bytes on top. Stores are unsafe behind that reservation.
+// stored without a check, and short texts too; longer ones reserve their own bytes on top. Stores are unsafe behind that
+// reservation.
 
 import FrameCodec
 import Glibc
@@ -11,8 +12,10 @@ import MetricKinds
 public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// Microseconds from the Unix epoch to 2000-01-01, where timestamptz begins to count.
     @usableFromInline static var unixToPostgreSQLMicroseconds: Int64 { 946_684_800_000_000 }
-    /// Everything in a row that is not a text: field count, time, and 64 columns of at most 12 bytes.
-    @usableFromInline static var fixedBytesMax: Int { 2 + 12 + 66 * 12 }
+    /// A row without its longer texts: field count, time, and 66 columns, each a number or a short text.
+    @usableFromInline static var fixedBytesMax: Int { 2 + 12 + 66 * (4 + shortTextBytesMax) }
+    /// Texts of so many bytes need no reservation of their own, and are copied whole, whatever their length.
+    @usableFromInline static var shortTextBytesMax: Int { 32 }
 
     private let tables: UnsafeMutablePointer<CopyTable>
     /// What each table had before the present frame.
@@ -194,6 +197,18 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
             put(Int32(truncatingIfNeeded: bytes.count))
             putBytes(bytes)
         }
+    }
+
+    @inlinable @inline(__always)
+    public mutating func text(_ column: Int, startOf window: RawSpan, count: Int) {
+        guard count <= Self.shortTextBytesMax, window.byteCount >= Self.shortTextBytesMax else {
+            return text(column, window.extracting(first: count))
+        }
+        put(Int32(truncatingIfNeeded: count))
+        window.withUnsafeBytes { bytes in
+            cursor.storeBytes(of: bytes.loadUnaligned(as: SIMD32<UInt8>.self), as: SIMD32<UInt8>.self)
+        }
+        cursor += count
     }
 
     @inlinable @inline(__always)

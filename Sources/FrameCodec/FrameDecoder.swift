@@ -89,7 +89,7 @@ public struct FrameDecoder: ~Copyable {
             let recordEnd = reader.wire.position &+ Int(truncatingIfNeeded: length)
             reader.wire.end = recordEnd
 
-            reader.presence = try presence(&reader.wire, bytes: bitmapBytes, block, kind, exact: exact)
+            reader.presence = try presence(&reader, bytes: bitmapBytes, block, kind)
             let timeStart = reader.wire.position
             let (sum, overflow) = time.addingReportingOverflow(try reader.wire.zigzag())
             guard !overflow, sum >= FrameLimits.timeRange.lowerBound else {
@@ -131,12 +131,18 @@ public struct FrameDecoder: ~Copyable {
     /// A record's presence bitmap, without bits that have no meaning.
     @inlinable @inline(__always)
     static func presence(
-        _ wire: inout WireReader, bytes: Int, _ block: BlockHeader, _ kind: MetricKind, exact: Bool
+        _ reader: inout RecordReader, bytes: Int, _ block: BlockHeader, _ kind: MetricKind
     ) throws(FrameError) -> UInt64 {
-        let start = wire.position
-        let raw = try wire.bytes(bytes)
+        let start = reader.wire.position
+        let raw = try reader.wire.bytes(bytes)
         var bits: UInt64 = 0
-        for index in 0..<bytes { bits |= UInt64(raw[index]) &<< UInt64(truncatingIfNeeded: 8 &* index) }
+        if let base = raw.baseAddress, reader.frameEnd &- start >= 8, bytes > 0 {
+            // One load, and what it has too much away.
+            bits = UInt64(littleEndian: base.loadUnaligned(as: UInt64.self))
+            bits &= UInt64.max &>> UInt64(truncatingIfNeeded: 64 &- 8 &* bytes)
+        } else {
+            for index in 0..<bytes { bits |= UInt64(raw[index]) &<< UInt64(truncatingIfNeeded: 8 &* index) }
+        }
         if block.presenceBits < 64, bits &>> UInt64(block.presenceBits) != 0 {
             throw FrameError(.unusedBits, at: start)
         }

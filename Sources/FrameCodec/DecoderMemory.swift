@@ -24,9 +24,9 @@ struct DecoderMemory: ~Copyable {
     @usableFromInline let entries: UnsafeMutablePointer<DictionaryEntry>
     /// Whether a record refers to the string of the same index.
     @usableFromInline let used: UnsafeMutablePointer<Bool>
-    /// Open addressing by a string's hash: its index and 1, or 0. A power of two of them is in use, twice the strings at
-    /// least.
-    private let slots: UnsafeMutablePointer<UInt32>
+    /// Open addressing by a string's hash: its index and 1, or 0. A power of two of them is in use, four times the strings
+    /// at least, so that most strings find theirs free.
+    private let slots: UnsafeMutablePointer<UInt16>
     /// `prefixSlotsMax` values of `stringBytesMax` bytes each.
     @usableFromInline let prefixBytes: UnsafeMutableRawPointer
     @usableFromInline let prefixLengths: UnsafeMutablePointer<Int>
@@ -35,7 +35,7 @@ struct DecoderMemory: ~Copyable {
     /// Random for each decoder, so that nobody can choose strings that collide.
     private let seed: UInt64
 
-    private static let slotsMax = FrameLimits.stringsPerDictionaryMax * 2
+    private static let slotsMax = FrameLimits.stringsPerDictionaryMax * 4
     /// So many bytes of each value in `prefixBytes` can be read, however short the value is.
     @usableFromInline static var prefixBytesMadeZero: Int { 64 }
 
@@ -71,15 +71,30 @@ struct DecoderMemory: ~Copyable {
         let count = try wire.count(limit: FrameLimits.stringsPerDictionaryMax, .tooManyStrings)
         // Each string takes a byte at least: a count that cannot be true clears no more memory than the frame has bytes.
         let plausible = min(count, wire.end - wire.position)
-        let slotMask = nextPowerOfTwo(plausible * 2) - 1
+        let slotMask = nextPowerOfTwo(plausible * 4) - 1
         slots.update(repeating: 0, count: slotMask + 1)
         used.update(repeating: false, count: plausible)
         for index in 0..<count {
             let start = wire.position
-            let text = try wire.string(limit: FrameLimits.stringBytesMax)
-            let offset = wire.position - text.count
-            entries[index] = DictionaryEntry(offset: UInt32(offset), length: UInt32(text.count))
-            var slot = Int(truncatingIfNeeded: stringHash(text, seed: seed)) & slotMask
+            let length = try wire.count(limit: FrameLimits.stringBytesMax, .stringTooLong)
+            let offset = wire.position
+            let text = try wire.bytes(length)
+            let plain: Bool
+            let hash: UInt64
+            if length <= ShortText.bytesMax, wire.end - offset >= ShortText.bytesMax {
+                let short = ShortText(startOf: wire.base + offset, count: length)
+                plain = short.isPlain(count: length)
+                hash = short.hash(seed: seed)
+            } else {
+                plain = false
+                hash = stringHash(text, seed: seed)
+            }
+            if !plain, let fault = TextCheck.fault(in: text) {
+                throw FrameError(fault.reason, at: offset + fault.offset)
+            }
+            entries[index] = DictionaryEntry(
+                offset: UInt32(truncatingIfNeeded: offset), length: UInt32(truncatingIfNeeded: length))
+            var slot = Int(truncatingIfNeeded: hash) & slotMask
             while slots[slot] != 0 {
                 let other = entries[Int(slots[slot]) - 1]
                 if Int(other.length) == text.count,
@@ -89,7 +104,7 @@ struct DecoderMemory: ~Copyable {
                 }
                 slot = (slot + 1) & slotMask
             }
-            slots[slot] = UInt32(index + 1)
+            slots[slot] = UInt16(index + 1)
         }
         return count
     }

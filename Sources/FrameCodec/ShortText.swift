@@ -30,6 +30,19 @@ struct ShortText {
         }
     }
 
+    /// The same without a branch on the length.
+    ///
+    /// - Precondition: at most `bytesMax` bytes, and so many can be read.
+    @inlinable @inline(__always)
+    init(startOf window: UnsafeRawPointer, count: Int) {
+        let (first, second) = (
+            window.loadUnaligned(as: UInt64.self), window.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        )
+        // Shifts by 64 or more leave nothing.
+        low = first.littleEndian & ~(UInt64.max << UInt64(truncatingIfNeeded: 8 &* count))
+        high = second.littleEndian & ~(UInt64.max << UInt64(truncatingIfNeeded: 8 &* (max(count, 8) &- 8)))
+    }
+
     /// The first `count` bytes, at most seven.
     @inlinable @inline(__always)
     static func part(_ base: UnsafeRawPointer, _ count: Int) -> UInt64 {

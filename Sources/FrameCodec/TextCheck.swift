@@ -16,11 +16,14 @@ struct TextFault: Equatable {
 
 @usableFromInline
 enum TextCheck {
-    /// Whether none of a word's bytes is 0 or above 127. Subtracting 1 borrows into the top bit only from a zero byte.
+    /// The top bit of a byte is set if the byte is above 127, or if one of the word's is 0: subtracting 1 borrows into the top
+    /// bit only from a zero byte. The other bits have no meaning.
     @inlinable @inline(__always)
-    static func isPlain(_ word: UInt64) -> Bool {
-        (word | (word &- 0x0101_0101_0101_0101)) & 0x8080_8080_8080_8080 == 0
-    }
+    static func notPlain(_ word: UInt64) -> UInt64 { word | (word &- 0x0101_0101_0101_0101) }
+
+    /// Whether none of a word's bytes is 0 or above 127.
+    @inlinable @inline(__always)
+    static func isPlain(_ word: UInt64) -> Bool { notPlain(word) & 0x8080_8080_8080_8080 == 0 }
 
     /// The first fault of a text, or nil. O(n); reads only `bytes`.
     @inlinable @inline(__always)
@@ -28,15 +31,18 @@ enum TextCheck {
         let count = bytes.count
         guard let base = bytes.baseAddress else { return nil }
         if count >= 8 {
-            var plain = true
-            var offset = 0
-            while offset &+ 8 <= count {
-                plain = plain && isPlain(base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-                offset &+= 8
+            func look(_ offset: Int) -> UInt64 {
+                notPlain(base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
             }
-            // The last word may overlap the one before it.
-            plain = plain && isPlain(base.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self))
-            if plain { return nil }
+            // The last words may overlap those before them.
+            var found = look(0) | look(count &- 8)
+            if count > 16 { found |= look(8) | look(count &- 16) }
+            var offset = 16
+            while offset &+ 16 < count {
+                found |= look(offset) | look(offset &+ 8)
+                offset &+= 16
+            }
+            if found & 0x8080_8080_8080_8080 == 0 { return nil }
         } else if count >= 4 {
             let low = UInt64(base.loadUnaligned(as: UInt32.self))
             let high = UInt64(base.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self))

@@ -245,6 +245,8 @@ public struct RecordWriter: ~Copyable {
     @usableFromInline
     mutating func putPrefixed(_ short: ShortText, count: Int, slot: Int) -> Bool {
         precondition(slot >= 0 && slot < MetricKind.prefixSlotsMax)
+        // Each slot once: `fixedBytesMax` has room for one such text in each.
+        precondition(pendingPrefixes & 1 &<< UInt64(truncatingIfNeeded: slot) == 0, "a slot is written once")
         guard short.isPlain(count: count) || short.withBytes(count: count, { check($0) }) else { return false }
         // Its buffer is never shorter than two words.
         let older = block.pointee.prefixes[slot].value

@@ -85,4 +85,15 @@ import Testing
             }
         }
     }
+
+    /// Room is reserved for one short text in each slot: more of them would be written behind it.
+    @Test func aSlotIsWrittenOnce() async {
+        await #expect(processExitsWith: .failure) {
+            var encoder = FrameEncoder()
+            _ = try encoder.append(.routing, time: 0) { (writer: inout RecordWriter) throws(RecordError) in
+                try writer.prefixedText("short", bit: 2, slot: 0)
+                try writer.prefixedText("short", bit: 3, slot: 0)
+            }
+        }
+    }
 }

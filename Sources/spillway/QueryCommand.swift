@@ -64,7 +64,8 @@ struct QueryCommand: ParsableCommand {
             let wanted = limit ?? (format == .table ? Self.tableRowsDefault : nil)
             let query = try asking("--limit") { () throws(QueryError) in
                 try RecordQuery(
-                    scope, fields: fields.isEmpty ? nil : fields, limit: wanted.map { format == .table ? $0 + 1 : $0 })
+                    scope, fields: fields.isEmpty ? nil : fields,
+                    limit: wanted.map { format == .table && $0 > 0 ? $0 + 1 : $0 })
             }
             try printRecords(query)
         }

@@ -138,9 +138,11 @@ struct SystemCallTrace {
 
     /// The frames that a batch's transaction names.
     private static func ledgerFrames(_ bytes: [UInt8]) -> [SessionFrames]? {
-        guard bytes.contains(Array("INSERT INTO spillway.batches".utf8)) else { return nil }
+        // The sessions come in a statement of their own, behind the rows.
         let text = String(decoding: bytes, as: UTF8.self)
-        guard let start = text.range(of: "INSERT INTO spillway.session_frames") else { return [] }
+        guard let start = text.range(of: "INSERT INTO spillway.session_frames"), text.contains("VALUES") else {
+            return bytes.contains(Array("INSERT INTO spillway.batches".utf8)) ? [] : nil
+        }
         return text[start.upperBound...].matches(of: /\((-?\d+),(-?\d+),(\d+),(\d+)\)/).compactMap { match in
             guard let source = Int64(match.1), let session = Int64(match.2), let first = UInt64(match.3),
                 let behind = UInt64(match.4)

@@ -61,7 +61,7 @@ extension SchemaManager {
             guard !rows.isEmpty else { continue }
             let name = SchemaSQL.timeIndexName(kind)
             lines.append(
-                "\(MetricKind.schemaName).\(name) descends, and rows go into an ascending one half as fast again: in a quiet "
+                "\(MetricKind.schemaName).\(name) descends, and rows go into an ascending one faster: in a quiet "
                     + "hour, DROP INDEX \(MetricKind.schemaName).\(name); CREATE INDEX \(name) ON "
                     + "\(SchemaSQL.table(kind)) (time)")
         }

@@ -62,6 +62,8 @@ public struct BatchWriter {
                 connection: connection, fence: fence, summary: summary, frames: frames, decoded: decoded,
                 keepsMalformed: keepsMalformed, chunksMax: chunksMax)
             guard try parts.store() else { return try storedBefore(entry) }
+            // A part that a live attempt stored has none of the malformed frames, which are acknowledged by now.
+            try entry.keepMalformed(connection)
             // Parts that an earlier attempt stored may have letters as well.
             return StoredBatch(deadLetters: deadLetters(of: summary.identity))
         }
@@ -71,9 +73,10 @@ public struct BatchWriter {
                 return try storeAtOnce(entry, frames, decoded)
             } catch {
                 // Its chunks are too many for this server's table of locks, or it was begun in parts before.
-                guard connection.isUsable, error.sqlstate == .outOfMemory || error.sqlstate == .batchBegunInParts else {
-                    throw error
-                }
+                let isInLedger = error.operation == LedgerEntry.operation
+                guard connection.isUsable,
+                    isInLedger ? error.sqlstate == .batchBegunInParts : error.sqlstate == .outOfMemory
+                else { throw error }
                 return try inParts(chunksMax: 1)
             }
         } catch {

@@ -77,7 +77,7 @@ struct LedgerEntry {
     func begin(_ connection: DatabaseConnection, before: String = "") throws(DatabaseError) {
         var sql = """
             BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = \(Self.lockTimeoutMilliseconds); \
-            \(fence.shareStatement); \(before)
+            \(fence.shareStatement); \(Self.lockStatement(identity)); \(before)
             """
         switch key {
         case .batch:
@@ -122,6 +122,12 @@ struct LedgerEntry {
             guard added == rows.count else { throw connection.error(.framesStoredBefore) }
         }
         try connection.commit()
+    }
+
+    /// Held by every attempt at a batch: whole or in parts, one waits for the other, and sees what it has left.
+    static func lockStatement(_ identity: BatchIdentity) -> String {
+        let mixed = UInt64(bitPattern: identity.epoch) ^ UInt64(bitPattern: identity.sequence) &* 0x9E37_79B9_7F4A_7C15
+        return "SELECT pg_advisory_xact_lock(\(Int64(bitPattern: mixed)))"
     }
 
     /// Sessions share so many locks: one for each would fill the server's table of locks.

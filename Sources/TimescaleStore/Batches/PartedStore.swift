@@ -90,14 +90,19 @@ struct PartedStore {
     /// The places of frames that are stored; nil when the batch is. One statement, and so one moment: the keys of the frames go
     /// with the transaction that writes the batch's row.
     private func storedFrames() throws(DatabaseError) -> Set<Int>? {
-        let rows = try connection.query(
-            """
-            SELECT frame FROM spillway.batch_parts WHERE epoch = $1 AND sequence = $2
-            UNION ALL SELECT NULL FROM spillway.batches WHERE epoch = $1 AND sequence = $2
-            UNION ALL SELECT NULL FROM spillway.batch_ranges
-                WHERE epoch = $1::bigint AND first <= $2::bigint AND behind > $2::bigint
-            """, [String(summary.identity.epoch), String(summary.identity.sequence)],
-            operation: "looking for stored parts of a batch")
+        let rows = try connection.inTransaction { () throws(DatabaseError) in
+            // Behind an attempt whose COMMIT is on its way.
+            try connection.execute(
+                LedgerEntry.lockStatement(summary.identity), operation: "waiting for an earlier attempt at a batch")
+            return try connection.query(
+                """
+                SELECT frame FROM spillway.batch_parts WHERE epoch = $1 AND sequence = $2
+                UNION ALL SELECT NULL FROM spillway.batches WHERE epoch = $1 AND sequence = $2
+                UNION ALL SELECT NULL FROM spillway.batch_ranges
+                    WHERE epoch = $1::bigint AND first <= $2::bigint AND behind > $2::bigint
+                """, [String(summary.identity.epoch), String(summary.identity.sequence)],
+                operation: "looking for stored parts of a batch")
+        }
         if rows.contains(where: { $0[0] == nil }) { return nil }
         return Set(rows.compactMap { $0[0].flatMap { Int($0) } })
     }
@@ -139,8 +144,10 @@ struct PartedStore {
                 return
             } catch {
                 guard connection.isUsable else { throw error }
-                // A half-dead session of ours has stored it meanwhile.
-                if error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.partOperation { return }
+                // A half-dead session of ours has stored one of its frames meanwhile.
+                if error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.partOperation {
+                    return part.places.count == 1 ? () : try storeOneByOne(part, scratch)
+                }
                 guard error.sqlstate == .outOfMemory else { throw error }
                 if part.places.count > 1 { return try storeOneByOne(part, scratch) }
                 // Others may have taken the locks for the moment.
@@ -153,13 +160,19 @@ struct PartedStore {
     private func storeOneByOne(_ part: Part, _ scratch: DecodedBatch) throws(DatabaseError) {
         var offset = part.bytes.lowerBound
         for place in part.places {
-            let rest = UnsafeRawBufferPointer(rebasing: frames[offset..<part.bytes.upperBound])
-            var length = rest.count
-            forEachFrame(rest) { _, header, start in if start == 0 { length = header.frameLength } }
+            let length = frameLength(at: offset)
             var single = Part()
             single.add(place, offset..<offset + length, [])
             try store(single, scratch)
             offset += length
+        }
+    }
+
+    private func frameLength(at offset: Int) -> Int {
+        do throws(FrameError) {
+            return try FrameHeader.read(UnsafeRawBufferPointer(rebasing: frames[offset...]).bytes).frameLength
+        } catch {
+            preconditionFailure("a batch holds admitted frames only: \(error)")
         }
     }
 

@@ -63,7 +63,6 @@ public struct Housekeeping {
                 batches += moved
             }
             if batches > 0 { report.done.append("\(batches) old batches of the ledger are ranges now") }
-            try pruning.forgetParts()
             var sessions = 0
             while true {
                 let gone = try pruning.forgetSessions()
@@ -94,7 +93,9 @@ public struct Housekeeping {
                 let expired = try retention.expired(kind, before: cutoff)
                 var lines: [String] = []
                 defer { report.done += lines }
-                try retention.drop(kind, expired, before: cutoff) { gone in
+                // An operator may decide otherwise while this is at work.
+                let isWanted = { () throws(DatabaseError) in try manager.policies()?[kind]?.dropAfter == after }
+                try retention.drop(kind, expired, before: cutoff, while: isWanted) { gone in
                     lines.append(
                         "dropped of \(table), older than \(after): "
                             + gone.map { $0.isRows ? "\($0.rows) rows of \($0.name)" : $0.name }.joined(separator: ", ")

@@ -53,13 +53,6 @@ public struct LedgerPruning {
         }
     }
 
-    /// Forgets the parts of batches that nobody came back for: those of a collector that had them in memory and is gone.
-    public func forgetParts() throws(DatabaseError) {
-        try connection.execute(
-            "DELETE FROM spillway.batch_parts WHERE stored_at < now() - interval '\(Self.sessionDays) days'",
-            operation: "forgetting parts of batches")
-    }
-
     /// Forgets sessions that nothing was stored of for a long time. O(rows).
     ///
     /// - Returns: how many rows are gone.

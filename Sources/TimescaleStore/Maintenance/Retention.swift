@@ -130,20 +130,25 @@ public struct Retention {
 
     /// Drops what `expired` found, oldest first.
     ///
-    /// - Parameter done: called behind each commit with what is gone by it.
+    /// - Parameters:
+    ///   - isWanted: asked again before each step.
+    ///   - done: called behind each commit with what is gone by it.
     /// - Throws: at the first that cannot be dropped, for example with 55P03 when its lock was not to be had in time; what
     ///   was dropped before stays so.
     public func drop(
-        _ kind: MetricKind, _ expired: [ExpiredRows], before cutoff: Int64, done: ([ExpiredRows]) -> Void = { _ in }
+        _ kind: MetricKind, _ expired: [ExpiredRows], before cutoff: Int64,
+        while isWanted: () throws(DatabaseError) -> Bool = { () throws(DatabaseError) in true },
+        done: ([ExpiredRows]) -> Void = { _ in }
     ) throws(DatabaseError) {
         let isHypertable = report.tables.contains { $0.name == SchemaSQL.table(kind) && $0.layout == .hypertable }
         let ranges = expired.filter { !$0.isRows }
         for start in stride(from: 0, to: ranges.count, by: Self.rangesAtOnce) {
             let group = Array(ranges[start..<min(start + Self.rangesAtOnce, ranges.count)])
-            try connection.inTransaction { () throws(DatabaseError) -> Void in
+            let isDropped = try connection.inTransaction { () throws(DatabaseError) -> Bool in
                 try connection.execute("SET LOCAL lock_timeout = '\(Self.lockTimeout)'")
                 // Two who drop at once take turns; the second one finds them gone, and says so.
                 try connection.execute("SELECT pg_advisory_xact_lock(\(SchemaSQL.advisoryLock))")
+                guard try isWanted() else { return false }
                 if isHypertable {
                     try dropChunks(kind, group)
                 } else {
@@ -158,13 +163,15 @@ public struct Retention {
                     "\(group[0].from ?? "") to \(group[group.count - 1].to ?? ""), "
                         + "\(group.count) \(isHypertable ? "chunks" : "partitions"), "
                         + "about \(group.reduce(0) { $0 + $1.rows }) rows")
+                return true
             }
+            guard isDropped else { return }
             done(group)
         }
         for rows in expired where rows.isRows {
             var deleted: Int64 = 0
             var last = 1
-            while last > 0 {
+            while last > 0, try isWanted() {
                 last = try deleteRows(rows.name, before: cutoff)
                 deleted += Int64(last)
             }

@@ -3,7 +3,7 @@
 import MetricKinds
 
 extension SchemaManager {
-    /// What was decided for each table; the standard where nothing was, and nil where this user may not read it or a later
+    /// What was decided for each table, without those for which nothing was; nil where this user may not read it or a later
     /// migration is to make it.
     func policies() throws(DatabaseError) -> [MetricKind: TablePolicy]? { try keptPolicies()?.mapValues(\.policy) }
 
@@ -29,8 +29,7 @@ extension SchemaManager {
                 \(Self.hours("drop_after")), is_applied
             FROM spillway.table_policies
             """, operation: "reading the policies")
-        var found = Dictionary(
-            uniqueKeysWithValues: MetricKind.allCases.map { ($0, KeptPolicy(policy: .standard($0))) })
+        var found: [MetricKind: KeptPolicy] = [:]
         for row in rows {
             guard let kind = MetricKind.allCases.first(where: { $0.tableName == row[0] }),
                 let chunk = Self.interval(row[1])
@@ -47,7 +46,8 @@ extension SchemaManager {
 
     /// Whole hours, rounded up: somebody may have given TimescaleDB's job minutes.
     private static func interval(_ text: String?) -> StoreInterval? {
-        text.flatMap { Int($0) }.map { StoreInterval(hours: min(max($0, 1), StoreInterval.hoursMax)) }
+        // Nobody means to drop everything at once.
+        text.flatMap { Int($0) }.flatMap { $0 > 0 ? StoreInterval(hours: min($0, StoreInterval.hoursMax)) : nil }
     }
 
     /// The settings of the kinds' hypertables; empty without TimescaleDB.
@@ -97,8 +97,9 @@ extension SchemaManager {
             let name = SchemaSQL.table(kind)
             let layout = report.tables.first { $0.name == name }?.layout ?? .missing
             var before = kept?[kind] ?? KeptPolicy(policy: .standard(kind))
-            if kept == nil, layout != .missing {
-                // As the migration has it for tables from before there were policies.
+            let isKept = kept?[kind] != nil
+            if !isKept, layout != .missing {
+                // As the migration has it for tables from before there were policies: nobody decided to drop a row.
                 before = KeptPolicy(policy: TablePolicy(), isApplied: true)
             }
             let state = states[kind]
@@ -111,7 +112,7 @@ extension SchemaManager {
             }
             let wanted = changes.apply(to: actual, of: kind)
             let hasJobs = isCommunity && (layout == .hypertable || layout == .missing)
-            if wanted != before.policy || hasJobs && !before.isApplied {
+            if wanted != before.policy || hasJobs && !before.isApplied || kept != nil && !isKept {
                 plan.add(
                     SchemaSQL.setPolicy(kind, wanted, isApplied: hasJobs || before.isApplied && wanted == actual),
                     wanted == before.policy ? nil : "policy of \(name): \(wanted)")

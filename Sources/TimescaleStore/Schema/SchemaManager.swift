@@ -148,7 +148,9 @@ public struct SchemaManager {
         }
         // What every lane locks first: nobody is in the middle of a batch, and holds what is changed here, then.
         if report.version != nil, !report.missingCollectorTables.contains("spillway.batches") {
-            plan.add("LOCK TABLE spillway.batches IN SHARE ROW EXCLUSIVE MODE")
+            let hasParts = !report.missingCollectorTables.contains("spillway.batch_parts")
+            plan.add(
+                "LOCK TABLE spillway.batches\(hasParts ? ", spillway.batch_parts" : "") IN SHARE ROW EXCLUSIVE MODE")
         }
         let missing = report.tables.filter { $0.layout == .missing }.map(\.name)
         let target = SchemaSQL.Target(

@@ -74,6 +74,8 @@ struct LedgerEntry {
     /// Opens the transaction and writes its key, in one round trip. All that varies are numbers.
     ///
     /// Every statement of the transaction must see what others have committed before it, whatever the role's default is.
+    ///
+    /// - Throws: a violation of the key when it is stored already; `.batchStoredBefore` for a part of a batch that is.
     func begin(_ connection: DatabaseConnection, before: String = "") throws(DatabaseError) {
         var sql = """
             BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = \(Self.lockTimeoutMilliseconds); \
@@ -87,9 +89,17 @@ struct LedgerEntry {
                 """
             try connection.execute(sql, operation: Self.operation)
         case .frames(let places):
-            sql += "INSERT INTO spillway.batch_parts (epoch, sequence, frame) VALUES "
-            sql += places.map { "(\(identity.epoch),\(identity.sequence),\($0))" }.joined(separator: ",")
-            try connection.execute(sql, operation: Self.partOperation)
+            sql += """
+                INSERT INTO spillway.batch_parts (epoch, sequence, frame) \
+                SELECT \(identity.epoch), \(identity.sequence), frame \
+                FROM (VALUES \(places.map { "(\($0))" }.joined(separator: ","))) v (frame) \
+                WHERE NOT EXISTS (SELECT FROM spillway.batches WHERE epoch = \(identity.epoch) AND sequence = \(identity.sequence)) \
+                AND NOT EXISTS (SELECT FROM spillway.batch_ranges WHERE epoch = \(identity.epoch) \
+                AND first <= \(identity.sequence) AND behind > \(identity.sequence))
+                """
+            guard try connection.execute(sql, operation: Self.partOperation) == places.count else {
+                throw connection.error(.batchStoredBefore)
+            }
         }
         for letter in malformed { try letter.insert(connection, identity) }
     }

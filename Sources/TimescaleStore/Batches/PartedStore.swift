@@ -8,7 +8,7 @@
 
 import Delivery
 import FrameCodec
-import Glibc
+import LinuxSystem
 import MetricKinds
 
 struct PartedStore {
@@ -71,7 +71,13 @@ struct PartedStore {
     func store() throws(DatabaseError) -> Bool {
         guard let stored = try storedFrames() else { return false }
         let scratch = DecodedBatch()
-        for part in parts(without: stored, scratch) { try store(part, scratch) }
+        do throws(DatabaseError) {
+            for part in parts(without: stored, scratch) { try store(part, scratch) }
+        } catch {
+            // All of it by another attempt, whole or in parts.
+            guard error.kind == .batchStoredBefore, connection.isUsable else { throw error }
+            return false
+        }
         let last = LedgerEntry(
             summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keepsMalformed: false)
         do throws(DatabaseError) {
@@ -130,7 +136,7 @@ struct PartedStore {
     }
 
     private static let attemptsAlone = 3
-    private static let pauseMicroseconds: UInt32 = 200_000
+    private static let pauseNanoseconds: UInt64 = 200_000_000
 
     private func store(_ part: Part, _ scratch: DecodedBatch) throws(DatabaseError) {
         let bytes = UnsafeRawBufferPointer(rebasing: frames[part.bytes])
@@ -152,7 +158,7 @@ struct PartedStore {
                 if part.places.count > 1 { return try storeOneByOne(part, scratch) }
                 // Others may have taken the locks for the moment.
                 guard attempts < Self.attemptsAlone else { return try setAside(part, bytes, scratch, error) }
-                usleep(Self.pauseMicroseconds)
+                _ = try connection.wait(for: 0, deadline: monotonicNanoseconds() + Self.pauseNanoseconds)
             }
         }
     }

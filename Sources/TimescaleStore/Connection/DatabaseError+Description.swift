@@ -29,6 +29,8 @@ extension DatabaseError: CustomStringConvertible {
                 + "upgrade the program"
         case .framesStoredBefore:
             text = "\(operation) on \(location): another collector has stored frames of this batch meanwhile"
+        case .batchStoredBefore:
+            text = "\(operation) on \(location): another attempt has stored this batch meanwhile"
         }
         return text.oneLine + (isCommitOutcomeUnknown ? " (whether the COMMIT took effect is unknown)" : "")
     }

@@ -25,6 +25,8 @@ public struct DatabaseError: Error, Equatable, Sendable {
         /// Frames of the batch are stored already, by another collector: what the database has of their sessions is to be
         /// asked for again.
         case framesStoredBefore
+        /// All of the batch is stored already, by another attempt at it.
+        case batchStoredBefore
     }
 
     public let kind: Kind
@@ -46,7 +48,7 @@ public struct DatabaseError: Error, Equatable, Sendable {
         switch kind {
         case .server(let report): report.sqlstate.isTransient
         case .connectionFailed(let sqlstate, _): sqlstate?.isTransient ?? true
-        case .connectionLost, .timedOut, .cancelled, .framesStoredBefore: true
+        case .connectionLost, .timedOut, .cancelled, .framesStoredBefore, .batchStoredBefore: true
         case .invalidLocation, .invalidParameter, .unexpectedReply, .schemaTooNew: false
         }
     }

@@ -2,6 +2,7 @@
 
 import Delivery
 import FrameCodec
+import Glibc
 import LinuxSystem
 import MetricKinds
 import TestSupport
@@ -18,6 +19,21 @@ import Testing
         let connection = try DatabaseConnection(TestServers.database(flavour))
         try SchemaManager(connection).apply()
         return connection
+    }
+
+    /// An attempt fails in the middle, once: a part meets an error that is not its rows'.
+    private static func failAtPart(_ number: Int, _ connection: DatabaseConnection) throws {
+        try connection.execute(
+            """
+            CREATE SEQUENCE parts;
+            CREATE FUNCTION fail_at_part() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF nextval('parts') = \(number) THEN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END IF;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER fail_at_part AFTER INSERT ON spillway.batch_parts
+            FOR EACH STATEMENT EXECUTE FUNCTION fail_at_part()
+            """)
     }
 
     @Test(arguments: TestFlavour.allCases) func tenThousandRecordsOver400DaysAreStoredOnce(_ flavour: TestFlavour)
@@ -84,18 +100,7 @@ import Testing
         let connection = try DatabaseConnection(location)
         try SchemaManager(connection).apply()
         let batch = try SampleBatch(sequence: 1, days: (0..<900).map { $0 % 300 }, kind: .routing)
-        // The attempt fails in the middle: a later part's rows meet an error that is not theirs.
-        try connection.execute(
-            """
-            CREATE SEQUENCE parts;
-            CREATE FUNCTION fail_third() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN
-                IF nextval('parts') = 3 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END IF;
-                RETURN NULL;
-            END $$;
-            CREATE TRIGGER fail_third AFTER INSERT ON spillway.batch_parts
-            FOR EACH STATEMENT EXECUTE FUNCTION fail_third()
-            """)
+        try Self.failAtPart(3, connection)
         let error = try databaseError { () throws(DatabaseError) in
             do { _ = try batch.store(connection) } catch let error as DatabaseError { throw error } catch {
                 Issue.record(error)
@@ -163,6 +168,138 @@ import Testing
                 == [["0"]])
         #expect(try batch(3, firstFrame: 1_000).store(connection) == StoredBatch())
         #expect(try Self.count(connection, "metrics.routing_metrics") == 800)
+    }
+
+    /// A session of ours that was half dead has stored a frame behind the moment when we looked for it.
+    @Test(arguments: TestFlavour.allCases) func aFrameThatWasStoredMeanwhileIsPassedOverAndItsPartGoesIn(
+        _ flavour: TestFlavour
+    ) throws {
+        let location = try TestServers.database(flavour)
+        let other = try DatabaseConnection(location)
+        try SchemaManager(other).apply()
+        // Frames of about two days each, some thirty to a part.
+        let batch = try SampleBatch(sequence: 1, days: (0..<4_000).map { $0 / 20 }, kind: .routing)
+        // The first part stands still until we let it go.
+        try other.execute(
+            """
+            CREATE FUNCTION stand_still() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF current_setting('application_name') = 'slow' THEN PERFORM pg_advisory_xact_lock(4711); END IF;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER stand_still AFTER INSERT ON spillway.batch_parts
+            FOR EACH STATEMENT EXECUTE FUNCTION stand_still();
+            SELECT pg_advisory_lock(4711)
+            """)
+        let outcome = Collected()
+        let slow = try NamedThread(name: "slow") {
+            do {
+                let connection = try DatabaseConnection(location, options: ConnectionOptions(applicationName: "slow"))
+                outcome.append("\(try batch.store(connection) == StoredBatch())")
+            } catch {
+                outcome.append("\(error)")
+            }
+        }
+        let deadline = monotonicNanoseconds() + 20_000_000_000
+        while try other.query("SELECT FROM pg_locks WHERE objid = 4711 AND NOT granted").isEmpty {
+            try #require(monotonicNanoseconds() < deadline, "the first part never came")
+            usleep(10_000)
+        }
+        // The last frame but one, which is in the last part, among others.
+        let frame = batch.summary.frameCount - 2
+        try other.execute(
+            """
+            BEGIN;
+            INSERT INTO spillway.batch_parts (epoch, sequence, frame)
+            VALUES (\(batch.summary.identity.epoch), \(batch.summary.identity.sequence), \(frame));
+            INSERT INTO metrics.routing_metrics (time, query_id) VALUES (now(), 'the other''s');
+            COMMIT;
+            SELECT pg_advisory_unlock(4711)
+            """)
+        slow.join()
+        #expect(outcome.all == ["true"])
+        let missing = try batch.recordCount(ofFrame: frame)
+        #expect(missing > 0)
+        let names = try other.query("SELECT count(DISTINCT query_id), count(*) FROM metrics.routing_metrics")
+        #expect(names == [["\(4_000 - missing + 1)", "\(4_000 - missing + 1)"]])
+        #expect(try Self.count(other, "spillway.batches") == 1)
+        #expect(try Self.count(other, "spillway.batch_parts") == 0)
+    }
+
+    /// A lane whose connection was lost tries again while the server still works for the lost one.
+    @Test(arguments: TestFlavour.allCases) func wholeAndInPartsAtTheSameTimeIsStoredOnce(_ flavour: TestFlavour) throws
+    {
+        let location = try TestServers.database(flavour)
+        let connection = try DatabaseConnection(location)
+        try SchemaManager(connection).apply()
+        let rounds = 20
+        let done = Collected()
+        for round in 1...rounds {
+            let batch = try SampleBatch(sequence: Int64(round), days: (0..<400).map { $0 / 40 }, kind: .routing)
+            let threads = try (0..<4).map { index in
+                try NamedThread(name: "attempt-\(index)") {
+                    do {
+                        let connection = try DatabaseConnection(location)
+                        // Attempts meet in other ways when they do not begin together.
+                        usleep(UInt32((round * 7 + index * 3) % 10) * 1_000)
+                        if index % 2 == 0 {
+                            if try !batch.store(connection).wasStoredBefore { done.append("whole") }
+                        } else if try batch.storeInParts(connection, chunksMax: 2) {
+                            done.append("parts")
+                        }
+                    } catch let error as DatabaseError where error.sqlstate == .uniqueViolation {
+                        // The batch's own row: what `BatchWriter.store` takes for stored before.
+                        #expect(error.operation == LedgerEntry.operation)
+                    } catch {
+                        Issue.record(error)
+                    }
+                }
+            }
+            for thread in threads { thread.join() }
+            let rows = try connection.query(
+                "SELECT count(*), count(DISTINCT query_id) FROM metrics.routing_metrics WHERE query_id LIKE $1",
+                ["sample\(round)-%"])
+            #expect(rows == [["400", "400"]], "round \(round)")
+        }
+        #expect(done.all.count >= rounds)
+        #expect(try Self.count(connection, "spillway.batches") == rounds)
+        #expect(try Self.count(connection, "spillway.batch_parts") == 0)
+    }
+
+    @Test(arguments: TestFlavour.allCases) func whatWasBegunInPartsIsFinishedInParts(_ flavour: TestFlavour) throws {
+        let connection = try Self.made(flavour)
+        let batch = try SampleBatch(sequence: 1, days: (0..<400).map { $0 / 40 }, kind: .routing)
+        try Self.failAtPart(3, connection)
+        #expect(throws: DatabaseError.self) { try batch.storeInParts(connection, chunksMax: 2) }
+        let first = try Self.count(connection, "metrics.routing_metrics")
+        #expect(first > 0 && first < 400)
+        // Its days are few, so that it would go in one piece.
+        #expect(try batch.store(connection) == StoredBatch())
+        #expect(try Self.count(connection, "metrics.routing_metrics") == 400)
+        #expect(try Self.count(connection, "spillway.batch_parts") == 0)
+        #expect(try Self.count(connection, "spillway.batches") == 1)
+    }
+
+    @Test(arguments: TestFlavour.allCases) func malformedFramesOfPartsThatWereStoredLiveAreKeptWhenReplayed(
+        _ flavour: TestFlavour
+    ) throws {
+        let connection = try Self.made(flavour)
+        var batch = try SampleBatch(sequence: 1, days: (0..<4_000).map { $0 / 20 }, kind: .routing)
+        let lost = try batch.recordCount(ofFrame: 1)
+        try batch.makeMalformed(frame: 1)
+        try Self.failAtPart(3, connection)
+        // Live: whoever sent the frame is told, and nothing is kept. The part with it is stored, a later one fails.
+        #expect(throws: DatabaseError.self) { try batch.store(connection) }
+        #expect(try Self.count(connection, "spillway.batch_parts") > 2)
+        #expect(try Self.count(connection, "spillway.dead_letters") == 0)
+        // From the spill, where it was acknowledged with the others.
+        #expect(try batch.store(connection, keepsMalformed: true) == StoredBatch(deadLetters: [9: lost]))
+        #expect(try Self.count(connection, "metrics.routing_metrics") == 4_000 - lost)
+        #expect(
+            try batch.store(connection, keepsMalformed: true)
+                == StoredBatch(wasStoredBefore: true, deadLetters: [9: lost]))
+        let letters = try connection.query("SELECT count(*), sum(records) FROM spillway.dead_letters")
+        #expect(letters == [["1", "\(lost)"]])
     }
 
     @Test(arguments: TestFlavour.allCases) func rowsAtTheEdgesOfTimeAreKept(_ flavour: TestFlavour) throws {

@@ -8,7 +8,7 @@ import MetricKinds
 /// A batch of records of given ages.
 struct SampleBatch {
     let summary: BatchSummary
-    let frames: [UInt8]
+    private(set) var frames: [UInt8]
 
     /// - Parameter days: the age of each record. Its query is `sample`, the sequence and its number.
     init(epoch: Int64 = 11, sequence: Int64, days: [Int], kind: MetricKind) throws {
@@ -53,12 +53,59 @@ struct SampleBatch {
                 ])
     }
 
-    func store(_ connection: DatabaseConnection) throws -> StoredBatch {
+    /// Makes a frame mean nothing, with a checksum that is right.
+    mutating func makeMalformed(frame number: Int) throws {
+        var offset = 0
+        for _ in 0..<number { offset += try header(at: offset).frameLength }
+        let header = try header(at: offset)
+        frames[offset + header.headerLength] = 0x7F
+        frames.replaceSubrange(offset + 12..<offset + 16, with: repeatElement(0, count: 4))
+        let frame = frames[offset..<offset + header.frameLength]
+        let checksum = Checksum.crc32c(frame.span.bytes)
+        withUnsafeBytes(of: checksum.littleEndian) { frames.replaceSubrange(offset + 12..<offset + 16, with: $0) }
+    }
+
+    func recordCount(ofFrame number: Int) throws -> Int {
+        var offset = 0
+        for _ in 0..<number { offset += try header(at: offset).frameLength }
+        return try header(at: offset).recordCount
+    }
+
+    private func header(at offset: Int) throws -> FrameHeader {
+        let rest = frames[offset...]
+        return try FrameHeader.read(rest.span.bytes)
+    }
+
+    func store(
+        _ connection: DatabaseConnection, keepsMalformed: Bool = false, sortsRows: Bool = false
+    ) throws -> StoredBatch {
+        try withDecoded { bytes, decoded in
+            try BatchWriter(connection, fence: Self.fence, sortsRows: sortsRows).store(
+                summary, frames: bytes, decoded: decoded, keepsMalformed: keepsMalformed)
+        }
+    }
+
+    /// As a batch over too many days is stored, whatever its days are.
+    ///
+    /// - Returns: false when it was stored before.
+    func storeInParts(_ connection: DatabaseConnection, chunksMax: Int) throws -> Bool {
+        try withDecoded { bytes, decoded in
+            try PartedStore(
+                connection: connection, fence: Self.fence, summary: summary, frames: bytes, decoded: decoded,
+                keepsMalformed: false, chunksMax: chunksMax
+            ).store()
+        }
+    }
+
+    private static let fence = CommitFence(key: 78)
+
+    private func withDecoded<Result>(
+        _ body: (UnsafeRawBufferPointer, DecodedBatch) throws -> Result
+    ) throws -> Result {
         let decoded = DecodedBatch()
         return try frames.span.bytes.withUnsafeBytes { bytes in
             decoded.decode(bytes)
-            return try BatchWriter(connection, fence: CommitFence(key: 78)).store(
-                summary, frames: bytes, decoded: decoded)
+            return try body(bytes, decoded)
         }
     }
 }

@@ -43,8 +43,9 @@ struct LaneSession {
         connection = nil
         let location = try gate.location()
         var options = gate.options(name)
-        sortsRows = gate.compressesDirectly
-        if sortsRows { options.sessionSettings.append(ServerIdentity.directCompression) }
+        let compression = gate.directCompression
+        sortsRows = compression != nil
+        options.sessionSettings += compression ?? []
         let log = log
         connection = try DatabaseConnection(location, options: options, stop: giveUp) { report in
             log.warning("the database warns", metadata: ["message": "\(report.message)"])

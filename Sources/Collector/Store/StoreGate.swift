@@ -11,8 +11,8 @@ final class StoreGate: Sendable {
         var closed: DatabaseError?
         /// What the server is, once it was asked.
         var identity: ServerIdentity?
-        /// Rows are compressed while they come in.
-        var compressesDirectly = false
+        /// Rows are to be compressed while they come in, where the server can do it.
+        var directCompress = false
         var warnings: [String] = []
         /// Why the server did not answer when it was last asked.
         var silence: String?
@@ -57,13 +57,19 @@ final class StoreGate: Sendable {
     /// Why the database cannot be used now: no schema yet, or no answer.
     var reason: String? { state.withLock { $0.closed.map { "\($0)" } ?? $0.silence } }
 
-    var compressesDirectly: Bool { state.withLock { $0.compressesDirectly } }
+    /// The settings of a session that compresses rows while they come in; nil where rows are stored as they are.
+    var directCompression: [(name: String, value: String)]? {
+        state.withLock { state in
+            guard state.directCompress, let identity = state.identity, identity.compressesDirectly else { return nil }
+            return identity.directCompression
+        }
+    }
 
-    func open(_ identity: ServerIdentity, compressesDirectly: Bool) {
+    func open(_ identity: ServerIdentity, directCompress: Bool) {
         state.withLock {
             $0.closed = nil
             $0.identity = identity
-            $0.compressesDirectly = compressesDirectly
+            $0.directCompress = directCompress
         }
     }
 

@@ -69,7 +69,7 @@ final class StoreKeeper: Sendable {
             try fence.waitForEarlierRuns(connection)
             isFenced.store(true, ordering: .relaxed)
         }
-        gate.open(report.server, compressesDirectly: directCompress && report.server.compressesDirectly)
+        gate.open(report.server, directCompress: directCompress)
         log.info("the schema is in place", metadata: ["database": "\(report.server)"])
         for line in report.changes { log.info("\(line)") }
         say(report.warnings)

@@ -109,10 +109,12 @@ public struct BatchWriter {
     private func storeAllRows(_ entry: LedgerEntry, _ decoded: DecodedBatch) throws(DatabaseError) {
         try entry.begin(connection)
         for kind in Self.kindsByTable where decoded.rows.rowCount(kind) > 0 {
+            if sortsRows { try CompressionOrder.takeAsSorted(kind, connection) }
             try connection.beginCopy(into: kind)
             try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
                 if sortsRows {
-                    try connection.sendCopyData(CompressionOrder.sorted(kind, bytes))
+                    let rowCount = decoded.rows.rowCount(kind)
+                    try connection.sendCopyData(CompressionOrder.sorted(kind, bytes, rowCount: rowCount))
                 } else {
                     try connection.sendCopyData(bytes)
                 }

@@ -106,19 +106,30 @@ struct RowIsolation {
 
     /// Where each row begins, and where the last one ends. O(bytes).
     static func rowOffsets(_ bytes: UnsafeRawBufferPointer) -> [Int] {
-        var offsets: [Int] = []
+        var offsets = [CopyTable.headerBytes]
+        forEachRow(bytes) { row, _ in offsets.append(row.upperBound) }
+        return offsets
+    }
+
+    /// Visits the rows behind COPY's header, each with the place of one of its fields; nil where that is absent. O(bytes).
+    @inline(__always)
+    static func forEachRow(
+        _ bytes: UnsafeRawBufferPointer, field: Int = 0, _ body: (_ row: Range<Int>, _ value: Range<Int>?) -> Void
+    ) {
         var offset = CopyTable.headerBytes
         while offset < bytes.count {
-            offsets.append(offset)
+            let start = offset
+            var value: Range<Int>?
             let fields = Int(Int16(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int16.self)))
             offset += 2
-            for _ in 0..<fields {
+            for index in 0..<fields {
                 let length = Int(Int32(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self)))
-                offset += 4 + max(length, 0)
+                offset += 4
+                if index == field, length >= 0 { value = offset..<offset + length }
+                offset += max(length, 0)
             }
+            body(start..<offset, value)
         }
-        offsets.append(offset)
-        return offsets
     }
 
     // MARK: Dead letters

@@ -36,6 +36,17 @@ struct CopyFiles {
         }
     }
 
+    /// The rows of a stream for one psql, and the same number for two at once.
+    static func forOneAndTwo(_ stream: FrameStream, frameBytes: Int, batches: Int, in folder: BenchFolder) throws
+        -> [CopyFiles]
+    {
+        [
+            try CopyFiles(stream, name: "whole", in: folder),
+            try CopyFiles(
+                FrameStream(frameBytes: frameBytes, batches: batches / 2, connections: 2), name: "half", in: folder),
+        ]
+    }
+
     /// Copies all files at once, each by a psql of its own.
     ///
     /// - Returns: seconds from the first start to the last end, and what the psqls have computed.

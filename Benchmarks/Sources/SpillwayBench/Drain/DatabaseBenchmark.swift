@@ -77,12 +77,8 @@ struct DatabaseBenchmark {
         let folder = try BenchFolder()
         progress("database: encoding \(batches * 50_000) records")
         var stream = FrameStream(frameBytes: Self.frameBytes, batches: batches)
-        let files = [
-            try CopyFiles(stream, name: "whole", in: folder),
-            try CopyFiles(
-                FrameStream(frameBytes: Self.frameBytes, batches: batches / 2, connections: 2), name: "half",
-                in: folder),
-        ]
+        let files = try CopyFiles.forOneAndTwo(
+            stream, frameBytes: Self.frameBytes, batches: batches, in: folder)
         var servers: [() throws -> DatabaseServer?] = DatabaseServer.Flavour.allCases.map { flavour in
             { try DatabaseServer.start(flavour, in: folder) }
         }

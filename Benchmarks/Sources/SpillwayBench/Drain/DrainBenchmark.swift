@@ -22,12 +22,8 @@ struct DrainBenchmark {
         let folder = try BenchFolder()
         progress("drain: encoding \(batches * 50_000) records")
         var stream = FrameStream(frameBytes: Self.frameBytes, batches: batches)
-        let files = [
-            try CopyFiles(stream, name: "whole", in: folder),
-            try CopyFiles(
-                FrameStream(frameBytes: Self.frameBytes, batches: batches / 2, connections: 2), name: "half",
-                in: folder),
-        ]
+        let files = try CopyFiles.forOneAndTwo(
+            stream, frameBytes: Self.frameBytes, batches: batches, in: folder)
         var versions: [String] = []
         for flavour in DatabaseServer.Flavour.allCases {
             guard let server = try DatabaseServer.start(flavour, in: folder) else { continue }

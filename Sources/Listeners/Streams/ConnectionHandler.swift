@@ -1,5 +1,5 @@
-// One TCP connection: bytes in, frames in the ring, replies out. It is longer than most files because a connection's
-// events meet in one state; what can be decided without the state is in FrameCutter.
+// One TCP connection: bytes in, frames in the ring, replies out. How bytes become frames is in FrameCutter, what is to be said
+// in ConnectionReplies.
 //
 // Limits: one frame and the chunks read at most; while the ring is full nothing is read, but what the kernel hands over
 // when the peer closes is kept, at most the socket's receive buffer.
@@ -35,10 +35,6 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// A connection that is asked to stop is done when nothing came for so long.
     private static let quietNanoseconds: UInt64 = 50_000_000
     private static let quietCheck = TimeAmount.milliseconds(10)
-    /// How long a welcome waits for what the database knows of the session.
-    private static let welcomeNanoseconds: UInt64 = 1_000_000_000
-    /// Sessions of one connection that are welcomed and told of their frames; those of others are taken as well.
-    private static let sessionsMax = 1_024
 
     private enum Phase {
         /// Frames are taken.
@@ -80,16 +76,11 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     private var lastActivityNanoseconds: UInt64 = 0
     private var frameBegunNanoseconds: UInt64?
-    private var receipt = ReceiptFrame(
-        framesAccepted: 0, recordsAccepted: 0, framesRefused: 0, framesDuplicate: 0)
-    /// Source and session of the last sound frame: what replies carry that answer no sound frame.
-    private var lastIdentity = FrameIdentity()
-    /// Sessions that began on this connection, and those of them that wait for their welcome, until when.
-    private var sessions: Set<SessionKey> = []
-    private var unwelcomed: [SessionKey: UInt64] = [:]
+    private var replies: ConnectionReplies
 
     init(_ shared: ConnectionContext, eventLoop: any EventLoop) {
         self.shared = shared
+        replies = ConnectionReplies(shared.desk)
         self.eventLoop = eventLoop
     }
 
@@ -179,8 +170,10 @@ final class ConnectionHandler: ChannelInboundHandler {
         cutter.cut(chunk) { cut, frame, place, offset in
             switch cut {
             case .frame(let header):
-                lastIdentity = FrameIdentity(source: header.identity.source, session: header.identity.session)
-                if header.type == .heartbeat || header.identity.sequence > 0 { begin(SessionKey(header.identity)) }
+                replies.lastIdentity = header.identity.withoutSequence
+                if header.type == .heartbeat || header.identity.sequence > 0 {
+                    replies.begin(SessionKey(header.identity), on: number)
+                }
                 if header.type == .heartbeat {
                     shared.ledger.heartbeat(
                         frame, header, peer: peer, nowMicroseconds: wallClockMicroseconds())
@@ -191,7 +184,7 @@ final class ConnectionHandler: ChannelInboundHandler {
                             header, at: offset, inBuffer: place.rawValue, beginsDatagram: false, peer: peer))
                 }
             case .refused(let error, let identity, _):
-                lastIdentity = FrameIdentity(source: identity.source, session: identity.session)
+                replies.lastIdentity = identity.withoutSequence
                 refusals.append((error, identity))
             case .broken(let error):
                 fault = error
@@ -210,20 +203,9 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
         shared.ledger.receive(&arrivals, areJudged: true, nowMicroseconds: wallClockMicroseconds())
         arrivals.removeAll { arrival in
-            if !arrival.isAccepted { receipt.framesDuplicate += 1 }
+            if !arrival.isAccepted { replies.receipt.framesDuplicate += 1 }
             return !arrival.isAccepted
         }
-    }
-
-    /// A session's first frame on this connection.
-    private func begin(_ key: SessionKey) {
-        guard !sessions.contains(key), sessions.count < Self.sessionsMax else { return }
-        switch shared.desk.open(key, on: number) {
-        case .welcome: unwelcomed[key] = 0
-        case .ask: unwelcomed[key] = monotonicNanoseconds() &+ Self.welcomeNanoseconds
-        case .refused: return
-        }
-        sessions.insert(key)
     }
 
     /// Hands over what a chunk has, or what is held, as far as the ring takes it, and goes on with what waits behind.
@@ -244,7 +226,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             isHeld = false
             retryDelay = Self.retryDelayFirst
             if let fault {
-                refuse(fault, lastIdentity, source: nil)
+                refuse(fault, replies.lastIdentity, source: nil)
                 return close()
             }
             if isCrowded {
@@ -280,8 +262,8 @@ final class ConnectionHandler: ChannelInboundHandler {
             return false
         }
         for arrival in arrivals {
-            receipt.framesAccepted += 1
-            receipt.recordsAccepted += UInt64(arrival.recordCount)
+            replies.receipt.framesAccepted += 1
+            replies.receipt.recordsAccepted += UInt64(arrival.recordCount)
         }
         arrivals.removeAll(keepingCapacity: true)
         return true
@@ -328,7 +310,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     private func finishInput() {
         guard case .open = phase else { return }
         if let error = cutter.truncation {
-            refuse(error, lastIdentity, source: nil)
+            refuse(error, replies.lastIdentity, source: nil)
         }
         cutter.removeAll()
         frameBegunNanoseconds = nil
@@ -342,7 +324,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         phase = .closing(untilNanoseconds: monotonicNanoseconds() &+ Self.lingerNanoseconds)
         guard let context, context.channel.isActive else { return }
         var reply = context.channel.allocator.buffer(capacity: 0)
-        reply.writeBytes(receipt.encoded(lastIdentity))
+        reply.writeBytes(replies.encodedReceipt)
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(reply)).whenComplete { _ in channel.close(promise: nil) }
     }
@@ -354,32 +336,16 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard !isBusy, number != 0, let context, context.channel.isActive, context.channel.isWritable else { return }
         if case .closing = phase { return }
         var reply = context.channel.allocator.buffer(capacity: 0)
-        let now = unwelcomed.isEmpty ? 0 : monotonicNanoseconds()
-        for (key, deadline) in unwelcomed where now >= deadline || shared.desk.isAsked(key) {
-            unwelcomed[key] = nil
-            guard var durable = shared.desk.welcome(key, on: number) else { continue }
-            let first = durable.takeFirst(FrameLimits.rangesMax)
-            let welcome = WelcomeFrame(
-                frameBytesMax: UInt64(FrameLimits.frameBytesMax),
-                recordsPerFrameMax: UInt64(FrameLimits.recordsPerFrameMax), durable: first)
-            reply.writeBytes(welcome.encoded(key.identity))
-            while !durable.isEmpty {
-                let more = AcknowledgementFrame(durable: durable.takeFirst(FrameLimits.rangesMax))
-                reply.writeBytes(more.encoded(key.identity))
-            }
-        }
-        for frames in shared.desk.takeAcknowledgements(for: number) {
-            reply.writeBytes(AcknowledgementFrame(durable: frames.sequences).encoded(frames.key.identity))
-        }
+        replies.write(into: &reply, of: number)
         if reply.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(reply), promise: nil) }
-        if case .finishing(let until) = phase, monotonicNanoseconds() >= until || shared.desk.areDurable(sessions) {
+        if case .finishing(let until) = phase, monotonicNanoseconds() >= until || replies.areAllFramesDurable {
             sendReceipt()
         }
     }
 
     /// A frame of this connection was found malformed behind the ring. The ledger has it already.
     func tellRefused(_ error: FrameError, _ identity: FrameIdentity) {
-        receipt.framesRefused += 1
+        replies.receipt.framesRefused += 1
         reply(with: error, identity)
     }
 
@@ -390,7 +356,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         shared.ledger.refused(
             error.reason, source: source, peer: peer, nowMicroseconds: wallClockMicroseconds())
         shared.log.refused(error, at: error.offset, peer: peer, transport: "tcp")
-        receipt.framesRefused += 1
+        replies.receipt.framesRefused += 1
         reply(with: error, identity)
     }
 
@@ -496,27 +462,6 @@ final class ConnectionHandler: ChannelInboundHandler {
         case .closing: return
         case .finishing: sendReceipt()
         case .open, .draining: close()
-        }
-    }
-}
-
-extension SessionKey {
-    /// Of replies, which have no sequence of their own.
-    fileprivate var identity: FrameIdentity { FrameIdentity(source: source, session: session) }
-}
-
-extension PeerAddress {
-    /// Nil for what is not an internet address.
-    init?(_ address: SocketAddress?) {
-        switch address {
-        case .v4(let four):
-            let low = UInt64(UInt32(bigEndian: four.address.sin_addr.s_addr))
-            self.init(
-                ip: IPAddress(isIPv6: false, high: 0, low: low), port: UInt16(bigEndian: four.address.sin_port))
-        case .v6(let six):
-            self.init(ip: IPAddress(sixBytes: six.address.sin6_addr), port: UInt16(bigEndian: six.address.sin6_port))
-        case .unixDomainSocket, nil:
-            return nil
         }
     }
 }

@@ -1,0 +1,71 @@
+// What a connection has to say: the welcomes of its sessions, acknowledgements, and the receipt at its end.
+
+import Delivery
+import FrameCodec
+import LinuxSystem
+import NIOCore
+
+/// Lives on its channel's event loop, as its handler does. Makes the bytes of replies and sends none.
+struct ConnectionReplies {
+    /// How long a welcome waits for what the database knows of the session.
+    private static let welcomeNanoseconds: UInt64 = 1_000_000_000
+    /// Sessions of one connection that are welcomed and told of their frames; those of others are taken as well.
+    private static let sessionsMax = 1_024
+
+    private let desk: SessionDesk
+    /// Counts what is told in the end.
+    var receipt = ReceiptFrame(framesAccepted: 0, recordsAccepted: 0, framesRefused: 0, framesDuplicate: 0)
+    /// Source and session of the last sound frame: what replies carry that answer no sound frame.
+    var lastIdentity = FrameIdentity()
+    /// Sessions that began on this connection, and those of them that wait for their welcome, until when.
+    private var sessions: Set<SessionKey> = []
+    private var unwelcomed: [SessionKey: UInt64] = [:]
+
+    init(_ desk: SessionDesk) { self.desk = desk }
+
+    /// A frame of a session: its first one on this connection opens the session.
+    mutating func begin(_ key: SessionKey, on connection: UInt64) {
+        guard !sessions.contains(key), sessions.count < Self.sessionsMax else { return }
+        switch desk.open(key, on: connection) {
+        case .welcome: unwelcomed[key] = 0
+        case .ask: unwelcomed[key] = monotonicNanoseconds() &+ Self.welcomeNanoseconds
+        case .refused: return
+        }
+        sessions.insert(key)
+    }
+
+    /// Writes the welcomes and acknowledgements that are due.
+    mutating func write(into reply: inout ByteBuffer, of connection: UInt64) {
+        let now = unwelcomed.isEmpty ? 0 : monotonicNanoseconds()
+        for (key, deadline) in unwelcomed where now >= deadline || desk.isAsked(key) {
+            unwelcomed[key] = nil
+            guard var durable = desk.welcome(key, on: connection) else { continue }
+            let first = durable.takeFirst(FrameLimits.rangesMax)
+            let welcome = WelcomeFrame(
+                frameBytesMax: UInt64(FrameLimits.frameBytesMax),
+                recordsPerFrameMax: UInt64(FrameLimits.recordsPerFrameMax), durable: first)
+            reply.writeBytes(welcome.encoded(key.identity))
+            while !durable.isEmpty {
+                let more = AcknowledgementFrame(durable: durable.takeFirst(FrameLimits.rangesMax))
+                reply.writeBytes(more.encoded(key.identity))
+            }
+        }
+        for frames in desk.takeAcknowledgements(for: connection) {
+            reply.writeBytes(AcknowledgementFrame(durable: frames.sequences).encoded(frames.key.identity))
+        }
+    }
+
+    /// Whether every frame that this connection's sessions sent is durable.
+    var areAllFramesDurable: Bool { desk.areDurable(sessions) }
+
+    var encodedReceipt: [UInt8] { receipt.encoded(lastIdentity) }
+}
+
+extension FrameIdentity {
+    /// Of replies, which have no sequence of their own.
+    var withoutSequence: FrameIdentity { FrameIdentity(source: source, session: session) }
+}
+
+extension SessionKey {
+    fileprivate var identity: FrameIdentity { FrameIdentity(source: source, session: session) }
+}

@@ -91,7 +91,13 @@ package enum TestServers {
         guard let url = communityURL, !names.isEmpty else { return }
         do {
             let connection = try DatabaseConnection(DatabaseLocation(url))
-            for name in names { try connection.execute("DROP DATABASE IF EXISTS \(name) WITH (FORCE)") }
+            for name in names {
+                try connection.execute("DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
+                // Roles belong to the server; the tests name theirs after the database.
+                let roles = try connection.query(
+                    "SELECT quote_ident(rolname) FROM pg_catalog.pg_roles WHERE rolname ~ ($1 || '\"?$')", [name])
+                for role in roles.compactMap({ $0[0] }) { try connection.execute("DROP ROLE \(role)") }
+            }
         } catch {
             print("cannot drop the tests' databases on the Community server: \(error)")
         }

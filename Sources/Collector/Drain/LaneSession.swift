@@ -20,8 +20,8 @@ struct LaneSession {
     private let giveUp: WakeEvent
     private let log: Logger
     private var connection: DatabaseConnection?
-    /// The present connection compresses rows while they come in.
-    private var sortsRows = false
+    /// Of a connection that compresses rows while they come in.
+    private var compression: DirectCompression?
 
     init(name: String, target: LaneTarget, giveUp: WakeEvent, log: Logger) {
         self.name = name
@@ -42,14 +42,12 @@ struct LaneSession {
         guard case .database(let gate, _) = target, !isConnected else { return }
         connection = nil
         let location = try gate.location()
-        var options = gate.options(name)
-        let compression = gate.directCompression
-        sortsRows = compression != nil
-        options.sessionSettings += compression ?? []
         let log = log
-        connection = try DatabaseConnection(location, options: options, stop: giveUp) { report in
+        let made = try DatabaseConnection(location, options: gate.options(name), stop: giveUp) { report in
             log.warning("the database warns", metadata: ["message": "\(report.message)"])
         }
+        compression = gate.compressesDirectly ? try DirectCompression(made) : nil
+        connection = made
     }
 
     /// What earlier runs have stored of these sessions.
@@ -73,7 +71,7 @@ struct LaneSession {
         try connect()
         guard let connection else { preconditionFailure("connect() throws or connects") }
         do throws(DatabaseError) {
-            return try BatchWriter(connection, fence: fence, sortsRows: sortsRows).store(
+            return try BatchWriter(connection, fence: fence, compression: compression).store(
                 summary, frames: frames, decoded: decoded, keepsMalformed: isReplay)
         } catch {
             // Dropped and made again by somebody while we run.

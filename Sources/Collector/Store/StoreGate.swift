@@ -57,12 +57,9 @@ final class StoreGate: Sendable {
     /// Why the database cannot be used now: no schema yet, or no answer.
     var reason: String? { state.withLock { $0.closed.map { "\($0)" } ?? $0.silence } }
 
-    /// The settings of a session that compresses rows while they come in; nil where rows are stored as they are.
-    var directCompression: [(name: String, value: String)]? {
-        state.withLock { state in
-            guard state.directCompress, let identity = state.identity, identity.compressesDirectly else { return nil }
-            return identity.directCompression
-        }
+    /// Whether the lanes' sessions compress rows while they come in.
+    var compressesDirectly: Bool {
+        state.withLock { $0.directCompress && $0.identity?.compressesDirectly == true }
     }
 
     func open(_ identity: ServerIdentity, directCompress: Bool) {

@@ -10,7 +10,7 @@ import MetricKinds
 
 /// How an attempt to store a batch ended well.
 public struct StoredBatch: Sendable, Equatable {
-    /// The ledger had the batch already: an earlier attempt was committed.
+    /// The ledger has the batch from another attempt, which was committed; of one in parts, the rest of it.
     public var wasStoredBefore: Bool
     /// Records that the server refused and that went to `spillway.dead_letters`, by source.
     public var deadLetters: [UInt64: Int]
@@ -30,13 +30,13 @@ public struct BatchWriter {
 
     /// Whose batches these are: see `CommitFence`.
     let fence: CommitFence
-    /// Sends each table's rows in the order of its columnstore.
-    let sortsRows: Bool
+    /// Of a session that compresses: each table's rows go in the order of its columnstore.
+    let compression: DirectCompression?
 
-    public init(_ connection: DatabaseConnection, fence: CommitFence, sortsRows: Bool = false) {
+    public init(_ connection: DatabaseConnection, fence: CommitFence, compression: DirectCompression? = nil) {
         self.connection = connection
         self.fence = fence
-        self.sortsRows = sortsRows
+        self.compression = compression
     }
 
     /// Stores a batch in one transaction.
@@ -109,10 +109,10 @@ public struct BatchWriter {
     private func storeAllRows(_ entry: LedgerEntry, _ decoded: DecodedBatch) throws(DatabaseError) {
         try entry.begin(connection)
         for kind in Self.kindsByTable where decoded.rows.rowCount(kind) > 0 {
-            if sortsRows { try CompressionOrder.takeAsSorted(kind, connection) }
+            try compression?.takeAsSorted(kind, connection)
             try connection.beginCopy(into: kind)
             try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
-                if sortsRows {
+                if compression != nil {
                     let rowCount = decoded.rows.rowCount(kind)
                     try connection.sendCopyData(CompressionOrder.sorted(kind, bytes, rowCount: rowCount))
                 } else {
@@ -120,6 +120,7 @@ public struct BatchWriter {
                 }
             }
             try connection.endRows()
+            try compression?.checkThatTheyWereTaken(kind, connection)
         }
         try entry.commit(connection)
     }

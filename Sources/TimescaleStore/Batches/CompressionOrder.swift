@@ -1,33 +1,10 @@
 // A batch's rows in the order in which a columnstore keeps them: the rows of a segment together, the newest first. TimescaleDB
-// compresses what one COPY brings in groups of a thousand rows of one segment. By default it sorts the rows itself; where
-// its order is ours, it is told not to.
+// compresses what one COPY brings in groups of a thousand rows of one segment.
 
 import Glibc
 import MetricKinds
 
 enum CompressionOrder {
-    private static let sortSetting = "timescaledb.enable_direct_compress_copy_sort_batches"
-
-    /// Lets the server take a table's rows in the order of `sorted` until the transaction ends.
-    ///
-    /// Compressed rows that do not stand in the order of their chunk's settings come back in the wrong order from a question
-    /// with ORDER BY. So the server keeps sorting unless the table and all of its chunks have the order that `sorted` makes;
-    /// the lock keeps `ALTER TABLE` from changing that.
-    static func takeAsSorted(_ kind: MetricKind, _ connection: DatabaseConnection) throws(DatabaseError) {
-        let table = SchemaSQL.table(kind)
-        try connection.execute(
-            """
-            LOCK TABLE ONLY \(table) IN ROW EXCLUSIVE MODE; \
-            SELECT set_config('\(sortSetting)', CASE WHEN bool_and((segmentby, orderby) \
-            IS NOT DISTINCT FROM ('\(kind.segmentColumn)', '"time" DESC')) THEN 'off' ELSE 'on' END, true) FROM (\
-            SELECT segmentby, orderby FROM timescaledb_information.hypertable_compression_settings \
-            WHERE hypertable = '\(table)'::regclass UNION ALL \
-            SELECT segmentby, orderby FROM timescaledb_information.chunk_compression_settings \
-            WHERE hypertable = '\(table)'::regclass) settings \
-            HAVING current_setting('\(sortSetting)', true) IS NOT NULL
-            """, operation: "asking by what a table is compressed")
-    }
-
     private struct Row {
         let time: Int64
         let bytes: Range<Int>
@@ -54,7 +31,9 @@ enum CompressionOrder {
     /// The rows of a table with COPY's header, sorted; segments stand in the order in which they appear first. O(bytes), and
     /// O(n log n) for the n rows of a segment that come in no order of time.
     static func sorted(_ kind: MetricKind, _ bytes: UnsafeRawBufferPointer, rowCount: Int) -> [UInt8] {
-        let field = 1 + (kind.columnIndex(named: kind.segmentColumn) ?? 0)
+        guard let column = kind.columnIndex(named: kind.segmentColumn) else {
+            preconditionFailure("a kind's segment is one of its columns")
+        }
         var rows: [Row] = []
         var segmentOfRow: [Int] = []
         rows.reserveCapacity(rowCount)
@@ -62,7 +41,7 @@ enum CompressionOrder {
         var numbers: [Segment: Int] = [:]
         var counts: [Int] = []
         var last: (segment: Segment, number: Int)?
-        RowIsolation.forEachRow(bytes, field: field) { row, value in
+        RowIsolation.forEachRow(bytes, field: 1 + column) { row, value in
             let segment = Segment(value: value.map { UnsafeRawBufferPointer(rebasing: bytes[$0]) })
             let number: Int
             if let last, last.segment == segment {

@@ -21,8 +21,6 @@ public struct ServerIdentity: Equatable, Sendable, CustomStringConvertible {
     public let timescaleVersion: String?
     /// The schema of TimescaleDB's functions, quoted where SQL needs it.
     let timescaleSchema: String?
-    /// The server was built with LZ4.
-    let hasLZ4: Bool
 
     /// Whether TimescaleDB is there in this version or a later one.
     func isTimescale(atLeast major: Int, _ minor: Int) -> Bool {
@@ -33,13 +31,6 @@ public struct ServerIdentity: Equatable, Sendable, CustomStringConvertible {
 
     /// Whether a COPY can go into the columnstore without the rows being stored as such before.
     public var compressesDirectly: Bool { flavour == .timescaleCommunity && isTimescale(atLeast: 2, 21) }
-
-    /// The settings of a session that does so. `client_sorted` stays off: it would promise that no other writer's rows lie
-    /// between these in time. LZ4 takes a fraction of the time of PostgreSQL's own compression of what is compressed, for a
-    /// sixth more disk.
-    public var directCompression: [(name: String, value: String)] {
-        [("timescaledb.enable_direct_compress_copy", "on")] + (hasLZ4 ? [("default_toast_compression", "lz4")] : [])
-    }
 
     public var description: String {
         let base = "PostgreSQL \(postgresVersion)"
@@ -56,8 +47,7 @@ extension ServerIdentity {
     public static func detect(_ connection: DatabaseConnection) throws(DatabaseError) -> ServerIdentity {
         let rows = try connection.query(
             """
-            SELECT current_setting('server_version'), e.extversion, quote_ident(n.nspname),
-                EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals))
+            SELECT current_setting('server_version'), e.extversion, quote_ident(n.nspname)
             FROM (SELECT 1) one
             LEFT JOIN pg_catalog.pg_extension e ON e.extname = 'timescaledb'
             LEFT JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
@@ -68,14 +58,13 @@ extension ServerIdentity {
                 .unexpectedReply(reason: "version \(postgres), and PostgreSQL 15 is the oldest that will do: upgrade"),
                 location: connection.location.description, operation: "asking for the version")
         }
-        let hasLZ4 = rows.first?[3] == "t"
         guard let version = rows.first?[1], let schema = rows.first?[2] else {
             return ServerIdentity(
-                flavour: .plain, postgresVersion: postgres, timescaleVersion: nil, timescaleSchema: nil, hasLZ4: hasLZ4)
+                flavour: .plain, postgresVersion: postgres, timescaleVersion: nil, timescaleSchema: nil)
         }
         let license = try connection.query("SHOW timescaledb.license").first?.first ?? nil
         return ServerIdentity(
             flavour: license == "apache" ? .timescaleApache : .timescaleCommunity, postgresVersion: postgres,
-            timescaleVersion: version, timescaleSchema: schema, hasLZ4: hasLZ4)
+            timescaleVersion: version, timescaleSchema: schema)
     }
 }

@@ -201,7 +201,12 @@ import Testing
             }
         }
         let deadline = monotonicNanoseconds() + 20_000_000_000
-        while try other.query("SELECT FROM pg_locks WHERE objid = 4711 AND NOT granted").isEmpty {
+        while try other.query(
+            """
+            SELECT FROM pg_locks WHERE objid = 4711 AND NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """
+        ).isEmpty {
             try #require(monotonicNanoseconds() < deadline, "the first part never came")
             usleep(10_000)
         }

@@ -77,10 +77,10 @@ struct SampleBatch {
     }
 
     func store(
-        _ connection: DatabaseConnection, keepsMalformed: Bool = false, sortsRows: Bool = false
+        _ connection: DatabaseConnection, keepsMalformed: Bool = false, compression: DirectCompression? = nil
     ) throws -> StoredBatch {
         try withDecoded { bytes, decoded in
-            try BatchWriter(connection, fence: Self.fence, sortsRows: sortsRows).store(
+            try BatchWriter(connection, fence: Self.fence, compression: compression).store(
                 summary, frames: bytes, decoded: decoded, keepsMalformed: keepsMalformed)
         }
     }

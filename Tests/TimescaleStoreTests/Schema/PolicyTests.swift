@@ -179,8 +179,7 @@ import Testing
     @Test(arguments: ["2.17.2": false, "2.18.0": true, "2.28.3": true, "3.0": true, "2.9.1": false, "2.19.3-dev": true])
     func theColumnstoreIsThereFromItsVersionOn(_ version: String, _ expected: Bool) {
         let server = ServerIdentity(
-            flavour: .timescaleCommunity, postgresVersion: "15", timescaleVersion: version, timescaleSchema: "public",
-            hasLZ4: true)
+            flavour: .timescaleCommunity, postgresVersion: "15", timescaleVersion: version, timescaleSchema: "public")
         #expect(server.isTimescale(atLeast: 2, 18) == expected)
         #expect(HypertableFunctions(server).hasColumnstore == expected)
     }

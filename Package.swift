@@ -47,7 +47,7 @@ let package = Package(
             swiftSettings: strict),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .target(
-            name: "SpillLog", dependencies: ["FrameCodec", "Delivery", "CLZ4", "CChecksum", "LinuxSystem"],
+            name: "SpillLog", dependencies: ["FrameCodec", "Delivery", "CLZ4", "CChecksum", "CLinux", "LinuxSystem"],
             swiftSettings: strict),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(

@@ -1,5 +1,6 @@
 // The spill's folder on a real disk. Everything is opened relative to the folder's descriptor, links are not followed.
 
+import CLinux
 import Glibc
 import LinuxSystem
 import Synchronization
@@ -183,6 +184,8 @@ final class LinuxFile: SpillFile {
             guard count > 0 else { throw SystemCallError(call: "pwrite64", code: ENOSPC, object: object) }
             done += count
         }
+        // The disk writes while the next batch is compressed, instead of when a sync waits for it.
+        spillway_begin_writeback(number, offset, bytes.count)
     }
 
     func truncate(to size: Int) throws(SystemCallError) {

@@ -7,7 +7,9 @@ import TestSupport
 import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(60))) struct SystemCallFaultTests {
-    private static let calls = ["pwrite64", "fdatasync", "fsync", "unlinkat", "ftruncate", "openat"]
+    private static let calls = [
+        "pwrite64", "sync_file_range", "fdatasync", "fsync", "unlinkat", "ftruncate", "openat",
+    ]
     private static let faults = ["error=EIO", "error=ENOSPC", "error=EINTR", "signal=KILL"]
     /// A write that takes a part of its bytes. strace can only pretend that: `short-writes.c` does it.
     private static let shortWrite = "takes half"

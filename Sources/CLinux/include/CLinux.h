@@ -4,6 +4,7 @@
 
 #include "child_process.h"
 #include "datagram_sender.h"
+#include "file_writeback.h"
 #include "process_arguments.h"
 #include "process_environment.h"
 #include "thread.h"

@@ -1,5 +1,7 @@
 // `serve --print-configuration`: what holds, and where each value came from.
 
+import FrameCodec
+
 extension CollectorSettings {
     /// Lines of `setting = value   # origin`, which a configuration file takes as they are.
     public var reportText: String {
@@ -20,20 +22,4 @@ extension CollectorSettings {
         }
         return "{\n" + members.joined(separator: ",\n") + "\n}\n"
     }
-}
-
-/// A text as a JSON string.
-func jsonString(_ text: String) -> String {
-    var out = "\""
-    for scalar in text.unicodeScalars {
-        switch scalar {
-        case "\"": out += "\\\""
-        case "\\": out += "\\\\"
-        case ..<" ":
-            let digits = String(scalar.value, radix: 16)
-            out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-        default: out.unicodeScalars.append(scalar)
-        }
-    }
-    return out + "\""
 }

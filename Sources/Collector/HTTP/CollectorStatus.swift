@@ -33,49 +33,80 @@ extension CollectorStatus {
         ]
     }
 
-    /// `/stats`.
+    /// `/stats`. O(sources).
     var json: String {
-        var out = "{\n  \"totals\": {"
-        out += totals.map { "\(jsonString($0.name)): \($0.value)" }.joined(separator: ", ")
-        out += "},\n  \"reconciliation\": \(json(ledger.reconciliation))"
-        out += ",\n  \"frames_refused\": \(refusals(ledger.totals)),\n  \"connections_refused\": {"
-        out += ledger.connectionsRefused.map { "\(jsonString($0.reason.name)): \($0.count)" }.joined(separator: ", ")
-        out += "},\n  \"gauges\": {"
+        var out = "{\n  \"totals\": "
+        append(totals, to: &out)
+        out += ",\n  \"reconciliation\": "
+        append(ledger.reconciliation, to: &out)
+        out += ",\n  \"frames_refused\": "
+        append(reasons(ledger.totals), to: &out)
+        out += ",\n  \"connections_refused\": "
+        append(ledger.connectionsRefused.map { ($0.reason.name, $0.count) }, to: &out)
+        out += ",\n  \"gauges\": {"
         out += gauges.map { "\(jsonString($0.name)): \(number($0.value))" }.joined(separator: ", ")
         out += "},\n  \"database\": \(database.map(jsonString) ?? "null")"
         out += ",\n  \"not_ready\": [\(notReady.map(jsonString).joined(separator: ", "))]"
         out += ",\n  \"warnings\": [\(warnings.map(jsonString).joined(separator: ", "))]"
         out += ",\n  \"sources\": ["
-        out += ledger.sources.map { "\n    " + json($0) }.joined(separator: ",")
+        var separator = "\n    "
+        for source in ledger.sources {
+            out += separator
+            append(source, to: &out)
+            separator = ",\n    "
+        }
         return out + "]\n}\n"
     }
 
-    private func json(_ source: LedgerSnapshot.Source) -> String {
-        let counts =
-            LedgerCounter.allCases.map { ($0.name, source.counts[$0]) }.filter { $0.1 > 0 }
-            + [("sequence_gap_frames", source.sequenceGapFrames)]
-        return """
-            {"source": "\(hexadecimal(source.source))", "peer": \(jsonString("\(source.lastPeer)")), \
-            "last_seen_microseconds": \(source.lastSeenMicroseconds), "sessions": \(source.sessions), \
-            "totals": {\(counts.map { "\(jsonString($0.0)): \($0.1)" }.joined(separator: ", "))}, \
-            "frames_refused": \(refusals(source.counts)), "reconciliation": \(json(source.reconciliation))}
-            """
+    /// There may be ten thousand of them: in one string, without texts in between.
+    private func append(_ source: LedgerSnapshot.Source, to out: inout String) {
+        out += "{\"source\": \""
+        out += hexadecimal(source.source)
+        out += "\", \"peer\": "
+        out.appendJSONString(source.lastPeer.description)
+        out += ", \"last_seen_microseconds\": "
+        out += String(source.lastSeenMicroseconds)
+        out += ", \"sessions\": "
+        out += String(source.sessions)
+        out += ", \"totals\": {"
+        for counter in LedgerCounter.allCases where source.counts[counter] > 0 {
+            out.appendJSONString(counter.name)
+            out += ": "
+            out += String(source.counts[counter])
+            out += ", "
+        }
+        out += "\"sequence_gap_frames\": "
+        out += String(source.sequenceGapFrames)
+        out += "}, \"frames_refused\": "
+        append(reasons(source.counts), to: &out)
+        out += ", \"reconciliation\": "
+        append(source.reconciliation, to: &out)
+        out += "}"
     }
 
-    private func json(_ books: Reconciliation) -> String {
-        """
-        {"sessions": \(books.sessions), "frames_sent": \(books.framesSent), "records_sent": \(books.recordsSent), \
-        "records_dropped_by_client": \(books.recordsDroppedByClient), "frames_missing": \(books.framesMissing), \
-        "records_missing": \(books.recordsMissing), "sessions_begun_before": \(books.sessionsBegunBefore)}
-        """
+    private func append(_ books: Reconciliation, to out: inout String) {
+        append(
+            [
+                ("sessions", UInt64(books.sessions)), ("frames_sent", books.framesSent),
+                ("records_sent", books.recordsSent), ("records_dropped_by_client", books.recordsDroppedByClient),
+                ("frames_missing", books.framesMissing), ("records_missing", books.recordsMissing),
+                ("sessions_begun_before", UInt64(books.sessionsBegunBefore)),
+            ], to: &out)
     }
 
-    private func refusals(_ counts: LedgerCounts) -> String {
-        let members = reasons(counts).map { "\(jsonString($0.name)): \($0.count)" }
-        return "{\(members.joined(separator: ", "))}"
+    private func append(_ members: [(name: String, value: UInt64)], to out: inout String) {
+        var separator = "{"
+        for member in members {
+            out += separator
+            out.appendJSONString(member.name)
+            out += ": "
+            out += String(member.value)
+            separator = ", "
+        }
+        out += members.isEmpty ? "{}" : "}"
     }
 
-    private func reasons(_ counts: LedgerCounts) -> [(name: String, count: UInt64)] {
+    private func reasons(_ counts: LedgerCounts) -> [(name: String, value: UInt64)] {
         refusalReasons.map { ($0.name, counts[refused: $0]) }.filter { $0.1 > 0 }
     }
 

@@ -19,8 +19,8 @@ final class HTTPServer: Sendable {
 
     /// Binds and begins to serve.
     ///
-    /// - Parameter respond: the answer for a path, or nil for one that does not exist. Called on an event loop: it must
-    ///   not wait.
+    /// - Parameter respond: the answer for a path, or nil for one that does not exist. Called on a thread of its own, since
+    ///   the event loops have frames to take while a long answer is made.
     init(
         host: String, port: Int, group: any EventLoopGroup, respond: @escaping @Sendable (String) -> HTTPResponse?
     ) throws {
@@ -88,11 +88,22 @@ private final class HTTPHandler: ChannelInboundHandler {
             guard let head else { return }
             self.head = nil
             isAnswered = true
-            write(answer(head), for: head, context)
+            let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+            NIOThreadPool.singleton.runIfActive(eventLoop: context.eventLoop) { [respond] in
+                Self.answer(head, respond)
+            }.whenComplete { result in
+                let (handler, context) = bound.value
+                switch result {
+                case .success(let response): handler.write(response, for: head, context)
+                case .failure: context.close(promise: nil)
+                }
+            }
         }
     }
 
-    private func answer(_ head: HTTPRequestHead) -> HTTPResponse {
+    private static func answer(
+        _ head: HTTPRequestHead, _ respond: @Sendable (String) -> HTTPResponse?
+    ) -> HTTPResponse {
         guard head.method == .GET || head.method == .HEAD else {
             return .text("only GET is answered here\n", status: 405)
         }

@@ -1,5 +1,7 @@
 // JSON for scripts.
 
+import FrameCodec
+
 /// A small JSON object that is written member by member.
 struct JSONObject {
     private var members = ""
@@ -18,9 +20,9 @@ struct JSONObject {
 
     mutating func add(_ name: String, _ value: Int64?) { add(name, raw: value.map { "\($0)" } ?? "null") }
     mutating func add(_ name: String, _ value: Bool) { add(name, raw: "\(value)") }
-    mutating func add(_ name: String, _ value: String?) { add(name, raw: value.map(Self.quoted) ?? "null") }
+    mutating func add(_ name: String, _ value: String?) { add(name, raw: value.map(jsonString) ?? "null") }
     mutating func add(_ name: String, _ list: [String]) {
-        add(name, raw: "[" + list.map(Self.quoted).joined(separator: ",") + "]")
+        add(name, raw: "[" + list.map(jsonString).joined(separator: ",") + "]")
     }
     mutating func add(_ name: String, _ list: [JSONObject]) {
         add(name, raw: "[" + list.map(\.text).joined(separator: ",") + "]")
@@ -30,21 +32,6 @@ struct JSONObject {
     /// - Parameter raw: JSON already.
     mutating func add(_ name: String, raw: String) {
         if !members.isEmpty { members += "," }
-        members += "\(Self.quoted(name)):\(raw)"
-    }
-
-    /// A text as a JSON string.
-    static func quoted(_ text: String) -> String {
-        var out = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": out += "\\\(scalar)"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out + "\""
+        members += "\(jsonString(name)):\(raw)"
     }
 }

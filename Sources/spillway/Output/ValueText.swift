@@ -1,5 +1,6 @@
 // Values as text: exact for programs, harmless for terminals.
 
+import FrameCodec
 import JSONLines
 import TimescaleStore
 
@@ -19,7 +20,7 @@ extension StoredValue {
     /// The value in JSON. As in the lines of records, NaN and the infinities are strings.
     var json: String {
         switch self {
-        case .text(let text): JSONObject.quoted(text)
+        case .text(let text): jsonString(text)
         case .float32(let value) where !value.isFinite: "\"\(Self.text(value))\""
         case .float64(let value) where !value.isFinite: "\"\(Self.text(value))\""
         case .bool, .integer, .float32, .float64, .json: text

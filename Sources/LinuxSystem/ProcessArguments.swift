@@ -23,13 +23,37 @@ private func userPassword(_ bytes: [UInt8]) -> Range<Int>? {
 }
 
 private func keywordPassword(_ bytes: [UInt8]) -> Range<Int>? {
-    for word in bytes.ranges(of: Array("password".utf8)) {
-        let rest = bytes[word.upperBound...].drop { $0 == UInt8(ascii: " ") || (9...13).contains($0) }
+    // In a URL the word may be written with percent signs, each letter of it.
+    let letters = unescaped(bytes)
+    let text = letters.map(\.byte)
+    for word in text.ranges(of: Array("password".utf8)) {
+        // A record's own field, as in `--where tags.password=x`.
+        if word.lowerBound > 0, text[word.lowerBound - 1] == UInt8(ascii: ".") { continue }
+        let rest = text[word.upperBound...].drop { $0 == UInt8(ascii: " ") || (9...13).contains($0) }
         guard rest.first == UInt8(ascii: "=") else { continue }
-        let start = rest.startIndex + 1
+        let start = letters[rest.startIndex].end
         return start < bytes.count ? start..<bytes.count : nil
     }
     return nil
+}
+
+/// The bytes that a URL means, each with the offset behind what stands for it.
+private func unescaped(_ bytes: [UInt8]) -> [(byte: UInt8, end: Int)] {
+    var letters: [(byte: UInt8, end: Int)] = []
+    letters.reserveCapacity(bytes.count)
+    var offset = 0
+    while offset < bytes.count {
+        var byte = bytes[offset]
+        offset += 1
+        if byte == UInt8(ascii: "%"), offset + 2 <= bytes.count,
+            let value = UInt8(String(decoding: bytes[offset..<offset + 2], as: UTF8.self), radix: 16)
+        {
+            byte = value
+            offset += 2
+        }
+        letters.append((byte, offset))
+    }
+    return letters
 }
 
 /// Overwrites the passwords in the arguments of this process with stars. Call it before other threads start, and behind the

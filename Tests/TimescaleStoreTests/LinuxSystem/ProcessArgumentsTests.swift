@@ -8,7 +8,9 @@ import Testing
         "postgres://h/d?password=[geheim]", "postgres://h/d?password=[geheim&sslmode=require]",
         "postgres://u:[eins@h/d?sslpassword=zwei]", "host=h password=[geheim]", "host=h password =[ 'ge heim' user=u]",
         "postgresql://password:[geheim]@h/d", "--database=postgresql://u:[geheim]@h/d",
-        "host=passwordhost password=[x]",
+        "host=passwordhost password=[x]", "postgres://h/d?%70assword=[geheim]",
+        "postgres://h/d?p%61ssw%6Frd=[ge%41heim]",
+        "--where=tags.password=x password=[y]",
     ])
     func passwordsAreFoundInEveryForm(marked: String) {
         let text = marked.filter { $0 != "[" && $0 != "]" }
@@ -20,6 +22,7 @@ import Testing
     @Test(arguments: [
         "", "postgresql://u@h/d", "postgresql://h:5432/d", "postgresql://u:@h/d", "tcp://127.0.0.1:8127", "password",
         "password=", "--password-file", "host=h user=u", "user:name@host",
+        "tags.password=x", "50%", "%7", "%zzpass%word=",
     ])
     func whatHoldsNoPasswordIsLeft(argument: String) {
         #expect(passwordRange(inArgument: argument) == nil)

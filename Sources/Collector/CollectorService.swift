@@ -1,6 +1,6 @@
 // The composition: listeners, ring, drainer, lanes, spill, keeper, HTTP. A frame goes down this list once.
 //
-// Threads: one for each UDP socket, one event loop for TCP and HTTP, the drainer, one for each lane, the spill's writer, the
+// Threads: one for each UDP socket, an event loop for TCP and one for HTTP, the drainer, one for each lane, the spill's writer, the
 // keeper of the store, who asks for sessions, the host's reporter. All of them are joined by `stop`.
 
 import Delivery
@@ -253,7 +253,7 @@ public final class CollectorService {
             settings: settings, startedAt: startedAt, ledger: ledger, ring: ring, hub: hub, health: health, gate: gate
         )
         do {
-            http = try HTTPServer(host: address.ip.description, port: Int(address.port), group: group) { path in
+            http = try HTTPServer(host: address.ip.description, port: Int(address.port)) { path in
                 switch path {
                 case "/healthz": .text("ok\n")
                 case "/readyz": status.now().readiness
@@ -318,13 +318,13 @@ public final class CollectorService {
         keeper?.stop()
         keeperThread?.join()
         keeperThread = nil
-        http?.close()
-        http = nil
         embedded?.stop()
         do {
+            try http?.close()
+            http = nil
             try group.syncShutdownGracefully()
         } catch {
-            log.error("the event loop did not stop: \(error)")
+            log.error("an event loop did not stop: \(error)")
         }
         let left = ledger.snapshot().recordsInFlight
         if lost > 0 || left > 0 {

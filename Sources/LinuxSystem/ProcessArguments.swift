@@ -46,6 +46,7 @@ private func unescaped(_ bytes: [UInt8]) -> [(byte: UInt8, end: Int)] {
         var byte = bytes[offset]
         offset += 1
         if byte == UInt8(ascii: "%"), offset + 2 <= bytes.count,
+            bytes[offset] != UInt8(ascii: "+"), bytes[offset] != UInt8(ascii: "-"),
             let value = UInt8(String(decoding: bytes[offset..<offset + 2], as: UTF8.self), radix: 16)
         {
             byte = value

@@ -184,8 +184,24 @@ final class LinuxFile: SpillFile {
             guard count > 0 else { throw SystemCallError(call: "pwrite64", code: ENOSPC, object: object) }
             done += count
         }
-        // The disk writes while the next batch is compressed, instead of when a sync waits for it.
-        spillway_begin_writeback(number, offset, bytes.count)
+        if bytes.count >= Self.writebackBytesMin { try beginWriteback(at: offset, byteCount: bytes.count) }
+    }
+
+    /// From so many bytes on the disk is told of a write. Several small ones share a page, which would be written for each.
+    private static let writebackBytesMin = 64 << 10
+
+    /// The disk writes while the next batch is compressed, instead of when a sync waits for it.
+    ///
+    /// - Throws: what the write would have thrown: where blocks are found for the bytes as late as here, they are lost when
+    ///   there are none, and a later sync need not know of it. Kernels and sandboxes without the call do as before.
+    private func beginWriteback(at offset: Int, byteCount: Int) throws(SystemCallError) {
+        do throws(SystemCallError) {
+            try checkedCall("sync_file_range", object: object) {
+                Int(spillway_begin_writeback(number, offset, byteCount))
+            }
+        } catch {
+            guard [ENOSYS, EPERM, EINVAL, EOPNOTSUPP, ESPIPE].contains(error.code) else { throw error }
+        }
     }
 
     func truncate(to size: Int) throws(SystemCallError) {

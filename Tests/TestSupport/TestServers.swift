@@ -93,13 +93,14 @@ package enum TestServers {
             let connection = try DatabaseConnection(DatabaseLocation(url))
             for name in names {
                 try connection.execute("DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
-                // Roles belong to the server; the tests name theirs after the database.
+                // Roles belong to the server; the tests end the names of theirs with the database's, as nobody else does.
                 let roles = try connection.query(
-                    "SELECT quote_ident(rolname) FROM pg_catalog.pg_roles WHERE rolname ~ ($1 || '\"?$')", [name])
+                    "SELECT quote_ident(rolname) FROM pg_catalog.pg_roles WHERE rolname ~ ('[-_ \"]' || $1 || '\"?$')",
+                    [name])
                 for role in roles.compactMap({ $0[0] }) { try connection.execute("DROP ROLE \(role)") }
             }
         } catch {
-            print("cannot drop the tests' databases on the Community server: \(error)")
+            print("cannot drop the tests' databases and roles on the Community server: \(error)")
         }
     }
 

@@ -5,6 +5,8 @@
 
 /// Lets the kernel begin to write a range of a file to its disk, and does not wait for it. Makes nothing durable: a later
 /// fdatasync has less to wait for.
-void spillway_begin_writeback(int descriptor, off_t offset, off_t bytes);
+///
+/// Returns 0, or -1 with errno. A file system that finds no place for the bytes only now may tell it here and nowhere else.
+int spillway_begin_writeback(int descriptor, off_t offset, off_t bytes);
 
 #endif

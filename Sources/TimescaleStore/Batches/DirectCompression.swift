@@ -28,7 +28,8 @@ public struct DirectCompression: Sendable {
         do throws(DatabaseError) {
             try connection.query("SELECT \(Self.hasOurOrder(.routing))", operation: Self.operation)
         } catch {
-            guard case .server = error.kind, connection.isUsable else { throw error }
+            // A later version may keep it elsewhere.
+            guard case .server = error.kind, connection.isUsable, !error.isTransient else { throw error }
             canAsk = false
         }
         canAskForOrder = canAsk
@@ -45,7 +46,7 @@ public struct DirectCompression: Sendable {
         try connection.execute(
             """
             LOCK TABLE ONLY \(SchemaSQL.table(kind)) IN ROW EXCLUSIVE MODE; \
-            SELECT set_config('\(Self.sortSetting)', CASE WHEN \(Self.hasOurOrder(kind)) THEN 'off' ELSE 'on' END, true)
+            SELECT pg_catalog.set_config('\(Self.sortSetting)', CASE WHEN \(Self.hasOurOrder(kind)) THEN 'off' ELSE 'on' END, true)
             """, operation: Self.operation)
     }
 
@@ -56,7 +57,7 @@ public struct DirectCompression: Sendable {
     func checkThatTheyWereTaken(_ kind: MetricKind, _ connection: DatabaseConnection) throws(DatabaseError) {
         guard canAskForOrder else { return }
         let rows = try connection.query(
-            "SELECT current_setting('\(Self.sortSetting)') = 'on' OR \(Self.hasOurOrder(kind))",
+            "SELECT pg_catalog.current_setting('\(Self.sortSetting)') = 'on' OR \(Self.hasOurOrder(kind))",
             operation: Self.operation)
         guard rows.first?.first != "t" else { return }
         throw connection.error(

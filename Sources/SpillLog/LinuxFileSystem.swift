@@ -188,7 +188,7 @@ final class LinuxFile: SpillFile {
     }
 
     /// From so many bytes on the disk is told of a write. Several small ones share a page, which would be written for each.
-    private static let writebackBytesMin = 64 << 10
+    private static let writebackBytesMin = 16 << 10
 
     /// The disk writes while the next batch is compressed, instead of when a sync waits for it.
     ///

@@ -31,7 +31,7 @@ import TimescaleStore
         var arguments: [String] {
             [
                 "--database", TestServers.url(location), "--tcp", "127.0.0.1:\(port)", "--spill-directory", spill,
-                "--flush-interval", "20", "--batch-records", "400", "--journal",
+                "--flush-interval", "20", "--batch-records", "800", "--journal",
             ]
         }
 
@@ -73,7 +73,7 @@ import TimescaleStore
 
     @Test func everyCallOfTheSpillMayFailOrBeTheLast() throws {
         let location = try TestServers.database(.plain)
-        let records = 2_000
+        let records = 4_000
         var trials = 0
         var fired = 0
         var byFault: [String: Int] = [:]
@@ -152,7 +152,7 @@ import TimescaleStore
     }
 
     private func sender(_ trial: Trial, _ records: Int, _ seed: Int) throws -> Process {
-        try Torture.sender(trial.port, count: records, rate: 20_000, ["--seed", "\(seed)"])
+        try Torture.sender(trial.port, count: records, rate: 40_000, ["--seed", "\(seed)"])
     }
 
     /// Kills the recovery at the same call too, and then lets a start work.

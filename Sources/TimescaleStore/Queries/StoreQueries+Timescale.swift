@@ -37,8 +37,34 @@ extension StoreQueries {
             table: numbers[0] ?? 0, index: numbers[1] ?? 0, toast: numbers[2] ?? 0)
         // As it is without compression, the estimate of PostgreSQL may be newer.
         listed.table.rows = max(listed.table.rows, numbers[3] ?? 0)
+        // TimescaleDB keeps what a chunk was before it was compressed. Of one that was empty then, and was filled by a COPY that
+        // compresses, nobody knows.
+        let isKnown = try !hasFilledChunks(id)
         listed.table.compression = DatabaseOverview.Compression(
-            chunks: Int(numbers[4] ?? 0), beforeBytes: numbers[5], afterBytes: numbers[6])
+            chunks: Int(numbers[4] ?? 0), beforeBytes: isKnown ? numbers[5] : nil,
+            afterBytes: isKnown ? numbers[6] : nil)
+    }
+
+    /// Whether a hypertable has chunks that were compressed while they were empty. No public view says so; where the catalog is
+    /// another one, or may not be read, it is taken that there are none.
+    private func hasFilledChunks(_ id: String) throws(DatabaseError) -> Bool {
+        do throws(DatabaseError) {
+            let rows = try reading { () throws(DatabaseError) in
+                try connection.query(
+                    """
+                    SELECT FROM pg_catalog.pg_inherits i
+                    JOIN pg_catalog.pg_class k ON k.oid = i.inhrelid
+                    JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace
+                    JOIN _timescaledb_catalog.chunk c ON c.schema_name = n.nspname AND c.table_name = k.relname
+                    JOIN _timescaledb_catalog.compression_chunk_size s ON s.chunk_id = c.id
+                    WHERE i.inhparent = $1::oid AND s.numrows_pre_compression = 0 LIMIT 1
+                    """, [id], operation: "looking for chunks that were filled by compressing")
+            }
+            return !rows.isEmpty
+        } catch {
+            guard case .server = error.kind, connection.isUsable else { throw error }
+            return false
+        }
     }
 
     /// Jobs by their id.

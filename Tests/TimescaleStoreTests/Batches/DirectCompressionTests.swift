@@ -110,6 +110,17 @@ import Testing
         #expect(try owner.query("SELECT count(*) FROM metrics.routing_metrics") == [["2000"]])
     }
 
+    /// TimescaleDB's own figures are of the empty chunk.
+    @Test func noRatioIsToldOfChunksThatWereFilledCompressed() throws {
+        guard let connection = try Self.compressing() else { return }
+        let batch = try SampleBatch(sequence: 1, days: Array(repeating: 0, count: 3_000), kind: .routing)
+        #expect(try batch.store(connection, compression: DirectCompression(connection)) == StoredBatch())
+        let overview = try StoreQueries(connection).overview(countsRows: true)
+        let table = try #require(overview.kinds.first { $0.name == "metrics.routing_metrics" })
+        let compression = try #require(table.compression)
+        #expect(table.rows == 3_000 && compression.chunks > 0 && compression.ratio == nil)
+    }
+
     @Test func whatAnOperatorChoseForTOASTIsKept() throws {
         guard let connection = try Self.compressing() else { return }
         _ = try DirectCompression(connection)

@@ -1,7 +1,7 @@
 // The composition: listeners, ring, drainer, lanes, spill, keeper, HTTP. A frame goes down this list once.
 //
-// Threads: one for each UDP socket, an event loop for TCP and one for HTTP, the drainer, one for each lane, the spill's writer, the
-// keeper of the store, who asks for sessions, the host's reporter. All of them are joined by `stop`.
+// Threads: one for each UDP socket, an event loop for TCP and one for HTTP, the drainer, one for each lane, the spill's
+// writer, the keeper of the store, who asks for sessions, the host's reporter. All of them are joined by `stop`.
 
 import Delivery
 import FrameCodec
@@ -318,14 +318,10 @@ public final class CollectorService {
         keeper?.stop()
         keeperThread?.join()
         keeperThread = nil
+        endEventLoop("HTTP") { try http?.close() }
+        http = nil
         embedded?.stop()
-        do {
-            try http?.close()
-            http = nil
-            try group.syncShutdownGracefully()
-        } catch {
-            log.error("an event loop did not stop: \(error)")
-        }
+        endEventLoop("TCP") { try group.syncShutdownGracefully() }
         let left = ledger.snapshot().recordsInFlight
         if lost > 0 || left > 0 {
             log.error(
@@ -337,6 +333,15 @@ public final class CollectorService {
             log.notice("the spill keeps records for the next start", metadata: ["records": "\(spilled)"])
         }
         return lost == 0 && left <= 0
+    }
+
+    /// One that does not end keeps nothing else from ending.
+    private func endEventLoop(_ name: String, _ end: () throws -> Void) {
+        do {
+            try end()
+        } catch {
+            log.error("the event loop of \(name) did not stop: \(error)")
+        }
     }
 
     /// Brings what is in ring and batches to the database or the spill, and ends the threads that do it.

@@ -82,7 +82,7 @@ public final class CollectorService {
                 slots: 2 * settings.lanes + (path == nil ? 0 : SpillThread.groupMax + 1) + 1, lanes: settings.lanes,
                 waitingMax: settings.lanes, replayPercent: settings.replaySharePercent,
                 isJournal: settings.isJournal, hasSpill: path != nil),
-            batch: settings.batch, ledger: ledger, desk: desk, epoch: epoch)
+            batch: settings.batch, ledger: ledger, desk: desk, epoch: epoch, onFreeLane: { wake.signal() })
         drainer = Drainer(ring: ring, wake: wake, hub: hub, flushMilliseconds: settings.flushMilliseconds)
         do {
             if let path { try startSpill(path) }

@@ -43,6 +43,18 @@ extension DeliveryPlan {
         return work
     }
 
+    /// Whether a lane has nothing to do and would take a live batch at once: it is better given what there is than left to
+    /// wait until a batch is full.
+    package var hasFreeLane: Bool {
+        // What is replayed needs the lane, and then full batches cost the least.
+        guard !limits.isJournal, isStopping || replayStart == replay.count else { return false }
+        var free = 0
+        for lane in laneStates.indices where laneWork[lane] == nil {
+            if case .connected = laneStates[lane] { free += 1 }
+        }
+        return free > waiting.count
+    }
+
     /// What waits longest. While the spill takes nothing, also what was meant for it.
     private func nextLive(now: UInt64) -> BatchSlot? {
         waiting.first { failures[$0].notBefore <= now }

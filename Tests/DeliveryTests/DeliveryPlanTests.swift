@@ -48,6 +48,39 @@ struct DeliveryPlanTests {
         #expect(plan.summary(slot).identity == BatchIdentity(epoch: 1, sequence: 1))
     }
 
+    @Test func aLaneIsFreeWhenItWouldTakeALiveBatchAtOnce() throws {
+        var plan = plan(lanes: 2)
+        // Nobody knows yet whether they reach the database.
+        #expect(!plan.hasFreeLane)
+        plan.laneConnected(0)
+        #expect(plan.hasFreeLane)
+        guard let slot = plan.openSlot() else { throw Missing() }
+        plan.close(slot, summary(1))
+        // The one that waits is for this lane.
+        #expect(!plan.hasFreeLane)
+        plan.laneConnected(1)
+        #expect(plan.hasFreeLane)
+        #expect(plan.work(forLane: 0, now: 0) != nil)
+        #expect(plan.hasFreeLane)
+        plan.laneLost(1)
+        #expect(!plan.hasFreeLane)
+        _ = plan.stored(lane: 0)
+        #expect(plan.hasFreeLane)
+    }
+
+    @Test func noLaneIsFreeWhileThereIsSomethingToReplayOrWhenEverythingIsSpilledFirst() {
+        var plan = plan()
+        plan.recovered(SegmentName(epoch: 9, sequence: 1), batches: [spilled(1, segment: 1)], keepInQuarantine: false)
+        plan.laneConnected(0)
+        #expect(!plan.hasFreeLane)
+        _ = plan.work(forLane: 0, now: 0)
+        _ = plan.stored(lane: 0)
+        #expect(plan.hasFreeLane)
+        var journal = self.plan(journal: true)
+        journal.laneConnected(0)
+        #expect(!journal.hasFreeLane)
+    }
+
     @Test func anotherCopyIsReadWhenTheFirstIsDamagedAndBothSegmentsStayUntilThen() throws {
         var plan = plan()
         let (first, second) = (SegmentName(epoch: 9, sequence: 1), SegmentName(epoch: 9, sequence: 2))

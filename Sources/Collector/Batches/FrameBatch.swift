@@ -8,6 +8,9 @@ import Glibc
 public struct BatchLimits: Sendable {
     /// Records of all its frames.
     public var recordsMax = 50_000
+    /// From so many records on it is closed as soon as a lane is free. Fewer would cost the database more for each record
+    /// than waiting for the next ones costs anybody.
+    public var recordsWorthwhile = 12_500
     /// Bytes of all its frames. One frame always fits.
     public var bytesMax = 8 << 20
 
@@ -66,6 +69,9 @@ final class FrameBatch: @unchecked Sendable {
         // The ledger's column has 32 bits.
         possibleRecords >= limits.recordsMax || byteCount >= limits.bytesMax || recordCount >= 1 << 30
     }
+
+    /// Whether it is worth a lane's while, though there is room for more.
+    var isWorthwhile: Bool { possibleRecords >= limits.recordsWorthwhile }
 
     /// Copies an admitted frame to the batch's end.
     ///

@@ -76,7 +76,6 @@ public struct CollectorSettings: Sendable {
         var limits = BatchLimits()
         limits.recordsMax = try reader.integer(.batchRecords, in: 1...1_000_000)
         limits.bytesMax = try reader.integer(.batchBytes, in: 1 << 16...64 << 20)
-        batch = limits
         ringBytes = try reader.integer(.ringBytes, in: 8 << 20...1 << 30)
         guard ringBytes & (ringBytes - 1) == 0 else { throw reader.refuse(.ringBytes, "it must be a power of two") }
         udpThreads = try reader.integer(.udpThreads, in: 1...64)
@@ -99,6 +98,9 @@ public struct CollectorSettings: Sendable {
         }
         self.policies = policies
         directCompress = try reader.bool(.directCompress)
+        // Compression wants many rows of a domain beside each other.
+        limits.recordsWorthwhile = directCompress ? limits.recordsMax : limits.recordsMax / 4
+        batch = limits
         shutdownDeadlineSeconds = try reader.integer(.shutdownDeadline, in: 1...86_400)
         let level = reader.text(.logLevel)
         guard let known = Logger.Level(rawValue: level) else {

@@ -6,6 +6,7 @@ import FrameCodec
 import LinuxSystem
 import Listeners
 import SpillLog
+import Synchronization
 import TimescaleStore
 
 /// The meeting place of drainer, lanes and the spill's writer. Safe from any thread.
@@ -29,15 +30,21 @@ final class DeliveryHub: Sendable {
     /// Batches of other epochs come from an earlier run.
     let epoch: Int64
     let hasSpill: Bool
+    /// What the plan says of free lanes, for the drainer, which asks between any two frames.
+    private let freeLane = Atomic(false)
+    private let onFreeLane: @Sendable () -> Void
 
+    /// - Parameter onFreeLane: called on any thread, with the plan locked, when a lane has become free.
     init(
-        limits: DeliveryPlan.Limits, batch: BatchLimits, ledger: ConservationLedger, desk: SessionDesk, epoch: Int64
+        limits: DeliveryPlan.Limits, batch: BatchLimits, ledger: ConservationLedger, desk: SessionDesk, epoch: Int64,
+        onFreeLane: @escaping @Sendable () -> Void
     ) {
         state = Monitor(State(plan: DeliveryPlan(limits: limits)))
         batches = (0..<limits.slots).map { _ in FrameBatch(limits: batch) }
         self.ledger = ledger
         self.desk = desk
         self.epoch = epoch
+        self.onFreeLane = onFreeLane
         hasSpill = limits.hasSpill
     }
 
@@ -52,6 +59,9 @@ final class DeliveryHub: Sendable {
     private func show(_ plan: borrowing DeliveryPlan) {
         ledger.spillHolds(bytes: plan.spillBytes, records: plan.spillRecords)
         ledger.spillIsFull(plan.isStuck)
+        let isFree = plan.hasFreeLane
+        // Nothing else is read by it: the drainer acts on whatever it finds, and what it closes goes through the lock.
+        if freeLane.exchange(isFree, ordering: .relaxed) != isFree, isFree { onFreeLane() }
     }
 
     // MARK: The drainer
@@ -64,6 +74,9 @@ final class DeliveryHub: Sendable {
         }
         return (slot ?? nil).map { ($0, batches[$0]) }
     }
+
+    /// Whether a lane waits for a batch. A moment later it may be otherwise.
+    var hasFreeLane: Bool { freeLane.load(ordering: .relaxed) }
 
     /// The batch stays empty.
     func giveBack(_ slot: BatchSlot) { change { $0.plan.giveBack(slot) } }
@@ -89,7 +102,10 @@ final class DeliveryHub: Sendable {
     /// The lane's next work; nil when there was none in time.
     func work(forLane lane: Int, timeoutMilliseconds: Int) -> LaneWork? {
         state.wait(timeoutMilliseconds: timeoutMilliseconds) { state -> LaneWork?? in
-            if let work = state.plan.work(forLane: lane, now: monotonicNanoseconds()) { return .some(work) }
+            if let work = state.plan.work(forLane: lane, now: monotonicNanoseconds()) {
+                show(state.plan)
+                return .some(work)
+            }
             return state.isOver ? .some(nil) : nil
         } ?? nil
     }

@@ -52,7 +52,7 @@ final class Drainer: Sendable {
             let taken = take(&consumer, into: batch)
             let now = monotonicNanoseconds()
             let isDue = !batch.isEmpty && (now &- batch.openedAt >= flushNanoseconds || stopping && taken == 0)
-            if batch.isFull || isDue {
+            if batch.isFull || isDue || batch.isWorthwhile && hub.hasFreeLane {
                 sequence += 1
                 hub.close(slot, sequence: sequence)
                 open = nil

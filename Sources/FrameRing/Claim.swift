@@ -18,7 +18,7 @@ extension FrameRing {
         /// The records appended so far.
         @inlinable public var recordCount: Int { appendedRecords }
         @usableFromInline var appendedRecords = 0
-        /// Where the next record starts: a multiple of 8.
+        /// Where the next record starts: a multiple of 16.
         @usableFromInline var usedBytes: Int
 
         @inlinable
@@ -45,7 +45,7 @@ extension FrameRing {
         @inlinable
         public mutating func append(_ record: RawSpan) {
             precondition(appendedRecords < recordCountMaximum, "more records than were claimed")
-            // The extent is a multiple of 8, so a record that fits still fits with its alignment.
+            // The extent is a multiple of 16, so a record that fits still fits with its alignment.
             precondition(record.byteCount <= remainingBytes, "the record does not fit in what was claimed")
             storage.writeLength(record.byteCount, ofRecord: appendedRecords, inClaimAt: position)
             storage.write(record, at: position &+ UInt64(truncatingIfNeeded: usedBytes))

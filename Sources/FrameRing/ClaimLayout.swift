@@ -5,17 +5,18 @@
 /// | 0 ..< 4 | the records claimed, n |
 /// | 4 ..< 8 | the records appended |
 /// | 8 ..< 8 + 4 n | the length of each record |
-/// | then, for each record, from a multiple of 8 on | its bytes |
+/// | from the next unit on, each from a multiple of 16 on | the records' bytes |
 ///
 /// The lengths stand together, not each before its record, so that where a record starts does not depend on a load from
 /// the cache line before it: the consumer's misses overlap. A single record, appended by `FrameRing.append`, lies
-/// there without any header; its length is in the commit word.
+/// there without any header; its length is in the commit word. Records start where no word of a short record's copy
+/// lies across two cache lines: a store that does costs twice, and the line of the lengths is not shared with a record.
 /// Numbers are in the machine's order: they never leave its memory.
 @usableFromInline
 enum ClaimLayout {
     @usableFromInline static let headerBytes = 8
     @usableFromInline static let lengthBytes = 4
-    @usableFromInline static let recordAlignment = 8
+    @usableFromInline static let recordAlignment = 16
 
     /// `bytes` rounded up to where the next record may start.
     @inlinable
@@ -29,10 +30,10 @@ enum ClaimLayout {
         (bytes &+ (FrameRing.unitBytes - 1)) & ~(FrameRing.unitBytes - 1)
     }
 
-    /// Where the first record starts in a claim for `recordCount`, in bytes.
+    /// Where the first record starts in a claim for `recordCount`, in bytes: at a unit.
     @inlinable
     static func recordsOffset(recordCount: Int) -> Int {
-        aligned(headerBytes &+ recordCount &* lengthBytes)
+        extentBytes(headerBytes &+ recordCount &* lengthBytes)
     }
 
     /// The extent that is enough for `recordCount` records of `payloadBytes` together, however long each of them is.
@@ -42,7 +43,7 @@ enum ClaimLayout {
         precondition(recordCount >= 0 && payloadBytes >= 0, "a claim's record count and bytes cannot be negative")
         // Both are held against the maximum before any arithmetic, so that the sum below cannot overflow.
         guard recordCount <= maximumBytes / lengthBytes, payloadBytes <= maximumBytes else { return nil }
-        // Alignment takes up to 7 bytes for each record, and their sum is a multiple of 8.
+        // Alignment takes up to 15 bytes for each record, and their sum is a multiple of 16.
         let paddedBytes = (payloadBytes &+ recordCount &* (recordAlignment - 1)) & ~(recordAlignment - 1)
         let bytes = extentBytes(recordsOffset(recordCount: recordCount) &+ paddedBytes)
         return bytes <= maximumBytes ? bytes : nil

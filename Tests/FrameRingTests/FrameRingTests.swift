@@ -44,7 +44,7 @@ import Testing
 
     @Test func `a claim that is partly filled hands over what was appended`() throws {
         var consumer = ring.takeConsumer()
-        var claim = try ring.claim(recordCount: 10, payloadBytes: 100)
+        var claim = try ring.claim(recordCount: 6, payloadBytes: 100)
         claim.append(bytes(1, of: 1).span.bytes)
         claim.publish()
         let empty = try ring.claim(recordCount: 3, payloadBytes: 30)

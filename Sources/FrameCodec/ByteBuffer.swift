@@ -54,6 +54,27 @@ struct ByteBuffer {
         count &+= 1
     }
 
+    /// A varint that was put, and what follows it.
+    func varint(at offset: inout Int) -> Int {
+        var value = 0
+        var shift = 0
+        while true {
+            let byte = Int(base.load(fromByteOffset: offset, as: UInt8.self))
+            offset += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80 { return value }
+            shift += 7
+        }
+    }
+
+    /// Bytes that are few, most often.
+    @inlinable @inline(__always)
+    mutating func putShort(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress else { return }
+        copyShort(base + count, source, bytes.count)
+        count &+= bytes.count
+    }
+
     @inlinable @inline(__always)
     mutating func put(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress else { return }

@@ -25,9 +25,8 @@ public struct FrameEncoder: ~Copyable {
     @usableFromInline let blocks: UnsafeMutablePointer<BlockState>
     private var output: ByteBuffer
     @usableFromInline var baseTime: Int64 = 0
-    /// Bytes of all blocks but the one in work, heads included.
-    @usableFromInline var blocksBytes = 0
-    @usableFromInline let blockBytes: UnsafeMutablePointer<Int>
+    /// At most so many bytes have all blocks, heads included.
+    @usableFromInline var blocksBytesMax = 0
 
     /// The kinds' ids are 1 to this, which the generator of kinds proves.
     private static let kindsMax = MetricKind.allCases.map { Int($0.rawValue) }.max() ?? 0
@@ -45,9 +44,7 @@ public struct FrameEncoder: ~Copyable {
         self.frameBytesTarget = min(frameBytesTarget, self.frameBytesMax)
         self.recordsMax = recordsMax
         blocks = .allocate(capacity: Self.kindsMax)
-        blockBytes = .allocate(capacity: Self.kindsMax)
         for index in 0..<Self.kindsMax { (blocks + index).initialize(to: BlockState()) }
-        blockBytes.initialize(repeating: 0, count: Self.kindsMax)
         writer = RecordWriter(block: blocks)
         output = ByteBuffer(capacity: max(self.frameBytesTarget, 2_048))
     }
@@ -55,7 +52,6 @@ public struct FrameEncoder: ~Copyable {
     deinit {
         for index in 0..<Self.kindsMax { blocks[index].deallocate() }
         blocks.deallocate()
-        blockBytes.deallocate()
         output.deallocate()
     }
 
@@ -111,9 +107,8 @@ public struct FrameEncoder: ~Copyable {
             blocks[index].records.count = 0
             blocks[index].recordCount = 0
             for slot in 0..<MetricKind.prefixSlotsMax { blocks[index].prefixes[slot].value.count = 0 }
-            blockBytes[index] = 0
         }
-        blocksBytes = 0
+        blocksBytesMax = 0
         records = 0
         writer.strings.removeAll()
         writer.expandedBytes = 0
@@ -146,7 +141,6 @@ public struct FrameEncoder: ~Copyable {
         guard FrameLimits.timeRange.contains(time) else { throw .timeOutOfRange(time) }
         let block = blocks + Int(kind.rawValue) - 1
         writer.block = block
-        writer.presence = 0
         writer.pendingPrefixes = 0
         writer.dictionaryFull = false
         let mark = Mark(
@@ -155,15 +149,15 @@ public struct FrameEncoder: ~Copyable {
         if recordCount == 0 { baseTime = time }
         block.pointee.records.reserve(RecordWriter.fixedBytesMax)
         // One byte for the length, which is enough for most records; the bitmap is filled in at the end.
-        writer.cursor =
-            block.pointee.records.base + (block.pointee.records.count &+ 1 &+ (Int(kind.presenceBits) &+ 7) / 8)
+        writer.fields = FieldCursor(
+            block.pointee.records.base + (block.pointee.records.count &+ 1 &+ (Int(kind.presenceBits) &+ 7) / 8))
         let before = block.pointee.recordCount == 0 ? baseTime : block.pointee.lastTime
         let (delta, overflow) = time.subtractingReportingOverflow(before)
         if overflow {
             // Two times of one frame further apart than 64 bits: the frame ends before this record.
             writer.dictionaryFull = true
         }
-        writer.putZigzag(delta)
+        writer.fields.putZigzag(delta)
         do throws(RecordError) {
             if let tags { try writer.writeTags(tags) }
         } catch {
@@ -177,47 +171,73 @@ public struct FrameEncoder: ~Copyable {
     /// Completes the record, or takes it back when the frame has no room for it.
     @inlinable @inline(__always)
     mutating func end(_ kind: MetricKind, time: Int64, _ mark: Mark) throws(RecordError) -> Bool {
-        let index = Int(kind.rawValue) - 1
-        let block = blocks + index
-        let bitmapBytes = (Int(kind.presenceBits) &+ 7) / 8
-        let length = writer.cursor - block.pointee.records.base - mark.start - 1
-        let lengthBytes = varintLength(UInt64(length))
-        if lengthBytes > 1 {
-            let base = block.pointee.records.base + mark.start
-            memmove(base + lengthBytes, base + 1, length)
+        let block = blocks + (Int(kind.rawValue) - 1)
+        let start = block.pointee.records.base + mark.start
+        // Behind the byte that was left for it.
+        let length = writer.fields.next - start &- 1
+        var cursor = FieldCursor(start)
+        if length < 0x80 {
+            // To the byte: what follows is there already.
+            cursor.put(UInt8(truncatingIfNeeded: length))
+        } else {
+            cursor.next = Self.makeRoomForLength(length, at: start)
         }
-        writer.cursor = block.pointee.records.base + mark.start
-        // To the byte: what follows is there already.
-        if length < 0x80 { writer.put(UInt8(truncatingIfNeeded: length)) } else { writer.putLongVarint(UInt64(length)) }
-        for byte in 0..<bitmapBytes {
-            writer.put(UInt8(truncatingIfNeeded: writer.presence &>> UInt64(8 &* byte)))
+        for byte in 0..<(Int(kind.presenceBits) &+ 7) / 8 {
+            cursor.put(UInt8(truncatingIfNeeded: writer.fields.presence &>> UInt64(8 &* byte)))
         }
-        block.pointee.records.count = mark.start &+ lengthBytes &+ length
-
-        let blockRecordsBytes = block.pointee.records.count
-        let head =
-            3 &+ varintLength(UInt64(block.pointee.recordCount &+ 1)) &+ varintLength(UInt64(blockRecordsBytes))
-        let others = blocksBytes &- blockBytes[index]
-        let dictionary = varintLength(UInt64(writer.strings.count)) &+ writer.strings.wire.count
-        let payload = dictionary &+ others &+ head &+ blockRecordsBytes
-        let frame = FrameHeader.lengthMin &+ payload
-
-        let limit = recordCount == 0 ? frameBytesMax : frameBytesTarget
-        let expands = writer.expandedBytes > payload &* FrameLimits.expansionFactorMax
-        if frame > limit || expands || writer.dictionaryFull || recordCount >= recordsMax {
-            rollBack(to: mark)
-            if recordCount > 0 { return false }
-            throw expands ? .expansionTooLarge : .recordTooLarge(bytes: frame, limit: limit)
-        }
+        let lengthBytes = length < 0x80 ? 1 : varintLength(UInt64(truncatingIfNeeded: length))
+        let bytes = mark.start &+ lengthBytes &+ length
+        block.pointee.records.count = bytes
         block.pointee.recordCount &+= 1
+        let blocksMax =
+            blocksBytesMax &+ (bytes &- mark.start) &+ (block.pointee.recordCount == 1 ? BlockState.headBytesMax : 0)
+
+        // Most records fit whatever the lengths of lengths are.
+        let frameMax =
+            FrameHeader.lengthMin &+ StringTable.countBytesMax &+ writer.strings.wire.count &+ blocksMax
+        let payloadMin = writer.strings.wire.count &+ bytes
+        if frameMax > frameBytesTarget || writer.expandedBytes > payloadMin &* FrameLimits.expansionFactorMax
+            || writer.dictionaryFull || recordCount >= recordsMax
+        {
+            guard try hasRoom(for: mark) else { return false }
+        }
         block.pointee.lastTime = time
-        blockBytes[index] = head &+ blockRecordsBytes
-        blocksBytes = others &+ head &+ blockRecordsBytes
+        blocksBytesMax = blocksMax
         records &+= 1
         for slot in 0..<MetricKind.prefixSlotsMax where writer.pendingPrefixes & (1 &<< UInt64(slot)) != 0 {
             swap(&block.pointee.prefixes[slot].value, &writer.pending[slot])
         }
         return true
+    }
+
+    /// Moves the record away from its length, which takes more than a byte.
+    ///
+    /// - Returns: the length's end.
+    @usableFromInline @inline(never)
+    static func makeRoomForLength(_ length: Int, at start: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        memmove(start + varintLength(UInt64(length)), start + 1, length)
+        return FieldCursor.putLongVarint(UInt64(length), at: start)
+    }
+
+    /// Whether the frame has room for its newest record, to the byte. If not, the record is taken back.
+    @usableFromInline @inline(never)
+    mutating func hasRoom(for mark: Mark) throws(RecordError) -> Bool {
+        let payload = payloadBytes
+        let frame = FrameHeader.lengthMin + payload
+        let limit = recordCount == 0 ? frameBytesMax : frameBytesTarget
+        let expands = writer.expandedBytes > payload * FrameLimits.expansionFactorMax
+        guard frame > limit || expands || writer.dictionaryFull || recordCount >= recordsMax else { return true }
+        writer.block.pointee.recordCount -= 1
+        rollBack(to: mark)
+        if recordCount > 0 { return false }
+        throw expands ? .expansionTooLarge : .recordTooLarge(bytes: frame, limit: limit)
+    }
+
+    /// Bytes of the frame that is being made, without its header.
+    private var payloadBytes: Int {
+        var bytes = varintLength(UInt64(writer.strings.count)) + writer.strings.wire.count
+        for index in 0..<Self.kindsMax where blocks[index].recordCount > 0 { bytes += blocks[index].bytes }
+        return bytes
     }
 
     @usableFromInline
@@ -231,7 +251,7 @@ public struct FrameEncoder: ~Copyable {
 
     private mutating func assemble(_ identity: FrameIdentity) {
         output.count = FrameHeader.lengthMin
-        output.reserve(10 + writer.strings.wire.count + blocksBytes)
+        output.reserve(payloadBytes)
         output.putVarint(UInt64(writer.strings.count))
         output.put(UnsafeRawBufferPointer(start: writer.strings.wire.base, count: writer.strings.wire.count))
         for kind in MetricKind.allCases {

@@ -1,49 +1,18 @@
-// Writes the fields of one record into the block of its kind. Numbers need no check of room: the record's start reserved
-// enough for all of them; texts reserve their own.
+// Writes the fields of one record into the block of its kind: numbers by its cursor alone, texts with the frame's dictionary and
+// the block's older values.
 //
-// Invariant: while a record is written, `cursor` is the end of its block and the block's own count is that of its start; at
-// most `fixedBytesMax` bytes, and what a text has reserved beside them, go behind the start before the next reservation.
+// Invariant: while a record is written, `fields.next` is the end of its block and the block's own count is that of its start;
+// at most `fixedBytesMax` bytes, and what a text has reserved beside them, go behind the start before the next reservation.
 
 import Glibc
 import MetricKinds
 
-/// The last value of a text with a shared prefix, for each such field of a kind.
-@usableFromInline
-struct PrefixState {
-    @usableFromInline var value = ByteBuffer(capacity: 64)
-
-    @usableFromInline init() {}
-}
-
-/// The block of one kind in the frame that is being made.
-@usableFromInline
-struct BlockState {
-    @usableFromInline var records = ByteBuffer(capacity: 2_048)
-    @usableFromInline var recordCount = 0
-    @usableFromInline var lastTime: Int64 = 0
-    @usableFromInline let prefixes: UnsafeMutablePointer<PrefixState>
-
-    @usableFromInline
-    init() {
-        prefixes = .allocate(capacity: MetricKind.prefixSlotsMax)
-        for slot in 0..<MetricKind.prefixSlotsMax { (prefixes + slot).initialize(to: PrefixState()) }
-    }
-
-    @usableFromInline
-    func deallocate() {
-        records.deallocate()
-        for slot in 0..<MetricKind.prefixSlotsMax { prefixes[slot].value.deallocate() }
-        prefixes.deallocate()
-    }
-}
-
 /// Takes the fields of the record that is being appended, in their order.
 public struct RecordWriter: ~Copyable {
     @usableFromInline var block: UnsafeMutablePointer<BlockState>
-    /// Where the next byte goes. Beside the block and not in it, so that it can stay in a register.
-    @usableFromInline var cursor: UnsafeMutableRawPointer
+    /// Of the record that is written; the generated code works on a copy, which it puts back at its end.
+    @usableFromInline var fields: FieldCursor
     @usableFromInline var strings = StringTable()
-    @usableFromInline var presence: UInt64 = 0
     @usableFromInline var expandedBytes = 0
     /// Texts with a shared prefix change the older value only when the record stays: until then they wait here.
     @usableFromInline var pendingPrefixes: UInt64 = 0
@@ -63,7 +32,7 @@ public struct RecordWriter: ~Copyable {
 
     init(block: UnsafeMutablePointer<BlockState>) {
         self.block = block
-        cursor = block.pointee.records.base
+        fields = FieldCursor(block.pointee.records.base)
         pending = .allocate(capacity: MetricKind.prefixSlotsMax)
         for slot in 0..<MetricKind.prefixSlotsMax { (pending + slot).initialize(to: ByteBuffer(capacity: 64)) }
     }
@@ -74,180 +43,148 @@ public struct RecordWriter: ~Copyable {
         pending.deallocate()
     }
 
-    // MARK: Bytes
+    // MARK: Room
 
     /// Makes room for a text of so many bytes, and for every number that may follow.
+    ///
+    /// - Returns: where the record goes on, which is elsewhere when the block has moved.
     @inlinable @inline(__always)
-    mutating func reserve(textBytes: Int) {
+    mutating func reserve(textBytes: Int, at next: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
         let records = block.pointee.records
-        if records.base + records.capacity - cursor < textBytes &+ Self.fixedBytesMax { grow(textBytes: textBytes) }
+        let isEnough = records.base + records.capacity - next >= textBytes &+ Self.fixedBytesMax
+        return isEnough ? next : grow(textBytes: textBytes, at: next)
     }
 
     @usableFromInline @inline(never)
-    mutating func grow(textBytes: Int) {
-        let written = cursor - block.pointee.records.base
+    mutating func grow(textBytes: Int, at next: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        let written = next - block.pointee.records.base
         let start = block.pointee.records.count
         block.pointee.records.count = written
         block.pointee.records.grow(textBytes + Self.fixedBytesMax)
         block.pointee.records.count = start
-        cursor = block.pointee.records.base + written
-    }
-
-    @inlinable @inline(__always)
-    mutating func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
-        cursor.storeBytes(of: value.littleEndian, as: T.self)
-        cursor += MemoryLayout<T>.size
-    }
-
-    /// A varint below 2^14, without a branch. The byte behind a single one is written too, so nothing may be there yet.
-    @inlinable @inline(__always)
-    mutating func putShortVarint(_ value: UInt64) {
-        let word = UInt32(truncatingIfNeeded: value)
-        let more: UInt32 = word >= 0x80 ? 1 : 0
-        // The upper seven bits move up by one.
-        let spread = word &+ (word & 0x3F80) | more &<< 7
-        cursor.storeBytes(of: UInt16(truncatingIfNeeded: spread).littleEndian, as: UInt16.self)
-        cursor += 1 &+ Int(truncatingIfNeeded: more)
-    }
-
-    /// At most ten bytes. Those below 2^14, and those below 2^28, without a branch that depends on how long they are; up to
-    /// three bytes behind the varint are written too, so nothing may be there yet.
-    @inlinable @inline(__always)
-    mutating func putVarint(_ value: UInt64) {
-        guard value >= 1 << 14 else { return putShortVarint(value) }
-        guard value >= 1 << 28 else {
-            let word = UInt32(truncatingIfNeeded: value)
-            let length = varintLength(value)
-            let spread = (word & 0x7F) | (word & 0x3F80) &<< 1 | (word & 0x1F_C000) &<< 2 | (word & 0xFE0_0000) &<< 3
-            // Every byte but the last says that another one follows.
-            let more = 0x0080_8080 & ((1 as UInt32) &<< UInt32(truncatingIfNeeded: 8 &* (length &- 1)) &- 1)
-            cursor.storeBytes(of: (spread | more).littleEndian, as: UInt32.self)
-            cursor += length
-            return
-        }
-        putLongVarint(value)
-    }
-
-    /// Writes nothing behind the varint.
-    @usableFromInline
-    mutating func putLongVarint(_ value: UInt64) {
-        var rest = value
-        while rest >= 0x80 {
-            cursor.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, as: UInt8.self)
-            cursor += 1
-            rest &>>= 7
-        }
-        cursor.storeBytes(of: UInt8(truncatingIfNeeded: rest), as: UInt8.self)
-        cursor += 1
-    }
-
-    @inlinable @inline(__always)
-    mutating func putZigzag(_ value: Int64) {
-        putVarint(UInt64(bitPattern: value &<< 1) ^ UInt64(bitPattern: value &>> 63))
-    }
-
-    /// Behind `reserve(textBytes:)`.
-    @inlinable @inline(__always)
-    mutating func putText(_ bytes: UnsafeRawBufferPointer) {
-        guard let source = bytes.baseAddress else { return }
-        copyShort(cursor, source, bytes.count)
-        cursor += bytes.count
+        return block.pointee.records.base + written
     }
 
     // MARK: Fields
 
     @inlinable @inline(__always)
-    public mutating func bool(_ value: Bool, bit: Int) {
-        presence |= (value ? 3 : 1) &<< UInt64(truncatingIfNeeded: bit)
-    }
-
-    @inlinable @inline(__always)
-    mutating func mark(_ bit: Int) {
-        let flag: UInt64 = 1 &<< UInt64(truncatingIfNeeded: bit)
-        // Each bit once: so no caller can store more numbers than `fixedBytesMax` has room for.
-        precondition(presence & flag == 0, "a field is written once")
-        presence |= flag
-    }
+    public mutating func bool(_ value: Bool, bit: Int) { fields.bool(value, bit: bit) }
 
     @inlinable @inline(__always)
     public mutating func int32(_ value: Int32, bit: Int) {
-        mark(bit)
-        putZigzag(Int64(value))
+        fields.checkIsNew(bit)
+        fields.int32(value, bit: bit)
     }
 
     @inlinable @inline(__always)
     public mutating func int64(_ value: Int64, bit: Int) {
-        mark(bit)
-        putZigzag(value)
+        fields.checkIsNew(bit)
+        fields.int64(value, bit: bit)
     }
 
     /// Every NaN is written as the one that the protocol has.
     @inlinable @inline(__always)
     public mutating func float32(_ value: Float, bit: Int) {
-        mark(bit)
-        put(value.isNaN ? 0x7FC0_0000 : value.bitPattern)
+        fields.checkIsNew(bit)
+        fields.float32(value, bit: bit)
     }
 
     @inlinable @inline(__always)
     public mutating func float64(_ value: Double, bit: Int) {
-        mark(bit)
-        put(value.isNaN ? 0x7FF8_0000_0000_0000 : value.bitPattern)
+        fields.checkIsNew(bit)
+        fields.float64(value, bit: bit)
     }
 
     /// A text for the dictionary.
     @inlinable @inline(__always)
     public mutating func text(_ value: String, bit: Int) throws(RecordError) {
-        mark(bit)
+        fields.checkIsNew(bit)
+        var fields = fields
+        try text(value, bit: bit, &fields)
+        self.fields = fields
+    }
+
+    @inlinable @inline(__always)
+    mutating func text(_ value: String, bit: Int, _ fields: inout FieldCursor) throws(RecordError) {
+        fields.mark(bit)
         let inline = InlineString(value)
-        if inline.high & inlineMask != 0 {
-            guard putReference(inline.text, count: inline.count) else { throw fault }
-        } else {
-            guard withUTF8Bytes(of: value, { putReference($0) }) else { throw fault }
-        }
+        let start = fields.next
+        let next =
+            inline.high & inlineMask != 0
+            ? putReference(inline.text, count: inline.count, at: start)
+            : withUTF8Bytes(of: value) { putReference($0, at: start) }
+        guard let next else { throw fault }
+        fields.next = next
     }
 
     /// A text for the dictionary, as bytes that are UTF-8.
     @inlinable @inline(__always)
     public mutating func text(_ value: RawSpan, bit: Int) throws(RecordError) {
-        mark(bit)
-        guard value.withUnsafeBytes({ putReference($0) }) else { throw fault }
+        fields.checkIsNew(bit)
+        fields.mark(bit)
+        let start = fields.next
+        guard let next = value.withUnsafeBytes({ putReference($0, at: start) }) else { throw fault }
+        fields.next = next
     }
 
     /// A text that shares its beginning with the record before.
     @inlinable @inline(__always)
     public mutating func prefixedText(_ value: String, bit: Int, slot: Int) throws(RecordError) {
-        mark(bit)
+        fields.checkIsNew(bit)
+        var fields = fields
+        try prefixedText(value, bit: bit, slot: slot, &fields)
+        self.fields = fields
+    }
+
+    @inlinable @inline(__always)
+    mutating func prefixedText(
+        _ value: String, bit: Int, slot: Int, _ fields: inout FieldCursor
+    ) throws(RecordError) {
+        fields.mark(bit)
         let inline = InlineString(value)
-        if inline.high & inlineMask != 0 {
-            guard putPrefixed(inline.text, count: inline.count, slot: slot) else { throw fault }
-        } else {
-            guard withUTF8Bytes(of: value, { putPrefixed($0, slot: slot) }) else { throw fault }
-        }
+        let start = fields.next
+        let next =
+            inline.high & inlineMask != 0
+            ? putPrefixed(inline.text, count: inline.count, slot: slot, at: start)
+            : withUTF8Bytes(of: value) { putPrefixed($0, slot: slot, at: start) }
+        guard let next else { throw fault }
+        fields.next = next
     }
 
     /// The same as bytes that are UTF-8.
     @inlinable @inline(__always)
     public mutating func prefixedText(_ value: RawSpan, bit: Int, slot: Int) throws(RecordError) {
-        mark(bit)
-        guard value.withUnsafeBytes({ putPrefixed($0, slot: slot) }) else { throw fault }
+        fields.checkIsNew(bit)
+        fields.mark(bit)
+        let start = fields.next
+        guard let next = value.withUnsafeBytes({ putPrefixed($0, slot: slot, at: start) }) else { throw fault }
+        fields.next = next
     }
 
-    /// - Returns: false if something is wrong with the text, which `fault` says; then nothing was written. (An error as
-    ///   the result would be written and read through memory for each text.)
+    // MARK: Texts with a shared prefix
+
+    /// - Returns: where the record goes on; nil if something is wrong with the text, which `fault` says: then nothing was
+    ///   written. (An error as the result would be written and read through memory for each text.)
     @usableFromInline
-    mutating func putPrefixed(_ text: UnsafeRawBufferPointer, slot: Int) -> Bool {
+    mutating func putPrefixed(
+        _ text: UnsafeRawBufferPointer, slot: Int, at start: UnsafeMutableRawPointer
+    ) -> UnsafeMutableRawPointer? {
         precondition(slot >= 0 && slot < MetricKind.prefixSlotsMax)
-        guard let base = text.baseAddress, text.count <= ShortText.bytesMax else { return putLongPrefixed(text, slot) }
-        return putPrefixed(ShortText(base, count: text.count), count: text.count, slot: slot)
+        guard let base = text.baseAddress, text.count <= ShortText.bytesMax else {
+            return putLongPrefixed(text, slot, at: start)
+        }
+        return putPrefixed(ShortText(base, count: text.count), count: text.count, slot: slot, at: start)
     }
 
     /// A text of at most `ShortText.bytesMax` bytes.
     @usableFromInline
-    mutating func putPrefixed(_ short: ShortText, count: Int, slot: Int) -> Bool {
+    mutating func putPrefixed(
+        _ short: ShortText, count: Int, slot: Int, at start: UnsafeMutableRawPointer
+    ) -> UnsafeMutableRawPointer? {
         precondition(slot >= 0 && slot < MetricKind.prefixSlotsMax)
         // Each slot once: `fixedBytesMax` has room for one such text in each.
         precondition(pendingPrefixes & 1 &<< UInt64(truncatingIfNeeded: slot) == 0, "a slot is written once")
-        guard short.isPlain(count: count) || short.withBytes(count: count, { check($0) }) else { return false }
+        guard short.isPlain(count: count) || check(short, count: count) else { return nil }
         // Its buffer is never shorter than two words.
         let older = block.pointee.prefixes[slot].value
         let low = short.low ^ older.base.loadUnaligned(as: UInt64.self).littleEndian
@@ -257,23 +194,26 @@ public struct RecordWriter: ~Copyable {
         let rest = count &- shared
         // Two varints of a byte each, and two words of which the first bytes are the text's rest: nothing is behind them yet,
         // and `fixedBytesMax` has room for them.
-        put(UInt16(truncatingIfNeeded: shared | rest &<< 8))
+        var cursor = FieldCursor(start)
+        cursor.put(UInt16(truncatingIfNeeded: shared | rest &<< 8))
         let words = (UInt128(short.high) &<< 64 | UInt128(short.low)) &>> UInt128(truncatingIfNeeded: 8 &* shared)
-        cursor.storeBytes(of: UInt64(truncatingIfNeeded: words).littleEndian, as: UInt64.self)
-        cursor.storeBytes(of: UInt64(truncatingIfNeeded: words &>> 64).littleEndian, toByteOffset: 8, as: UInt64.self)
-        cursor += rest
+        cursor.next.storeBytes(of: UInt64(truncatingIfNeeded: words).littleEndian, as: UInt64.self)
+        cursor.next.storeBytes(
+            of: UInt64(truncatingIfNeeded: words &>> 64).littleEndian, toByteOffset: 8, as: UInt64.self)
         let newer = pending + slot
         newer.pointee.base.storeBytes(of: short.low.littleEndian, as: UInt64.self)
         newer.pointee.base.storeBytes(of: short.high.littleEndian, toByteOffset: 8, as: UInt64.self)
         newer.pointee.count = count
         pendingPrefixes |= 1 &<< UInt64(truncatingIfNeeded: slot)
         expandedBytes &+= count
-        return true
+        return cursor.next + rest
     }
 
     @usableFromInline
-    mutating func putLongPrefixed(_ text: UnsafeRawBufferPointer, _ slot: Int) -> Bool {
-        guard check(text) else { return false }
+    mutating func putLongPrefixed(
+        _ text: UnsafeRawBufferPointer, _ slot: Int, at start: UnsafeMutableRawPointer
+    ) -> UnsafeMutableRawPointer? {
+        guard check(text) else { return nil }
         let older = block.pointee.prefixes[slot].value
         let limit = min(older.count, text.count)
         var shared = 0
@@ -291,60 +231,90 @@ public struct RecordWriter: ~Copyable {
         while shared < limit, older.base.load(fromByteOffset: shared, as: UInt8.self) == text[shared] {
             shared &+= 1
         }
-        reserve(textBytes: text.count)
-        putVarint(UInt64(truncatingIfNeeded: shared))
-        putVarint(UInt64(truncatingIfNeeded: text.count &- shared))
-        putText(UnsafeRawBufferPointer(rebasing: text[shared...]))
+        var cursor = FieldCursor(reserve(textBytes: text.count, at: start))
+        cursor.putVarint(UInt64(truncatingIfNeeded: shared))
+        cursor.putVarint(UInt64(truncatingIfNeeded: text.count &- shared))
+        cursor.put(UnsafeRawBufferPointer(rebasing: text[shared...]))
         pending[slot].count = 0
         pending[slot].reserve(text.count)
         pending[slot].put(text)
         pendingPrefixes |= 1 &<< UInt64(truncatingIfNeeded: slot)
         expandedBytes &+= text.count
-        return true
+        return cursor.next
     }
 
-    /// - Returns: false if something is wrong with the text, which `fault` says; then nothing was written. (An error as
-    ///   the result would be written and read through memory for each text.)
+    // MARK: Texts of the dictionary
+
+    /// - Returns: as `putPrefixed`.
     @usableFromInline
-    mutating func putReference(_ text: UnsafeRawBufferPointer) -> Bool {
+    mutating func putReference(
+        _ text: UnsafeRawBufferPointer, at start: UnsafeMutableRawPointer
+    ) -> UnsafeMutableRawPointer? {
         if text.count <= ShortText.bytesMax {
             let short = text.baseAddress.map { ShortText($0, count: text.count) } ?? ShortText.empty
-            return putReference(short, count: text.count)
+            return putReference(short, count: text.count, at: start)
+        }
+        guard text.count <= FrameLimits.stringBytesMax else {
+            note(text)
+            return nil
         }
         let hash = stringHash(text, seed: strings.seed)
         switch strings.find(text, hash: hash) {
-        case .at(let index): putIndex(index)
-        case .free(let slot): guard putNew(text, hash: hash, slot: slot) else { return false }
+        case .at(let index):
+            expandedBytes &+= text.count
+            return Self.putIndex(index, at: start)
+        case .free(let slot): return putNew(text, hash: hash, slot: slot, at: start)
         }
-        expandedBytes &+= text.count
-        return true
     }
 
     /// A text of at most `ShortText.bytesMax` bytes.
     @usableFromInline
-    mutating func putReference(_ short: ShortText, count: Int) -> Bool {
-        let hash = short.hash(seed: strings.seed)
+    mutating func putReference(
+        _ short: ShortText, count: Int, at start: UnsafeMutableRawPointer
+    ) -> UnsafeMutableRawPointer? {
+        let hash = short.hash(seed: strings.seed, state: strings.shortState)
         switch strings.find(short, count: count, hash: hash) {
-        case .at(let index): putIndex(index)
-        case .free(let slot):
-            guard short.withBytes(count: count, { putNew($0, hash: hash, slot: slot) }) else { return false }
+        case .at(let index):
+            expandedBytes &+= count
+            return Self.putIndex(index, at: start)
+        case .free(let slot): return putNew(short, count: count, hash: hash, slot: slot, at: start)
         }
-        expandedBytes &+= count
-        return true
     }
 
     /// What is in the dictionary was checked when it came.
     @inline(__always)
-    private mutating func putIndex(_ index: Int) {
+    private static func putIndex(_ index: Int, at start: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
         assert(index < FrameLimits.stringsPerDictionaryMax && FrameLimits.stringsPerDictionaryMax <= 1 << 14)
-        putShortVarint(UInt64(truncatingIfNeeded: index))
+        var cursor = FieldCursor(start)
+        cursor.putShortVarint(UInt32(truncatingIfNeeded: index))
+        return cursor.next
     }
 
     @inline(never)
-    private mutating func putNew(_ text: UnsafeRawBufferPointer, hash: UInt64, slot: Int) -> Bool {
-        guard check(text) else { return false }
-        if let index = strings.add(text, hash: hash, slot: slot) { putIndex(index) } else { dictionaryFull = true }
-        return true
+    private mutating func putNew(
+        _ text: UnsafeRawBufferPointer, hash: UInt64, slot: Int, at start: UnsafeMutableRawPointer
+    ) -> UnsafeMutableRawPointer? {
+        guard check(text) else { return nil }
+        expandedBytes &+= text.count
+        guard let index = strings.add(text, hash: hash, slot: slot) else {
+            dictionaryFull = true
+            return start
+        }
+        return Self.putIndex(index, at: start)
+    }
+
+    @inline(never)
+    private mutating func putNew(
+        _ short: ShortText, count: Int, hash: UInt64, slot: Int, at start: UnsafeMutableRawPointer
+    ) -> UnsafeMutableRawPointer? {
+        short.withBytes(count: count) { putNew($0, hash: hash, slot: slot, at: start) }
+    }
+
+    // MARK: Checks
+
+    @inline(never)
+    private mutating func check(_ short: ShortText, count: Int) -> Bool {
+        short.withBytes(count: count) { check($0) }
     }
 
     @inlinable @inline(__always)
@@ -368,23 +338,29 @@ public struct RecordWriter: ~Copyable {
     @usableFromInline
     mutating func writeTags(_ tags: Tags) throws(RecordError) {
         guard tags.pairs.count <= FrameLimits.tagsPerRecordMax else { throw .tooManyTags(tags.pairs.count) }
-        mark(0)
-        reserve(textBytes: 20 * tags.pairs.count)
-        putVarint(UInt64(tags.pairs.count))
+        fields.mark(0)
+        fields.next = reserve(textBytes: 20 * tags.pairs.count, at: fields.next)
+        fields.putVarint(UInt64(tags.pairs.count))
         for pair in tags.pairs {
-            guard withUTF8Bytes(of: pair.key, { putReference($0) }) else { throw fault }
-            guard withUTF8Bytes(of: pair.value, { putReference($0) }) else { throw fault }
+            try putReference(pair.key)
+            try putReference(pair.value)
         }
+    }
+
+    private mutating func putReference(_ text: String) throws(RecordError) {
+        let start = fields.next
+        guard let next = withUTF8Bytes(of: text, { putReference($0, at: start) }) else { throw fault }
+        fields.next = next
     }
 
     @usableFromInline
     mutating func writeMetadata(_ metadata: Metadata) {
-        mark(1)
+        fields.mark(1)
         let json = metadata.json.utf8Span.span.bytes
         json.withUnsafeBytes { text in
-            reserve(textBytes: text.count)
-            putVarint(UInt64(text.count))
-            putText(text)
+            fields.next = reserve(textBytes: text.count, at: fields.next)
+            fields.putVarint(UInt64(text.count))
+            fields.put(text)
             expandedBytes += text.count
         }
     }

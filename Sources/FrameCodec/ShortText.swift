@@ -75,7 +75,11 @@ struct ShortText {
 
     /// Without the length: strings that differ in nothing else end with U+0000, which no dictionary has.
     @inlinable @inline(__always)
-    func hash(seed: UInt64) -> UInt64 { fold(low ^ seed, high ^ stringState(0, seed: seed)) }
+    func hash(seed: UInt64) -> UInt64 { hash(seed: seed, state: stringState(0, seed: seed)) }
+
+    /// The same for one that keeps the state of seed and no length.
+    @inlinable @inline(__always)
+    func hash(seed: UInt64, state: UInt64) -> UInt64 { fold(low ^ seed, high ^ state) }
 
     /// The bytes in memory, for what is not worth doing in registers. At most `bytesMax`.
     @inline(__always)

@@ -52,7 +52,7 @@ func equalBytes(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer?, _ count: I
     return differs(0, UInt8.self) | differs(count &- 1, UInt8.self) | differs(count &>> 1, UInt8.self) == 0
 }
 
-/// Copies a few bytes, most often fewer than 17: a call of memcpy would cost more than they do.
+/// Copies a few bytes, most often fewer than 33: a call of memcpy would cost more than they do.
 @inlinable @inline(__always)
 func copyShort(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int) {
     func move<Word: FixedWidthInteger & BitwiseCopyable>(_ type: Word.Type) {
@@ -63,8 +63,16 @@ func copyShort(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ 
         target.storeBytes(of: head, as: Word.self)
         target.storeBytes(of: tail, toByteOffset: last, as: Word.self)
     }
-    if count > 16 {
+    if count > 32 {
         memcpy(target, source, count)
+    } else if count > 16 {
+        typealias Words = SIMD2<UInt64>
+        let last = count &- 16
+        let (head, tail) = (
+            source.loadUnaligned(as: Words.self), source.loadUnaligned(fromByteOffset: last, as: Words.self)
+        )
+        target.storeBytes(of: head, as: Words.self)
+        target.storeBytes(of: tail, toByteOffset: last, as: Words.self)
     } else if count >= 8 {
         move(UInt64.self)
     } else if count >= 4 {

@@ -136,15 +136,17 @@ func recordFile(_ kind: KindsFile.Kind) -> GeneratedFile {
     for field in kind.fields { out += "        self.\(field.propertyName) = \(field.propertyName)\n" }
     out += "        self.tags = tags\n        self.metadata = metadata\n    }\n\n"
     out += "    @inlinable\n    public func write(to writer: inout RecordWriter) throws(RecordError) {\n"
+    out += "        var fields = writer.fields\n"
     for (index, field) in kind.fields.enumerated() {
         let bit = kind.presenceBit(of: index)
         let slot = field.coding == "prefix" ? ", slot: \(kind.prefixSlot(of: index))" : ""
         let function = field.coding == "prefix" ? "prefixedText" : KindsFile.types[field.type] ?? field.type
-        let mark = field.type == "text" ? "try " : ""
+        let isText = field.type == "text"
         out += "        if let \(field.propertyName) {\n"
-        out += "            \(mark)writer.\(function)(\(field.propertyName), bit: \(bit)\(slot))\n        }\n"
+        let call = "\(function)(\(field.propertyName), bit: \(bit)\(slot)\(isText ? ", &fields" : ""))"
+        out += "            \(isText ? "try writer" : "fields").\(call)\n        }\n"
     }
-    out += "    }\n}\n"
+    out += "        writer.fields = fields\n    }\n}\n"
     return GeneratedFile(path: "Sources/FrameCodec/Generated/\(name).swift", text: out)
 }
 

@@ -59,38 +59,40 @@ public struct AgentEvolutionRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
+        var fields = writer.fields
         if let agentID {
-            try writer.text(agentID, bit: 2)
+            try writer.text(agentID, bit: 2, &fields)
         }
         if let domain {
-            try writer.text(domain, bit: 3)
+            try writer.text(domain, bit: 3, &fields)
         }
         if let evolutionEvent {
-            try writer.text(evolutionEvent, bit: 4)
+            try writer.text(evolutionEvent, bit: 4, &fields)
         }
         if let interactionsCount {
-            writer.int32(interactionsCount, bit: 5)
+            fields.int32(interactionsCount, bit: 5)
         }
         if let successRate {
-            writer.float32(successRate, bit: 6)
+            fields.float32(successRate, bit: 6)
         }
         if let graduationScore {
-            writer.float32(graduationScore, bit: 7)
+            fields.float32(graduationScore, bit: 7)
         }
         if let memoryUtilization {
-            writer.float32(memoryUtilization, bit: 8)
+            fields.float32(memoryUtilization, bit: 8)
         }
         if let domainExpertise {
-            writer.float32(domainExpertise, bit: 9)
+            fields.float32(domainExpertise, bit: 9)
         }
         if let collaborationCount {
-            writer.int32(collaborationCount, bit: 10)
+            fields.int32(collaborationCount, bit: 10)
         }
         if let playbookContributions {
-            writer.int32(playbookContributions, bit: 11)
+            fields.int32(playbookContributions, bit: 11)
         }
         if let learningRate {
-            writer.float32(learningRate, bit: 12)
+            fields.float32(learningRate, bit: 12)
         }
+        writer.fields = fields
     }
 }

@@ -54,32 +54,34 @@ public struct AttentionRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
+        var fields = writer.fields
         if let modelID {
-            try writer.text(modelID, bit: 2)
+            try writer.text(modelID, bit: 2, &fields)
         }
         if let layerID {
-            writer.int32(layerID, bit: 3)
+            fields.int32(layerID, bit: 3)
         }
         if let attentionHeads {
-            writer.int32(attentionHeads, bit: 4)
+            fields.int32(attentionHeads, bit: 4)
         }
         if let attentionPattern {
-            try writer.text(attentionPattern, bit: 5)
+            try writer.text(attentionPattern, bit: 5, &fields)
         }
         if let attentionEntropy {
-            writer.float32(attentionEntropy, bit: 6)
+            fields.float32(attentionEntropy, bit: 6)
         }
         if let attentionFocus {
-            writer.float32(attentionFocus, bit: 7)
+            fields.float32(attentionFocus, bit: 7)
         }
         if let attentionDiversity {
-            writer.float32(attentionDiversity, bit: 8)
+            fields.float32(attentionDiversity, bit: 8)
         }
         if let computationTimeMs {
-            writer.int32(computationTimeMs, bit: 9)
+            fields.int32(computationTimeMs, bit: 9)
         }
         if let memoryUsageMb {
-            writer.float32(memoryUsageMb, bit: 10)
+            fields.float32(memoryUsageMb, bit: 10)
         }
+        writer.fields = fields
     }
 }

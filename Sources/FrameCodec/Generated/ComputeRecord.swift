@@ -78,47 +78,49 @@ public struct ComputeRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
+        var fields = writer.fields
         if let modelID {
-            try writer.text(modelID, bit: 2)
+            try writer.text(modelID, bit: 2, &fields)
         }
         if let operationType {
-            try writer.text(operationType, bit: 3)
+            try writer.text(operationType, bit: 3, &fields)
         }
         if let batchSize {
-            writer.int32(batchSize, bit: 4)
+            fields.int32(batchSize, bit: 4)
         }
         if let sequenceLength {
-            writer.int32(sequenceLength, bit: 5)
+            fields.int32(sequenceLength, bit: 5)
         }
         if let tokensProcessed {
-            writer.int64(tokensProcessed, bit: 6)
+            fields.int64(tokensProcessed, bit: 6)
         }
         if let computationTimeMs {
-            writer.int32(computationTimeMs, bit: 7)
+            fields.int32(computationTimeMs, bit: 7)
         }
         if let gpuUtilizationPercent {
-            writer.float32(gpuUtilizationPercent, bit: 8)
+            fields.float32(gpuUtilizationPercent, bit: 8)
         }
         if let gpuMemoryUsedMb {
-            writer.float32(gpuMemoryUsedMb, bit: 9)
+            fields.float32(gpuMemoryUsedMb, bit: 9)
         }
         if let cpuUtilizationPercent {
-            writer.float32(cpuUtilizationPercent, bit: 10)
+            fields.float32(cpuUtilizationPercent, bit: 10)
         }
         if let cpuMemoryUsedMb {
-            writer.float32(cpuMemoryUsedMb, bit: 11)
+            fields.float32(cpuMemoryUsedMb, bit: 11)
         }
         if let throughputTokensPerSec {
-            writer.float32(throughputTokensPerSec, bit: 12)
+            fields.float32(throughputTokensPerSec, bit: 12)
         }
         if let latencyP50Ms {
-            writer.float32(latencyP50Ms, bit: 13)
+            fields.float32(latencyP50Ms, bit: 13)
         }
         if let latencyP95Ms {
-            writer.float32(latencyP95Ms, bit: 14)
+            fields.float32(latencyP95Ms, bit: 14)
         }
         if let latencyP99Ms {
-            writer.float32(latencyP99Ms, bit: 15)
+            fields.float32(latencyP99Ms, bit: 15)
         }
+        writer.fields = fields
     }
 }

@@ -64,41 +64,43 @@ public struct ExecutionRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
+        var fields = writer.fields
         if let executionID {
-            try writer.prefixedText(executionID, bit: 2, slot: 0)
+            try writer.prefixedText(executionID, bit: 2, slot: 0, &fields)
         }
         if let agentID {
-            try writer.text(agentID, bit: 3)
+            try writer.text(agentID, bit: 3, &fields)
         }
         if let language {
-            try writer.text(language, bit: 4)
+            try writer.text(language, bit: 4, &fields)
         }
         if let codeLength {
-            writer.int32(codeLength, bit: 5)
+            fields.int32(codeLength, bit: 5)
         }
         if let executionTimeMs {
-            writer.int32(executionTimeMs, bit: 6)
+            fields.int32(executionTimeMs, bit: 6)
         }
         if let memoryUsedMb {
-            writer.float32(memoryUsedMb, bit: 7)
+            fields.float32(memoryUsedMb, bit: 7)
         }
         if let cpuUsedPercent {
-            writer.float32(cpuUsedPercent, bit: 8)
+            fields.float32(cpuUsedPercent, bit: 8)
         }
         if let success {
-            writer.bool(success, bit: 9)
+            fields.bool(success, bit: 9)
         }
         if let errorType {
-            try writer.text(errorType, bit: 11)
+            try writer.text(errorType, bit: 11, &fields)
         }
         if let correctionsApplied {
-            writer.int32(correctionsApplied, bit: 12)
+            fields.int32(correctionsApplied, bit: 12)
         }
         if let sandboxID {
-            try writer.prefixedText(sandboxID, bit: 13, slot: 1)
+            try writer.prefixedText(sandboxID, bit: 13, slot: 1, &fields)
         }
         if let timeoutOccurred {
-            writer.bool(timeoutOccurred, bit: 14)
+            fields.bool(timeoutOccurred, bit: 14)
         }
+        writer.fields = fields
     }
 }

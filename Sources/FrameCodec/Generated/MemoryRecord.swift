@@ -59,35 +59,37 @@ public struct MemoryRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
+        var fields = writer.fields
         if let agentID {
-            try writer.text(agentID, bit: 2)
+            try writer.text(agentID, bit: 2, &fields)
         }
         if let memoryType {
-            try writer.text(memoryType, bit: 3)
+            try writer.text(memoryType, bit: 3, &fields)
         }
         if let memoryOperation {
-            try writer.text(memoryOperation, bit: 4)
+            try writer.text(memoryOperation, bit: 4, &fields)
         }
         if let memorySizeBytes {
-            writer.int64(memorySizeBytes, bit: 5)
+            fields.int64(memorySizeBytes, bit: 5)
         }
         if let memoryTokens {
-            writer.int32(memoryTokens, bit: 6)
+            fields.int32(memoryTokens, bit: 6)
         }
         if let operationTimeMs {
-            writer.int32(operationTimeMs, bit: 7)
+            fields.int32(operationTimeMs, bit: 7)
         }
         if let cacheHit {
-            writer.bool(cacheHit, bit: 8)
+            fields.bool(cacheHit, bit: 8)
         }
         if let compressionRatio {
-            writer.float32(compressionRatio, bit: 10)
+            fields.float32(compressionRatio, bit: 10)
         }
         if let importanceScore {
-            writer.float32(importanceScore, bit: 11)
+            fields.float32(importanceScore, bit: 11)
         }
         if let accessCount {
-            writer.int32(accessCount, bit: 12)
+            fields.int32(accessCount, bit: 12)
         }
+        writer.fields = fields
     }
 }

@@ -42,20 +42,22 @@ public struct PointRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
+        var fields = writer.fields
         if let metricType {
-            try writer.text(metricType, bit: 2)
+            try writer.text(metricType, bit: 2, &fields)
         }
         if let metricName {
-            try writer.text(metricName, bit: 3)
+            try writer.text(metricName, bit: 3, &fields)
         }
         if let value {
-            writer.float64(value, bit: 4)
+            fields.float64(value, bit: 4)
         }
         if let valueText {
-            try writer.text(valueText, bit: 5)
+            try writer.text(valueText, bit: 5, &fields)
         }
         if let level {
-            try writer.text(level, bit: 6)
+            try writer.text(level, bit: 6, &fields)
         }
+        writer.fields = fields
     }
 }

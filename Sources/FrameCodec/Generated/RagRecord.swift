@@ -70,44 +70,46 @@ public struct RagRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
+        var fields = writer.fields
         if let queryID {
-            try writer.prefixedText(queryID, bit: 2, slot: 0)
+            try writer.prefixedText(queryID, bit: 2, slot: 0, &fields)
         }
         if let ragType {
-            try writer.text(ragType, bit: 3)
+            try writer.text(ragType, bit: 3, &fields)
         }
         if let queryText {
-            try writer.text(queryText, bit: 4)
+            try writer.text(queryText, bit: 4, &fields)
         }
         if let retrievalTimeMs {
-            writer.int32(retrievalTimeMs, bit: 5)
+            fields.int32(retrievalTimeMs, bit: 5)
         }
         if let documentsRetrieved {
-            writer.int32(documentsRetrieved, bit: 6)
+            fields.int32(documentsRetrieved, bit: 6)
         }
         if let documentsRelevant {
-            writer.int32(documentsRelevant, bit: 7)
+            fields.int32(documentsRelevant, bit: 7)
         }
         if let relevanceScore {
-            writer.float32(relevanceScore, bit: 8)
+            fields.float32(relevanceScore, bit: 8)
         }
         if let contextLength {
-            writer.int32(contextLength, bit: 9)
+            fields.int32(contextLength, bit: 9)
         }
         if let contextTokens {
-            writer.int32(contextTokens, bit: 10)
+            fields.int32(contextTokens, bit: 10)
         }
         if let searchStrategy {
-            try writer.text(searchStrategy, bit: 11)
+            try writer.text(searchStrategy, bit: 11, &fields)
         }
         if let vectorSearchTimeMs {
-            writer.int32(vectorSearchTimeMs, bit: 12)
+            fields.int32(vectorSearchTimeMs, bit: 12)
         }
         if let rerankingTimeMs {
-            writer.int32(rerankingTimeMs, bit: 13)
+            fields.int32(rerankingTimeMs, bit: 13)
         }
         if let totalRagTimeMs {
-            writer.int32(totalRagTimeMs, bit: 14)
+            fields.int32(totalRagTimeMs, bit: 14)
         }
+        writer.fields = fields
     }
 }

@@ -69,44 +69,46 @@ public struct RoutingRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
+        var fields = writer.fields
         if let queryID {
-            try writer.prefixedText(queryID, bit: 2, slot: 0)
+            try writer.prefixedText(queryID, bit: 2, slot: 0, &fields)
         }
         if let queryText {
-            try writer.text(queryText, bit: 3)
+            try writer.text(queryText, bit: 3, &fields)
         }
         if let complexityScore {
-            writer.float32(complexityScore, bit: 4)
+            fields.float32(complexityScore, bit: 4)
         }
         if let confidenceScore {
-            writer.float32(confidenceScore, bit: 5)
+            fields.float32(confidenceScore, bit: 5)
         }
         if let modelSelected {
-            try writer.text(modelSelected, bit: 6)
+            try writer.text(modelSelected, bit: 6, &fields)
         }
         if let routingTimeMs {
-            writer.int32(routingTimeMs, bit: 7)
+            fields.int32(routingTimeMs, bit: 7)
         }
         if let embeddingTimeMs {
-            writer.int32(embeddingTimeMs, bit: 8)
+            fields.int32(embeddingTimeMs, bit: 8)
         }
         if let thresholdComparisonTimeMs {
-            writer.int32(thresholdComparisonTimeMs, bit: 9)
+            fields.int32(thresholdComparisonTimeMs, bit: 9)
         }
         if let totalRoutingTimeMs {
-            writer.int32(totalRoutingTimeMs, bit: 10)
+            fields.int32(totalRoutingTimeMs, bit: 10)
         }
         if let tokensEstimated {
-            writer.int32(tokensEstimated, bit: 11)
+            fields.int32(tokensEstimated, bit: 11)
         }
         if let contextLength {
-            writer.int32(contextLength, bit: 12)
+            fields.int32(contextLength, bit: 12)
         }
         if let userIntent {
-            try writer.text(userIntent, bit: 13)
+            try writer.text(userIntent, bit: 13, &fields)
         }
         if let domainDetected {
-            try writer.text(domainDetected, bit: 14)
+            try writer.text(domainDetected, bit: 14, &fields)
         }
+        writer.fields = fields
     }
 }

@@ -64,38 +64,40 @@ public struct SystemRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
+        var fields = writer.fields
         if let systemID {
-            try writer.text(systemID, bit: 2)
+            try writer.text(systemID, bit: 2, &fields)
         }
         if let cpuUsagePercent {
-            writer.float32(cpuUsagePercent, bit: 3)
+            fields.float32(cpuUsagePercent, bit: 3)
         }
         if let memoryUsagePercent {
-            writer.float32(memoryUsagePercent, bit: 4)
+            fields.float32(memoryUsagePercent, bit: 4)
         }
         if let diskUsagePercent {
-            writer.float32(diskUsagePercent, bit: 5)
+            fields.float32(diskUsagePercent, bit: 5)
         }
         if let networkIoBytes {
-            writer.int64(networkIoBytes, bit: 6)
+            fields.int64(networkIoBytes, bit: 6)
         }
         if let activeConnections {
-            writer.int32(activeConnections, bit: 7)
+            fields.int32(activeConnections, bit: 7)
         }
         if let activeAgents {
-            writer.int32(activeAgents, bit: 8)
+            fields.int32(activeAgents, bit: 8)
         }
         if let totalRequests {
-            writer.int64(totalRequests, bit: 9)
+            fields.int64(totalRequests, bit: 9)
         }
         if let errorRate {
-            writer.float32(errorRate, bit: 10)
+            fields.float32(errorRate, bit: 10)
         }
         if let responseTimeAvgMs {
-            writer.float32(responseTimeAvgMs, bit: 11)
+            fields.float32(responseTimeAvgMs, bit: 11)
         }
         if let throughputRequestsPerSec {
-            writer.float32(throughputRequestsPerSec, bit: 12)
+            fields.float32(throughputRequestsPerSec, bit: 12)
         }
+        writer.fields = fields
     }
 }

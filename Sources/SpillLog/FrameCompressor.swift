@@ -1,38 +1,66 @@
-// LZ4 frames by liblz4: 64 KiB independent blocks with checksums, so that damage in one block is found in that block. The
-// content has one too: without it the lz4 program of version 1.9.4 reads four bytes too far behind a frame with stored blocks.
+// LZ4 frames by liblz4: independent blocks of up to 64 KiB with checksums, so that damage in one block is found in that block.
+//
+// The last bytes are a block of their own, too short to shrink, which LZ4 therefore stores: the lz4 program of version 1.9.4
+// reads four bytes too far behind a frame that ends with a compressed block and nothing more. A checksum of the content would
+// keep it from that as well, for a quarter of the time, and would find nothing that those of the blocks do not.
 
 import CLZ4
 
-/// Compresses and decompresses whole frames.
-enum FrameCompressor {
-    /// Faster than LZ4's usual: a fifth less time of the thread that spills, for 9 % more bytes (a ratio of 1.46 instead of 1.59).
-    /// Faster still gains little: the checksums and the write remain.
+/// Makes frames, and takes them apart.
+struct FrameCompressor: ~Copyable {
+    /// Faster than LZ4's usual: a fifth less time of the thread that spills, for 9 % more bytes. Faster still gains little:
+    /// the checksums and the write remain.
     private static let level: Int32 = -4
+    /// LZ4 does not shrink so few bytes, whatever they are: its matches end before them.
+    private static let tailBytesMax = 12
+
+    private let context: OpaquePointer
+
+    init() {
+        var context: OpaquePointer?
+        let result = LZ4F_createCompressionContext(&context, UInt32(LZ4F_VERSION))
+        guard LZ4F_isError(result) == 0, let context else { preconditionFailure("no memory for compressing") }
+        self.context = context
+    }
+
+    deinit { LZ4F_freeCompressionContext(context) }
 
     private static func preferences(contentBytes: Int) -> LZ4F_preferences_t {
         var preferences = LZ4F_preferences_t()
         preferences.frameInfo.blockSizeID = LZ4F_max64KB
         preferences.frameInfo.blockMode = LZ4F_blockIndependent
         preferences.frameInfo.blockChecksumFlag = LZ4F_blockChecksumEnabled
-        preferences.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled
         preferences.frameInfo.contentSize = UInt64(contentBytes)
         preferences.compressionLevel = level
+        preferences.autoFlush = 1
         return preferences
     }
 
     /// The most bytes that a frame of so many can need.
     static func bound(contentBytes: Int) -> Int {
         var preferences = preferences(contentBytes: contentBytes)
-        return LZ4F_compressFrameBound(contentBytes, &preferences)
+        return LZ4F_compressFrameBound(contentBytes, &preferences) + LZ4F_compressBound(tailBytesMax, &preferences)
     }
 
     /// - Parameter target: at least `bound` bytes.
     /// - Returns: the frame's bytes.
-    static func compress(_ bytes: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> Int {
-        var preferences = preferences(contentBytes: bytes.count)
-        let result = LZ4F_compressFrame(target.baseAddress, target.count, bytes.baseAddress, bytes.count, &preferences)
-        precondition(LZ4F_isError(result) == 0, "the target has the bound's size, so nothing can fail")
-        return result
+    func compress(_ bytes: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> Int {
+        var preferences = Self.preferences(contentBytes: bytes.count)
+        var count = 0
+        /// What a call made of its room, which is behind what those before it made.
+        func put(_ call: (UnsafeMutableRawPointer?, Int) -> Int) {
+            let result = call(target.baseAddress.map { $0 + count }, target.count - count)
+            precondition(LZ4F_isError(result) == 0, "the target has the bound's size, so nothing can fail")
+            count += result
+        }
+        let bodyBytes = bytes.count - min(bytes.count, Self.tailBytesMax)
+        put { LZ4F_compressBegin(context, $0, $1, &preferences) }
+        put { LZ4F_compressUpdate(context, $0, $1, bytes.baseAddress, bodyBytes, nil) }
+        put {
+            LZ4F_compressUpdate(context, $0, $1, bytes.baseAddress.map { $0 + bodyBytes }, bytes.count - bodyBytes, nil)
+        }
+        put { LZ4F_compressEnd(context, $0, $1, nil) }
+        return count
     }
 
     /// Decompresses one frame that must give exactly the target's size.

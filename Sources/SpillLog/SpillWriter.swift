@@ -25,6 +25,7 @@ public struct SpillWriter: ~Copyable {
     }
 
     private let fileSystem: any SpillFileSystem
+    private let compressor = FrameCompressor()
     private let directoryID: UInt64
     private let epoch: UInt64
     private let limits: SpillLimits
@@ -76,7 +77,7 @@ public struct SpillWriter: ~Copyable {
             buffer.deallocate()
             buffer = .allocate(byteCount: neededBytes, alignment: 16)
         }
-        let storedBytes = FrameCompressor.compress(
+        let storedBytes = compressor.compress(
             frames, into: UnsafeMutableRawBufferPointer(rebasing: buffer[headerBytes..<neededBytes]))
         let stored = UnsafeRawBufferPointer(rebasing: buffer[headerBytes..<headerBytes + storedBytes])
         let storedChecksum = spillway_crc32c(0, stored.baseAddress, stored.count)

@@ -59,9 +59,12 @@ struct TestBatch {
     let summary: BatchSummary
     let bytes: [UInt8]
 
-    /// Bytes that compress about as frames do.
-    init(_ sequence: Int64, byteCount: Int, using generator: inout some RandomNumberGenerator, sessions: Int = 0) {
-        var bytes: [UInt8] = []
+    /// Bytes that compress about as frames do, behind some that do not compress.
+    init(
+        _ sequence: Int64, byteCount: Int, noiseBytes: Int = 0, using generator: inout some RandomNumberGenerator,
+        sessions: Int = 0
+    ) {
+        var bytes = (0..<noiseBytes).map { _ in UInt8.random(in: 0...255, using: &generator) }
         while bytes.count < byteCount {
             bytes += Array("query_\(UInt32.random(in: 0...99_999, using: &generator)) ".utf8)
         }

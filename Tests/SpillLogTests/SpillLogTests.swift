@@ -13,10 +13,15 @@ struct SpillLogTests {
             fileSystem: folder.fileSystem, directoryID: folder.directory.directoryID, epoch: 0xABC, limits: limits)
     }
 
+    /// With batches of which some or all blocks do not shrink.
     @Test func whatIsWrittenIsReadBackAndByTheStockProgramToo() throws {
         let folder = try SpillFolder()
         var generator = SeededGenerator(seed: 1)
-        let batches = (1...5).map { TestBatch(Int64($0), byteCount: 200_000 + $0, using: &generator, sessions: $0) }
+        let batches = (1...9).map { number in
+            TestBatch(
+                Int64(number), byteCount: 200_000 + number, noiseBytes: number < 5 ? 0 : (number - 4) * 41_000,
+                using: &generator, sessions: number)
+        }
         var writer = writer(folder)
         for batch in batches { _ = try writer.append(batch) }
         let ended = try writer.endSegment()

@@ -19,8 +19,8 @@ from pathlib import Path
 from cases import NOW, SESSION, SOURCE, block, dictionary, filled, frame, routing
 from reference import FOLDER, KIND_BY_NAME, crc32c, encode, json_text
 from spill_reference import (
-    BATCH_FRAME_BYTES_MAX, BLOCK_BYTES_MAX, PREAMBLE, SEAL, SEGMENT_HEADER, START, STORED, Segment, compressed_block,
-    lz4_frame, scan, xxh32)
+    BATCH_FRAME_BYTES_MAX, BLOCK_BYTES_MAX, PREAMBLE, SEAL, SEGMENT_HEADER, START, STORED, TAIL_BYTES, Segment,
+    compressed_block, lz4_frame, lz4_header, scan, xxh32)
 
 EPOCH, SEQUENCE, DIRECTORY = 0xFEDCBA9876543210, 0x2A, 0x0011223344556677
 BATCH_EPOCH = 0x1122334455667788
@@ -222,7 +222,7 @@ def stored_block():
     record = {"kind": "point", "time": NOW, "metric_name": noise("stored", 4000)}
     content = repeated + encode([record], source=SOURCE, session=SESSION, sequence=1)
     assert len(repeated) < BLOCK_BYTES_MAX < len(content)
-    last = content[BLOCK_BYTES_MAX:]
+    last = content[BLOCK_BYTES_MAX:-TAIL_BYTES]
     assert len(compressed_block(last)) >= len(last)
     out = segment()
     out.batch(content, **plain(1, records=20 * count + 1, frames=count + 1))
@@ -237,32 +237,34 @@ def exactly_a_block():
         record = {"kind": "point", "time": NOW, "metric_name": "z" * text}
         return encode([record], source=SOURCE, session=SESSION, sequence=1)
 
-    missing = BLOCK_BYTES_MAX - len(repeated) * count
+    missing = BLOCK_BYTES_MAX + TAIL_BYTES - len(repeated) * count
     content = repeated * count + last(missing - (len(last(missing)) - missing))
     out = segment()
     out.batch(content, **plain(1, records=20 * count + 1, frames=count + 1))
-    assert out.batches[0].bytes == BLOCK_BYTES_MAX
-    return case("exactly-a-block", "The frames fill one block of 64 KiB to its last byte, and there is no second.", out)
+    assert out.batches[0].bytes == BLOCK_BYTES_MAX + TAIL_BYTES
+    return case("exactly-a-block", "All but the tail fills one block of 64 KiB to its last byte.", out)
 
 
 def lz4_of_blocks(content, *blocks):
     """The LZ4 frame of a content in these blocks, pairs of bytes and flag."""
-    out = lz4_frame(content)[:15]
+    out = lz4_header(content, checked=True)
     for part, flag in blocks:
         out += struct.pack("<I", len(part) | flag) + part + struct.pack("<I", xxh32(part))
     return out + struct.pack("<II", 0, xxh32(content))
 
 
 def blocks_of_another_writer():
-    """A block that is stored although it would shrink: a writer is free to do so."""
+    """Other blocks than today's, and a checksum of the content: a writer is free to do so."""
     content = large_frame(1)
     half = len(content) // 2
     out = segment()
     out.batch(content, **plain(1, records=3), frame=lz4_of_blocks(content, (content, STORED)))
     halves = (compressed_block(content[:half]), 0), (compressed_block(content[half:]), 0)
     out.batch(content, **plain(2, records=3, sessions=[]), frame=lz4_of_blocks(content, *halves))
-    return case("blocks-of-another-writer", "A stored block that would shrink, and two short blocks where one would "
-                "do: what today's writer does not write, and the format of LZ4 frames allows.", out)
+    out.batch(content, **plain(3, records=3), frame=lz4_of_blocks(content, (compressed_block(content), 0)))
+    return case("blocks-of-another-writer", "A stored block that would shrink, two short blocks where one would do, and "
+                "one block for all; each with a checksum of the content: what earlier writers wrote, and today's does "
+                "not.", out)
 
 
 def checksum_zero():
@@ -532,13 +534,13 @@ class Named:
 def strange_frames():
     """The LZ4 frame's checksum in the record is right, and the LZ4 frame is not."""
     content = large_frame(2)
-    good = lz4_frame(content)
-    end, compressed = len(good) - 4, compressed_block(content)
+    compressed = compressed_block(content)
 
     def one_block(part):
         return lz4_of_blocks(content, (part, 0))
 
-    assert one_block(compressed) == good
+    plain_good, good = lz4_frame(content), one_block(compressed)
+    end = len(good) - 4
     for name, why, bytes_ in [
         ("lz4-magic-wrong", "It has another magic number.", flipped(good, 0)),
         ("lz4-header-checksum-wrong", "Its header's checksum is wrong.", flipped(good, 14)),
@@ -551,6 +553,10 @@ def strange_frames():
         ("lz4-match-distance-zero", "The block's first match has the distance 0.",
          one_block(bytes([0x10]) + content[:1] + struct.pack("<H", 0) + bytes([0x50]) + content[:5])),
         ("lz4-block-ends-in-literals", "The block's last literals are not all there.", one_block(compressed[:-1])),
+        ("lz4-plain-block-checksum-wrong", "The block's checksum is wrong, and the content has none.",
+         flipped(plain_good, len(plain_good) - 8)),
+        ("lz4-plain-frame-short", "It ends before its end mark.", plain_good[:-4]),
+        ("lz4-plain-frame-long", "A byte stands behind its end mark.", plain_good + b"\0"),
         ("lz4-no-bytes", "There is none: it is 0 bytes long.", b""),
     ]:
         out = three(second={"content": content, "frame": bytes(bytes_)})

@@ -148,28 +148,36 @@ def compressed_block(content):
 # ---------------------------------------------------------------------------------------------- LZ4 frames
 
 LZ4_MAGIC = 0x184D2204
-# Version 1, independent blocks, checksums of blocks, the content's size, its checksum; blocks of 64 KiB.
-DESCRIPTOR = bytes([0b01_1_1_1_1_0_0, 0b0_100_0000])
+# Version 1, independent blocks, checksums of blocks, the content's size; blocks of 64 KiB. Other writers: its checksum too.
+DESCRIPTOR = bytes([0b01_1_1_1_0_0_0, 0b0_100_0000])
+CHECKED_DESCRIPTOR = bytes([0b01_1_1_1_1_0_0, 0b0_100_0000])
 STORED = 0x80000000
+TAIL_BYTES = 12
 PREAMBLE = bytes.fromhex("04224D1860408200000000")
 
 
+def lz4_header(content, checked=False):
+    descriptor = (CHECKED_DESCRIPTOR if checked else DESCRIPTOR) + struct.pack("<Q", len(content))
+    return struct.pack("<I", LZ4_MAGIC) + descriptor + bytes([xxh32(descriptor) >> 8 & 0xFF])
+
+
 def lz4_frame(content):
-    """A batch's LZ4 frame. A block that would not shrink is stored."""
-    descriptor = DESCRIPTOR + struct.pack("<Q", len(content))
-    out = bytearray(struct.pack("<I", LZ4_MAGIC) + descriptor + bytes([xxh32(descriptor) >> 8 & 0xFF]))
-    for at in range(0, len(content), BLOCK_BYTES_MAX):
-        part = content[at:at + BLOCK_BYTES_MAX]
+    """A batch's LZ4 frame. Blocks that would not shrink are stored, as the last bytes are, which are a block."""
+    body = max(len(content) - TAIL_BYTES, 0)
+    parts = [content[at:min(at + BLOCK_BYTES_MAX, body)] for at in range(0, body, BLOCK_BYTES_MAX)] + [content[body:]]
+    out = bytearray(lz4_header(content))
+    for part in parts:
         block, flag = compressed_block(part), 0
         if len(block) >= len(part):
             block, flag = part, STORED
         out += struct.pack("<I", len(block) | flag) + block + struct.pack("<I", xxh32(block))
-    return bytes(out + struct.pack("<II", 0, xxh32(content)))
+    return bytes(out + struct.pack("<I", 0))
 
 
 def lz4_content(frame):
     """What is in the LZ4 frame of a batch, which is all of `frame`."""
-    if len(frame) < 15 or struct.unpack_from("<I", frame)[0] != LZ4_MAGIC or frame[4:6] != DESCRIPTOR:
+    if (len(frame) < 15 or struct.unpack_from("<I", frame)[0] != LZ4_MAGIC
+            or frame[4:6] not in (DESCRIPTOR, CHECKED_DESCRIPTOR)):
         raise Damaged("not the header of a batch's LZ4 frame")
     size, check = struct.unpack_from("<QB", frame, 6)
     if check != xxh32(frame[4:14]) >> 8 & 0xFF:
@@ -187,8 +195,10 @@ def lz4_content(frame):
         out += block if stored else decompressed_block(block)
         if len(out) > size:
             raise Damaged("more content than the LZ4 frame's header says")
-    check, at = _u32(frame, at)
-    if len(out) != size or check != xxh32(bytes(out)) or at != len(frame):
+    check = None
+    if frame[4:6] == CHECKED_DESCRIPTOR:
+        check, at = _u32(frame, at)
+    if len(out) != size or check not in (None, xxh32(bytes(out))) or at != len(frame):
         raise Damaged("the content's size or checksum")
     return bytes(out)
 

@@ -13,6 +13,8 @@ struct CollectorProcess: Target, ~Copyable {
     private let httpPort: UInt16
     private let process: Process
     private static let startSecondsMax = 20.0
+    /// As by default on two cores, so that the figures are of the same collector on any machine.
+    private static let threads = ["--udp-threads", "1", "--tcp-threads", "1", "--ring-bytes", "\(32 << 20)"]
 
     /// One that decodes records and drops them.
     ///
@@ -34,7 +36,7 @@ struct CollectorProcess: Target, ~Copyable {
             [
                 "serve", "--udp", udp ? "127.0.0.1:0" : "none", "--tcp", tcp ? "127.0.0.1:0" : "none", "--http",
                 "127.0.0.1:0", "--system-metrics", "false", "--log-level", "warning",
-            ] + arguments
+            ] + Self.threads + (arguments.contains("--lanes") ? [] : ["--lanes", "2"]) + arguments
         let output = Pipe()
         process.standardOutput = output
         do {

@@ -94,7 +94,7 @@ struct FieldCursor {
 
     // MARK: Fields
 
-    /// For the generated code, which has each bit once.
+    /// For the generated code, which has each bit once, behind `RecordWriter.beginFields`.
     @inlinable @inline(__always)
     mutating func mark(_ bit: Int) { presence |= 1 &<< UInt64(truncatingIfNeeded: bit) }
 

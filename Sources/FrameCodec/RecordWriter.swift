@@ -10,7 +10,7 @@ import MetricKinds
 /// Takes the fields of the record that is being appended, in their order.
 public struct RecordWriter: ~Copyable {
     @usableFromInline var block: UnsafeMutablePointer<BlockState>
-    /// Of the record that is written; the generated code works on a copy, which it puts back at its end.
+    /// Of the record that is written; the generated code works on a copy, which it puts back however it ends.
     @usableFromInline var fields: FieldCursor
     @usableFromInline var strings = StringTable()
     @usableFromInline var expandedBytes = 0
@@ -66,6 +66,14 @@ public struct RecordWriter: ~Copyable {
     }
 
     // MARK: Fields
+
+    /// What the generated code writes all fields of a record with, each once: no field may be there yet, only tags and
+    /// metadata, or there might be more numbers than `fixedBytesMax` has room for.
+    @inlinable @inline(__always)
+    func beginFields() -> FieldCursor {
+        precondition(fields.presence & ~0b11 == 0, "a record's fields are written once")
+        return fields
+    }
 
     @inlinable @inline(__always)
     public mutating func bool(_ value: Bool, bit: Int) { fields.bool(value, bit: bit) }

@@ -9,8 +9,9 @@
 ///
 /// The lengths stand together, not each before its record, so that where a record starts does not depend on a load from
 /// the cache line before it: the consumer's misses overlap. A single record, appended by `FrameRing.append`, lies
-/// there without any header; its length is in the commit word. Records start where no word of a short record's copy
-/// lies across two cache lines: a store that does costs twice, and the line of the lengths is not shared with a record.
+/// there without any header; its length is in the commit word. Records start at multiples of 16, the first one
+/// at a unit: of the words of 16 bytes in which a short record is copied only the last one can lie across two cache lines,
+/// which costs twice.
 /// Numbers are in the machine's order: they never leave its memory.
 @usableFromInline
 enum ClaimLayout {

@@ -26,6 +26,14 @@ extension FrameRing {
         return Claim(storage: storage, position: position, extentBytes: extentBytes, recordCount: recordCount)
     }
 
+    /// Whether a claim for so many records of so many bytes together is small enough to ever succeed, see
+    /// `ClaimFailure.tooLarge`. O(1).
+    @inlinable
+    public func isClaimable(recordCount: Int, payloadBytes: Int) -> Bool {
+        ClaimLayout.extentBytes(
+            recordCount: recordCount, payloadBytes: payloadBytes, maximumBytes: claimBytesMaximum) != nil
+    }
+
     /// Claims, copies and publishes one record.
     ///
     /// - Throws: `ClaimFailure`, without a trace in the ring.

@@ -136,7 +136,7 @@ func recordFile(_ kind: KindsFile.Kind) -> GeneratedFile {
     for field in kind.fields { out += "        self.\(field.propertyName) = \(field.propertyName)\n" }
     out += "        self.tags = tags\n        self.metadata = metadata\n    }\n\n"
     out += "    @inlinable\n    public func write(to writer: inout RecordWriter) throws(RecordError) {\n"
-    out += "        var fields = writer.fields\n"
+    out += "        var fields = writer.beginFields()\n        defer { writer.fields = fields }\n"
     for (index, field) in kind.fields.enumerated() {
         let bit = kind.presenceBit(of: index)
         let slot = field.coding == "prefix" ? ", slot: \(kind.prefixSlot(of: index))" : ""
@@ -146,7 +146,7 @@ func recordFile(_ kind: KindsFile.Kind) -> GeneratedFile {
         let call = "\(function)(\(field.propertyName), bit: \(bit)\(slot)\(isText ? ", &fields" : ""))"
         out += "            \(isText ? "try writer" : "fields").\(call)\n        }\n"
     }
-    out += "        writer.fields = fields\n    }\n}\n"
+    out += "    }\n}\n"
     return GeneratedFile(path: "Sources/FrameCodec/Generated/\(name).swift", text: out)
 }
 

@@ -1,8 +1,8 @@
 // LZ4 frames by liblz4: independent blocks of up to 64 KiB with checksums, so that damage in one block is found in that block.
 //
 // The last bytes are a block of their own, too short to shrink, which LZ4 therefore stores: the lz4 program of version 1.9.4
-// reads four bytes too far behind a frame that ends with a compressed block and nothing more. A checksum of the content would
-// keep it from that as well, for a quarter of the time, and would find nothing that those of the blocks do not.
+// reads four bytes too far where a compressed block comes last, behind one of 64 KiB. A checksum of the content would keep it
+// from that as well, for a quarter of the time, and would find nothing that those of the blocks do not.
 
 import CLZ4
 

@@ -9,11 +9,27 @@ import TimescaleStore
     /// Longer than the test may take: what is stored was not flushed by its time.
     private static let flushMilliseconds = "60000"
 
-    private func collector(_ location: DatabaseLocation, port: UInt16, lanes: Int) throws -> CollectorProcess {
+    private func collector(
+        _ location: DatabaseLocation, port: UInt16, lanes: Int, batchRecords: Int = 4_000
+    ) throws -> CollectorProcess {
         try CollectorProcess([
             "--database", TestServers.url(location), "--tcp", "127.0.0.1:\(port)", "--lanes", "\(lanes)",
-            "--flush-interval", Self.flushMilliseconds, "--batch-records", "4000",
+            "--flush-interval", Self.flushMilliseconds, "--batch-records", "\(batchRecords)",
         ])
+    }
+
+    @Test(arguments: [1, 3]) func anEmptyBatchIsNotWorthALanesWhile(_ batchRecords: Int) throws {
+        let port = try Torture.freePort()
+        let location = try TestServers.database(.plain)
+        let collector = try collector(location, port: port, lanes: 2, batchRecords: batchRecords)
+        sleep(1)
+        #expect(try collector.stats().gauges["batches_committed"] == 0)
+        let sender = try Torture.sender(port, count: 500, rate: 100_000)
+        _ = try collector.waitForStats(seconds: 30) { $0["records_committed"] == 500 }
+        #expect(Torture.wait(sender, seconds: 30))
+        // A frame of 50 records is more than a batch.
+        #expect(try collector.stats().gauges["batches_committed"] == 10)
+        #expect(collector.stop() == 0, "\(collector.logText)")
     }
 
     @Test func aQuarterOfABatchIsEnoughForAFreeLaneAndLessIsNot() throws {

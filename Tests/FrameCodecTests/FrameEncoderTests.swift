@@ -154,6 +154,34 @@ import Testing
         #expect(sizes.max() == 1_000)
     }
 
+    /// What was refused would have been over the target, to the byte, whatever the lengths of lengths are.
+    @Test(arguments: [600, 1_400, 20_000, 140_000])
+    func `a frame ends with the last record that fits`(_ target: Int) throws {
+        var random = RandomRecords(seed: seed)
+        let small = TestEncoder(frameBytesTarget: target)
+        var records: [AnyRecord] = []
+        var refusals = 0
+        var seen = 0
+        while refusals < (target > 10_000 ? 8 : 200), seen < 200_000 {
+            seen += 1
+            let record = random.record()
+            if try small.append(record) {
+                records.append(record)
+                continue
+            }
+            refusals += 1
+            let frame = try small.frame()
+            #expect(records.count == 1 || frame.count <= target, "seed \(seed)")
+            let large = TestEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
+            for record in records { #expect(try large.append(record)) }
+            // Otherwise it was refused for another reason than its size.
+            if try large.append(record) { #expect(try large.frame().count > target, "seed \(seed)") }
+            records = []
+            if try small.append(record) { records.append(record) }
+        }
+        #expect(refusals > 3)
+    }
+
     @Test func `a time difference over 64 bits begins a new frame`() throws {
         let encoder = TestEncoder()
         #expect(try encoder.append(point(.max)))

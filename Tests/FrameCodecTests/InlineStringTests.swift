@@ -96,4 +96,38 @@ import Testing
             }
         }
     }
+
+    /// Room is reserved for a number in each field.
+    @Test func aFieldIsWrittenOnce() async {
+        await #expect(processExitsWith: .failure) {
+            var encoder = FrameEncoder()
+            _ = try encoder.append(.routing, time: 0) { (writer: inout RecordWriter) throws(RecordError) in
+                writer.int32(1, bit: 7)
+                writer.int32(1, bit: 7)
+            }
+        }
+        await #expect(processExitsWith: .failure) {
+            var encoder = FrameEncoder()
+            let record = SystemRecord(time: 0, cpuUsagePercent: 1)
+            _ = try encoder.append(.system, time: 0) { (writer: inout RecordWriter) throws(RecordError) in
+                try record.write(to: &writer)
+                try record.write(to: &writer)
+            }
+        }
+    }
+
+    /// The block has moved when the text behind the long one is refused.
+    @Test func aRecordWhoseFaultIsPassedOverIsWhole() throws {
+        var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
+        let id = String(repeating: "i", count: 30_000)
+        let record = RoutingRecord(time: 5, queryID: id, queryText: "\0")
+        let fits = try encoder.append(.routing, time: 5) { (writer: inout RecordWriter) throws(RecordError) in
+            do throws(RecordError) { try record.write(to: &writer) } catch { #expect(error == .nullCharacter) }
+            writer.int32(7, bit: 8)
+        }
+        #expect(fits)
+        let finished = encoder.finished()
+        let frame = try #require(finished)
+        #expect(frame.count > 30_000 && frame.count < 30_200)
+    }
 }

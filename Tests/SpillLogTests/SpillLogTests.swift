@@ -13,14 +13,18 @@ struct SpillLogTests {
             fileSystem: folder.fileSystem, directoryID: folder.directory.directoryID, epoch: 0xABC, limits: limits)
     }
 
-    /// With batches of which some or all blocks do not shrink.
+    /// With batches of which some or all blocks do not shrink, and of all sizes around those of blocks.
     @Test func whatIsWrittenIsReadBackAndByTheStockProgramToo() throws {
         let folder = try SpillFolder()
         var generator = SeededGenerator(seed: 1)
-        let batches = (1...9).map { number in
-            TestBatch(
-                Int64(number), byteCount: 200_000 + number, noiseBytes: number < 5 ? 0 : (number - 4) * 41_000,
-                using: &generator, sessions: number)
+        var batches: [TestBatch] = []
+        for bytes in [1, 11, 12, 13, 100, 65_524, 65_535, 65_536, 65_537, 65_547, 65_548, 65_549, 131_084, 200_001] {
+            for noise in [0, bytes / 2, bytes] {
+                let number = batches.count + 1
+                batches.append(
+                    TestBatch(
+                        Int64(number), byteCount: bytes, noiseBytes: noise, using: &generator, sessions: number % 3))
+            }
         }
         var writer = writer(folder)
         for batch in batches { _ = try writer.append(batch) }

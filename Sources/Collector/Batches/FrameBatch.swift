@@ -8,11 +8,11 @@ import Glibc
 public struct BatchLimits: Sendable {
     /// Records of all its frames.
     public var recordsMax = 50_000
-    /// From so many records on it is closed as soon as a lane is free. Fewer would cost the database more for each record
-    /// than waiting for the next ones costs anybody.
-    public var recordsWorthwhile = 12_500
     /// Bytes of all its frames. One frame always fits.
     public var bytesMax = 8 << 20
+    /// It is closed as soon as a lane is free when it has reached this part of either. Smaller ones would cost the database
+    /// more for each record than waiting for the next ones costs anybody.
+    public var partWorthwhile = 4
 
     public init() {}
 }
@@ -71,7 +71,11 @@ final class FrameBatch: @unchecked Sendable {
     }
 
     /// Whether it is worth a lane's while, though there is room for more.
-    var isWorthwhile: Bool { possibleRecords >= limits.recordsWorthwhile }
+    var isWorthwhile: Bool {
+        !isEmpty
+            && (possibleRecords >= limits.recordsMax / limits.partWorthwhile
+                || byteCount >= limits.bytesMax / limits.partWorthwhile)
+    }
 
     /// Copies an admitted frame to the batch's end.
     ///

@@ -101,7 +101,7 @@ public struct CollectorSettings: Sendable {
         self.policies = policies
         directCompress = try reader.bool(.directCompress)
         // Compression wants many rows of a domain beside each other.
-        limits.recordsWorthwhile = directCompress ? limits.recordsMax : limits.recordsMax / 4
+        if directCompress { limits.partWorthwhile = 1 }
         batch = limits
         shutdownDeadlineSeconds = try reader.integer(.shutdownDeadline, in: 1...86_400)
         let level = reader.text(.logLevel)

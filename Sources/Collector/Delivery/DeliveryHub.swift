@@ -30,7 +30,7 @@ final class DeliveryHub: Sendable {
     /// Batches of other epochs come from an earlier run.
     let epoch: Int64
     let hasSpill: Bool
-    /// What the plan says of free lanes, for the drainer, which asks between any two frames.
+    /// What the plan says of free lanes, for the drainer, which asks each time it has looked at the ring.
     private let freeLane = Atomic(false)
     private let onFreeLane: @Sendable () -> Void
 

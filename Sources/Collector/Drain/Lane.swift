@@ -57,6 +57,8 @@ final class Lane: Sendable {
         var bench = Bench(
             session: LaneSession(name: "lane \(number)", target: target, giveUp: giveUp, log: log),
             reader: spill.map { ReplayReader($0.fileSystem) })
+        // One that drops what it gets needs no connection.
+        if bench.session.isConnected { hub.laneConnected(number) }
         while !hub.isOver {
             if !bench.session.isConnected, monotonicNanoseconds() >= bench.nextProbe { connect(&bench) }
             guard let work = hub.work(forLane: number, timeoutMilliseconds: waitMilliseconds(bench)) else { continue }

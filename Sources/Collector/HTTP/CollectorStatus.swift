@@ -69,29 +69,43 @@ extension CollectorStatus {
         out += ", \"sessions\": "
         out += String(source.sessions)
         out += ", \"totals\": {"
-        for counter in LedgerCounter.allCases where source.counts[counter] > 0 {
-            out.appendJSONString(counter.name)
-            out += ": "
+        for (counter, key) in Self.counterKeys where source.counts[counter] > 0 {
+            out += key
             out += String(source.counts[counter])
             out += ", "
         }
         out += "\"sequence_gap_frames\": "
         out += String(source.sequenceGapFrames)
-        out += "}, \"frames_refused\": "
-        append(reasons(source.counts), to: &out)
-        out += ", \"reconciliation\": "
+        out += "}, \"frames_refused\": {"
+        var separator = ""
+        for (reason, key) in Self.reasonKeys where source.counts[refused: reason] > 0 {
+            out += separator
+            out += key
+            out += String(source.counts[refused: reason])
+            separator = ", "
+        }
+        out += "}, \"reconciliation\": "
         append(source.reconciliation, to: &out)
         out += "}"
     }
 
+    /// Names as members of an object, made once.
+    private static let counterKeys = LedgerCounter.allCases.map { ($0, jsonString($0.name) + ": ") }
+    private static let reasonKeys = refusalReasons.map { ($0, jsonString($0.name) + ": ") }
+
     private func append(_ books: Reconciliation, to out: inout String) {
-        append(
-            [
-                ("sessions", UInt64(books.sessions)), ("frames_sent", books.framesSent),
-                ("records_sent", books.recordsSent), ("records_dropped_by_client", books.recordsDroppedByClient),
-                ("frames_missing", books.framesMissing), ("records_missing", books.recordsMissing),
-                ("sessions_begun_before", UInt64(books.sessionsBegunBefore)),
-            ], to: &out)
+        func put(_ key: String, _ value: UInt64) {
+            out += key
+            out += String(value)
+        }
+        put("{\"sessions\": ", UInt64(books.sessions))
+        put(", \"frames_sent\": ", books.framesSent)
+        put(", \"records_sent\": ", books.recordsSent)
+        put(", \"records_dropped_by_client\": ", books.recordsDroppedByClient)
+        put(", \"frames_missing\": ", books.framesMissing)
+        put(", \"records_missing\": ", books.recordsMissing)
+        put(", \"sessions_begun_before\": ", UInt64(books.sessionsBegunBefore))
+        out += "}"
     }
 
     private func append(_ members: [(name: String, value: UInt64)], to out: inout String) {

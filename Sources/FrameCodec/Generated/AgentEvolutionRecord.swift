@@ -59,7 +59,8 @@ public struct AgentEvolutionRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
-        var fields = writer.fields
+        var fields = writer.beginFields()
+        defer { writer.fields = fields }
         if let agentID {
             try writer.text(agentID, bit: 2, &fields)
         }
@@ -93,6 +94,5 @@ public struct AgentEvolutionRecord: MetricRecord, Equatable {
         if let learningRate {
             fields.float32(learningRate, bit: 12)
         }
-        writer.fields = fields
     }
 }

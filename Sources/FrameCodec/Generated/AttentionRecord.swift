@@ -54,7 +54,8 @@ public struct AttentionRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
-        var fields = writer.fields
+        var fields = writer.beginFields()
+        defer { writer.fields = fields }
         if let modelID {
             try writer.text(modelID, bit: 2, &fields)
         }
@@ -82,6 +83,5 @@ public struct AttentionRecord: MetricRecord, Equatable {
         if let memoryUsageMb {
             fields.float32(memoryUsageMb, bit: 10)
         }
-        writer.fields = fields
     }
 }

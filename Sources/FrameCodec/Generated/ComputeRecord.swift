@@ -78,7 +78,8 @@ public struct ComputeRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
-        var fields = writer.fields
+        var fields = writer.beginFields()
+        defer { writer.fields = fields }
         if let modelID {
             try writer.text(modelID, bit: 2, &fields)
         }
@@ -121,6 +122,5 @@ public struct ComputeRecord: MetricRecord, Equatable {
         if let latencyP99Ms {
             fields.float32(latencyP99Ms, bit: 15)
         }
-        writer.fields = fields
     }
 }

@@ -64,7 +64,8 @@ public struct ExecutionRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
-        var fields = writer.fields
+        var fields = writer.beginFields()
+        defer { writer.fields = fields }
         if let executionID {
             try writer.prefixedText(executionID, bit: 2, slot: 0, &fields)
         }
@@ -101,6 +102,5 @@ public struct ExecutionRecord: MetricRecord, Equatable {
         if let timeoutOccurred {
             fields.bool(timeoutOccurred, bit: 14)
         }
-        writer.fields = fields
     }
 }

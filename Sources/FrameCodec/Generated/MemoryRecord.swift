@@ -59,7 +59,8 @@ public struct MemoryRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
-        var fields = writer.fields
+        var fields = writer.beginFields()
+        defer { writer.fields = fields }
         if let agentID {
             try writer.text(agentID, bit: 2, &fields)
         }
@@ -90,6 +91,5 @@ public struct MemoryRecord: MetricRecord, Equatable {
         if let accessCount {
             fields.int32(accessCount, bit: 12)
         }
-        writer.fields = fields
     }
 }

@@ -42,7 +42,8 @@ public struct PointRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
-        var fields = writer.fields
+        var fields = writer.beginFields()
+        defer { writer.fields = fields }
         if let metricType {
             try writer.text(metricType, bit: 2, &fields)
         }
@@ -58,6 +59,5 @@ public struct PointRecord: MetricRecord, Equatable {
         if let level {
             try writer.text(level, bit: 6, &fields)
         }
-        writer.fields = fields
     }
 }

@@ -70,7 +70,8 @@ public struct RagRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
-        var fields = writer.fields
+        var fields = writer.beginFields()
+        defer { writer.fields = fields }
         if let queryID {
             try writer.prefixedText(queryID, bit: 2, slot: 0, &fields)
         }
@@ -110,6 +111,5 @@ public struct RagRecord: MetricRecord, Equatable {
         if let totalRagTimeMs {
             fields.int32(totalRagTimeMs, bit: 14)
         }
-        writer.fields = fields
     }
 }

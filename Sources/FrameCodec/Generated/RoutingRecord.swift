@@ -69,7 +69,8 @@ public struct RoutingRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
-        var fields = writer.fields
+        var fields = writer.beginFields()
+        defer { writer.fields = fields }
         if let queryID {
             try writer.prefixedText(queryID, bit: 2, slot: 0, &fields)
         }
@@ -109,6 +110,5 @@ public struct RoutingRecord: MetricRecord, Equatable {
         if let domainDetected {
             try writer.text(domainDetected, bit: 14, &fields)
         }
-        writer.fields = fields
     }
 }

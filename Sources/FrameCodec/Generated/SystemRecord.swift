@@ -64,7 +64,8 @@ public struct SystemRecord: MetricRecord, Equatable {
 
     @inlinable
     public func write(to writer: inout RecordWriter) throws(RecordError) {
-        var fields = writer.fields
+        var fields = writer.beginFields()
+        defer { writer.fields = fields }
         if let systemID {
             try writer.text(systemID, bit: 2, &fields)
         }
@@ -98,6 +99,5 @@ public struct SystemRecord: MetricRecord, Equatable {
         if let throughputRequestsPerSec {
             fields.float32(throughputRequestsPerSec, bit: 12)
         }
-        writer.fields = fields
     }
 }

@@ -14,14 +14,11 @@ public typealias HeartbeatHook = @Sendable (FrameHeader, RawSpan, PeerAddress) -
 struct DatagramIntake: ~Copyable {
     /// Frames handed over together.
     static let framesPerClaimMax = 4_096
-    /// What a claim needs beside the frames' bytes, for each frame: its length and its alignment.
-    private static let claimBytesPerFrame = 16
 
     private let ring: FrameRing
     private let ledger: ConservationLedger
     private let log: RefusalLog
     private let heartbeat: HeartbeatHook
-    private let payloadBytesMax: Int
     private var arrivals: [FrameArrival] = []
     private var arrivalBytes = 0
 
@@ -30,8 +27,6 @@ struct DatagramIntake: ~Copyable {
         self.ledger = ledger
         self.log = log
         self.heartbeat = heartbeat
-        // Alignment of all frames, the claim's header and its rounding to units stay within this.
-        payloadBytesMax = ring.claimBytesMaximum - 2 * FrameRing.unitBytes
         arrivals.reserveCapacity(Self.framesPerClaimMax)
     }
 
@@ -102,7 +97,7 @@ struct DatagramIntake: ~Copyable {
     private func hasRoom(forFrameBytes frameBytes: Int) -> Bool {
         let frames = arrivals.count + 1
         return frames <= Self.framesPerClaimMax
-            && arrivalBytes + frameBytes + frames * Self.claimBytesPerFrame <= payloadBytesMax
+            && ring.isClaimable(recordCount: frames, payloadBytes: arrivalBytes + frameBytes)
     }
 
     /// Counts the frames collected so far and puts those that are not resent into the ring, in one claim.
@@ -127,6 +122,7 @@ struct DatagramIntake: ~Copyable {
             }
             claim.publish()
         } catch {
+            precondition(error == .full, "more is collected than the ring's largest claim")
             appendOneByOne(from: batch)
         }
     }

@@ -119,6 +119,31 @@ struct UDPListenerTests {
         #expect(totals[.framesReceived] == 0)
     }
 
+    /// As many small frames as a claim can have: none of them goes in by itself.
+    @Test func whatIsMoreThanAClaimIsHandedOverInAsFewAsItTakes() throws {
+        let small = FrameRing(capacityBytes: 512 << 10)
+        var consumer = small.takeConsumer()
+        var batch = try DatagramBatch()
+        let socket = try UDPSocket(
+            address: ListenAddress(ip: .loopback, port: 0), sharesPort: false, receiveBufferBytes: 8 << 20)
+        let client = try ClientSocket(.datagrams, to: socket.localAddress)
+        let frame = TestFrame(payload: [UInt8](repeating: 1, count: 10)).bytes
+        let perDatagram = FrameLimits.datagramBytesMax / frame.count
+        let datagrams = 3
+        for _ in 0..<datagrams { try client.send([UInt8]((0..<perDatagram).map { _ in frame }.joined())) }
+        try batch.receive(from: socket.descriptor)
+        #expect(batch.count == datagrams)
+        var intake = DatagramIntake(
+            ring: small, ledger: ledger, log: RefusalLog(logger), heartbeat: { _, _, _ in })
+        intake.take(batch, nowMicroseconds: 0)
+        #expect(totals[.framesReceived] == UInt64(datagrams * perDatagram))
+        #expect(totals[.ringFullDropFrames] == 0)
+        let taken = consumer.consume(maximumRecords: 1 << 20) { _, _ in true }
+        #expect(taken == datagrams * perDatagram)
+        // 3,168 frames of 62 bytes need three claims of 128 KiB.
+        #expect(small.consumedClaims <= 4)
+    }
+
     @Test func whatTheRingHasNoRoomForIsCounted() async throws {
         let small = FrameRing(capacityBytes: 512 << 10)
         let listener = try listen(on: small)

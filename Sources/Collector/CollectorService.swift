@@ -1,6 +1,6 @@
 // The composition: listeners, ring, drainer, lanes, spill, keeper, HTTP. A frame goes down this list once.
 //
-// Threads: one for each UDP socket, event loops for TCP and one for HTTP, the drainer, one for each lane, the spill's
+// Threads: one for each UDP socket, an event loop for TCP and one for HTTP, the drainer, one for each lane, the spill's
 // writer, the keeper of the store, who asks for sessions, the host's reporter. All of them are joined by `stop`.
 
 import Delivery
@@ -21,7 +21,7 @@ public final class CollectorService {
     private let settings: CollectorSettings
     private let log: Logger
     private let startedAt = monotonicNanoseconds()
-    private let group: MultiThreadedEventLoopGroup
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let ledger: ConservationLedger
     private let ring: FrameRing
     private let desk: SessionDesk
@@ -57,7 +57,6 @@ public final class CollectorService {
     public init(_ settings: CollectorSettings, environment: [String: String], log: Logger) throws(CollectorError) {
         self.settings = settings
         self.log = log
-        group = MultiThreadedEventLoopGroup(numberOfThreads: settings.tcpThreads)
         var limits = ConservationLedger.Limits()
         limits.sourcesMax = settings.sourcesMax
         ledger = ConservationLedger(limits: limits)

@@ -114,7 +114,6 @@ public struct RecordWriter: ~Copyable {
 
     @inlinable @inline(__always)
     mutating func text(_ value: String, bit: Int, _ fields: inout FieldCursor) throws(RecordError) {
-        fields.mark(bit)
         let inline = InlineString(value)
         let start = fields.next
         let next =
@@ -122,6 +121,7 @@ public struct RecordWriter: ~Copyable {
             ? putReference(inline.text, count: inline.count, at: start)
             : withUTF8Bytes(of: value) { putReference($0, at: start) }
         guard let next else { throw fault }
+        fields.mark(bit)
         fields.next = next
     }
 
@@ -129,9 +129,9 @@ public struct RecordWriter: ~Copyable {
     @inlinable @inline(__always)
     public mutating func text(_ value: RawSpan, bit: Int) throws(RecordError) {
         fields.checkIsNew(bit)
-        fields.mark(bit)
         let start = fields.next
         guard let next = value.withUnsafeBytes({ putReference($0, at: start) }) else { throw fault }
+        fields.mark(bit)
         fields.next = next
     }
 
@@ -148,7 +148,6 @@ public struct RecordWriter: ~Copyable {
     mutating func prefixedText(
         _ value: String, bit: Int, slot: Int, _ fields: inout FieldCursor
     ) throws(RecordError) {
-        fields.mark(bit)
         let inline = InlineString(value)
         let start = fields.next
         let next =
@@ -156,6 +155,7 @@ public struct RecordWriter: ~Copyable {
             ? putPrefixed(inline.text, count: inline.count, slot: slot, at: start)
             : withUTF8Bytes(of: value) { putPrefixed($0, slot: slot, at: start) }
         guard let next else { throw fault }
+        fields.mark(bit)
         fields.next = next
     }
 
@@ -163,9 +163,9 @@ public struct RecordWriter: ~Copyable {
     @inlinable @inline(__always)
     public mutating func prefixedText(_ value: RawSpan, bit: Int, slot: Int) throws(RecordError) {
         fields.checkIsNew(bit)
-        fields.mark(bit)
         let start = fields.next
         guard let next = value.withUnsafeBytes({ putPrefixed($0, slot: slot, at: start) }) else { throw fault }
+        fields.mark(bit)
         fields.next = next
     }
 

@@ -43,7 +43,6 @@ struct ServeCommand: ParsableCommand {
     @Option(help: Setting.batchBytes.argumentHelp) var batchBytes: String?
     @Option(help: Setting.ringBytes.argumentHelp) var ringBytes: String?
     @Option(help: Setting.udpThreads.argumentHelp) var udpThreads: String?
-    @Option(help: Setting.tcpThreads.argumentHelp) var tcpThreads: String?
     @Option(help: Setting.receiveBuffer.argumentHelp) var receiveBuffer: String?
     @Option(help: Setting.connections.argumentHelp) var connections: String?
     @Option(help: Setting.connectionsPerSource.argumentHelp) var connectionsPerSource: String?
@@ -71,8 +70,8 @@ struct ServeCommand: ParsableCommand {
             (.replayShare, replayShare), (.journal, journal ? "true" : nil),
             (.lanes, lanes), (.flushInterval, flushInterval),
             (.batchRecords, batchRecords), (.batchBytes, batchBytes), (.ringBytes, ringBytes),
-            (.udpThreads, udpThreads), (.tcpThreads, tcpThreads), (.receiveBuffer, receiveBuffer),
-            (.connections, connections), (.connectionsPerSource, connectionsPerSource), (.frameDeadline, frameDeadline),
+            (.udpThreads, udpThreads), (.receiveBuffer, receiveBuffer), (.connections, connections),
+            (.connectionsPerSource, connectionsPerSource), (.frameDeadline, frameDeadline),
             (.idleDeadline, idleDeadline), (.sources, sources),
             (.allowUnauthenticated, allowUnauthenticated ? "true" : nil), (.systemMetrics, systemMetrics),
             (.systemID, systemID), (.daysAhead, daysAhead), (.shutdownDeadline, shutdownDeadline),

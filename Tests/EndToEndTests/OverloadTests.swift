@@ -20,6 +20,9 @@ import TimescaleStore
         return rate
     }
 
+    /// As by default on two cores, of which the bounds here speak.
+    private static let machine = ["--lanes", "2", "--udp-threads", "1", "--ring-bytes", "\(32 << 20)"]
+
     private static func residentKilobytes(_ collector: CollectorProcess) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(collector.processID)/status", encoding: .utf8)
         let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
@@ -37,13 +40,13 @@ import TimescaleStore
     @Test func anOutageIsSpilledAndReplayedWholeAndOnce() throws {
         let count = Torture.count(1_000_000, 10_000_000)
         // The rate into nothing, and the rate straight into the database.
-        let discarding = try CollectorProcess(["--database", "discard"])
+        let discarding = try CollectorProcess(["--database", "discard"] + Self.machine)
         let discardRate = try Self.send(discarding, count: count, seed: 1)
         #expect(discarding.stop() == 0)
         let server = try TestServers.ownServer(.timescale)
         defer { server.stop() }
         let url = TestServers.url(server.location)
-        let direct = try CollectorProcess(["--database", url, "--spill-directory", "none"])
+        let direct = try CollectorProcess(["--database", url, "--spill-directory", "none"] + Self.machine)
         let directStart = Date()
         _ = try Self.send(direct, count: count, seed: 2)
         _ = try direct.waitForStats(seconds: 600) { $0["records_committed"] >= count }
@@ -52,7 +55,7 @@ import TimescaleStore
         try DatabaseConnection(server.location).execute("TRUNCATE metrics.routing_metrics")
 
         let spill = try Programs.temporaryFolder("spill")
-        let arguments = ["--database", url, "--spill-directory", spill]
+        let arguments = ["--database", url, "--spill-directory", spill] + Self.machine
         let collector = try CollectorProcess(arguments)
         server.stop()
         let spillRate = try Self.send(collector, count: count, seed: 3)
@@ -87,7 +90,7 @@ import TimescaleStore
 
     @Test func aSlowDatabaseLeavesMemoryBoundedAndTheBooksBalanced() throws {
         let location = try TestServers.database(.plain)
-        let collector = try CollectorProcess(["--database", TestServers.url(location)])
+        let collector = try CollectorProcess(["--database", TestServers.url(location)] + Self.machine)
         try DatabaseConnection(location).execute(
             """
             CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.8); RETURN NULL; END';

@@ -39,7 +39,6 @@ public struct CollectorSettings: Sendable {
     public let batch: BatchLimits
     public let ringBytes: Int
     public let udpThreads: Int
-    public let tcpThreads: Int
     public let receiveBufferBytes: Int
     public let connectionsMax: Int
     public let connectionsPerSourceMax: Int
@@ -80,7 +79,6 @@ public struct CollectorSettings: Sendable {
         ringBytes = try reader.integer(.ringBytes, in: 8 << 20...1 << 30)
         guard ringBytes & (ringBytes - 1) == 0 else { throw reader.refuse(.ringBytes, "it must be a power of two") }
         udpThreads = try reader.integer(.udpThreads, in: 1...64)
-        tcpThreads = try reader.integer(.tcpThreads, in: 1...64)
         receiveBufferBytes = try reader.integer(.receiveBuffer, in: 4_096...1 << 30)
         connectionsMax = try reader.integer(.connections, in: 1...65_536)
         connectionsPerSourceMax = try reader.integer(.connectionsPerSource, in: 1...65_536)

@@ -1,5 +1,5 @@
 // The collector's HTTP side, on SwiftNIO: a few GETs with short answers. It reads no bodies, and holds no state of a client. It has
-// an event loop of its own: with ten thousand sources an answer takes a tenth of a second, and frames do not wait for it.
+// an event loop of its own: with ten thousand sources an answer takes a while, and frames do not wait for it.
 //
 // Limits: `connectionsMax` at a time, `idleSeconds` without a request, and NIO's own limits on a request's head.
 

@@ -97,12 +97,6 @@ public struct HostSampler {
 
     /// A small file of /proc, or nothing.
     private static func lines(_ path: String) -> [Substring] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return [] }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 65_536)
-        let count = read(descriptor, &bytes, bytes.count)
-        guard count > 0 else { return [] }
-        return String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n")
+        (readSmallFile(path) ?? "").split(separator: "\n")
     }
 }

@@ -38,7 +38,6 @@ import Testing
         #expect(settings.http == "127.0.0.1:8128")
         #expect(settings.database == .embedded(directory: nil))
         #expect(settings.lanes == MachineDefaults.here.lanes)
-        #expect(settings.tcpThreads == MachineDefaults.here.tcpThreads)
         #expect(settings.systemMetrics)
         #expect(settings.report.allSatisfy { $0.origin == "default" })
         #expect(settings.report.count == Setting.allCases.count)

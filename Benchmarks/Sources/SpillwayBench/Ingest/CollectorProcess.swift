@@ -14,7 +14,7 @@ struct CollectorProcess: Target, ~Copyable {
     private let process: Process
     private static let startSecondsMax = 20.0
     /// As by default on two cores, so that the figures are of the same collector on any machine.
-    private static let threads = ["--udp-threads", "1", "--tcp-threads", "1", "--ring-bytes", "\(32 << 20)"]
+    private static let threads = ["--udp-threads", "1", "--ring-bytes", "\(32 << 20)"]
 
     /// One that decodes records and drops them.
     ///

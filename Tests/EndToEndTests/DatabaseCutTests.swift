@@ -24,7 +24,7 @@ import TimescaleStore
         proxy.beginCutting()
         let count = Torture.isLong ? 2_000_000 : 300_000
         let sender = try Torture.sender(port, count: count, rate: 10_000)
-        let deadline = Date().addingTimeInterval(Torture.isLong ? 1_200 : 120)
+        let deadline = Date().addingTimeInterval(Torture.isLong ? 1_000 : 300)
         while proxy.cuts < cutsWanted, Date() < deadline { usleep(20_000) }
         proxy.endCutting()
         #expect(Torture.wait(sender, seconds: 120))
@@ -34,7 +34,7 @@ import TimescaleStore
         print(
             "cuts \(proxy.cuts) \(proxy.cutsByMessage), of these behind a COMMIT \(proxy.cutsBehindCommit), settled by the ledger "
                 + "\(stats.gauges["batches_settled_by_ledger"] ?? -1), records \(count), stored \(rows.all)")
-        #expect(proxy.cuts >= cutsWanted)
+        #expect(proxy.cuts >= cutsWanted, "the collector did not come back often enough")
         #expect(proxy.cutsBehindCommit > 0)
         #expect(rows.all == count)
         #expect(rows.distinct == count)

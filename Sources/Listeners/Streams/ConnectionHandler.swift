@@ -1,9 +1,8 @@
-// One TCP connection: bytes in, frames in the ring, replies out. How bytes become frames is in FrameCutter, what is to be said
-// in ConnectionReplies.
+// One TCP connection: its channel's events, its phases and its deadlines. How its bytes become frames in the ring is in
+// StreamIntake, what is to be said in ConnectionReplies.
 //
 // Limits: one frame and the chunks read at most; while the ring is full nothing is read, but what the kernel hands over
 // when the peer closes is kept, at most the socket's receive buffer.
-// Invariant: a frame is counted as received once and then either goes into the ring or is counted as dropped.
 
 import Delivery
 import FrameCodec
@@ -56,17 +55,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var phase = Phase.open
     private var tick: RepeatedTask?
 
-    private var cutter = FrameCutter()
-    /// Frames of the current chunk.
-    private var arrivals: [FrameArrival] = []
-    /// Frames of the current chunk to refuse, and what broke the stream behind them.
-    private var refusals: [(error: FrameError, identity: FrameIdentity)] = []
-    private var fault: FrameError?
-    /// There was no room for a session of this connection.
-    private var isCrowded = false
+    private var intake: StreamIntake
     /// Set while a chunk is worked on. A write can end the connection under our hands; that end waits for ours.
     private var isBusy = false
-    /// Whether `arrivals` wait for the ring.
+    /// Whether the intake waits for the ring.
     private var isHeld = false
     private var retryDelay = ConnectionHandler.retryDelayFirst
     /// What came although nothing was asked for.
@@ -75,11 +67,11 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var stopDeadlineNanoseconds: UInt64?
 
     private var lastActivityNanoseconds: UInt64 = 0
-    private var frameBegunNanoseconds: UInt64?
     private var replies: ConnectionReplies
 
     init(_ shared: ConnectionContext, eventLoop: any EventLoop) {
         self.shared = shared
+        intake = StreamIntake(shared)
         replies = ConnectionReplies(shared.desk)
         self.eventLoop = eventLoop
     }
@@ -165,49 +157,6 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     // MARK: Frames
 
-    private func cut(_ chunk: ByteBuffer) {
-        // Nothing in here may write: the cutter is in use, and a write can come back to it.
-        cutter.cut(chunk) { cut, frame, place, offset in
-            switch cut {
-            case .frame(let header):
-                replies.lastIdentity = header.identity.withoutSequence
-                if header.type == .heartbeat || header.identity.sequence > 0 {
-                    replies.begin(SessionKey(header.identity), on: number)
-                }
-                if header.type == .heartbeat {
-                    shared.ledger.heartbeat(
-                        frame, header, peer: peer, nowMicroseconds: wallClockMicroseconds())
-                    shared.heartbeat(header, frame, peer)
-                } else {
-                    arrivals.append(
-                        FrameArrival(
-                            header, at: offset, inBuffer: place.rawValue, beginsDatagram: false, peer: peer))
-                }
-            case .refused(let error, let identity, _):
-                replies.lastIdentity = identity.withoutSequence
-                refusals.append((error, identity))
-            case .broken(let error):
-                fault = error
-            case .incomplete:
-                break
-            }
-        }
-        for (error, identity) in refusals { refuse(error, identity, source: identity.source) }
-        refusals.removeAll(keepingCapacity: true)
-        guard !arrivals.isEmpty else { return }
-        let judgement = shared.desk.judge(&arrivals)
-        if judgement.isCrowded { isCrowded = true }
-        for identity in judgement.refused {
-            refuse(
-                FrameError(.sequenceRefused, at: FrameHeader.sequenceOffset), identity, source: identity.source)
-        }
-        shared.ledger.receive(&arrivals, areJudged: true, nowMicroseconds: wallClockMicroseconds())
-        arrivals.removeAll { arrival in
-            if !arrival.isAccepted { replies.receipt.framesDuplicate += 1 }
-            return !arrival.isAccepted
-        }
-    }
-
     /// Hands over what a chunk has, or what is held, as far as the ring takes it, and goes on with what waits behind.
     private func proceed(with chunk: ByteBuffer?) {
         isBusy = true
@@ -220,53 +169,30 @@ final class ConnectionHandler: ChannelInboundHandler {
         retireIfDone()
     }
 
-    private func handOverAll() {
-        while true {
-            guard handOver() else { return hold() }
-            isHeld = false
-            retryDelay = Self.retryDelayFirst
-            if let fault {
-                refuse(fault, replies.lastIdentity, source: nil)
-                return close()
-            }
-            if isCrowded {
-                // Not a refusal of the frames: their client keeps them and comes again.
-                refuse(.tooManySessions)
-                return close()
-            }
-            let splitFrames = cutter.splitFrames
-            cutter.finishChunk()
-            if cutter.partialBytes == 0 {
-                frameBegunNanoseconds = nil
-            } else if cutter.splitFrames != splitFrames || frameBegunNanoseconds == nil {
-                frameBegunNanoseconds = lastActivityNanoseconds
-            }
-            guard let next = waitingChunks.popFirst() else { return }
-            cut(next)
+    private func cut(_ chunk: ByteBuffer) {
+        for refusal in intake.cut(chunk, of: number, from: peer, &replies) {
+            refuse(refusal.error, refusal.identity, source: refusal.identity.source)
         }
     }
 
-    /// - Returns: false when the ring has no room for the frames, which then wait here.
-    private func handOver() -> Bool {
-        guard !arrivals.isEmpty else { return true }
-        let frameBytes = arrivals.reduce(0) { $0 + Int($1.frameBytes) }
-        do throws(ClaimFailure) {
-            var claim = try shared.ring.claim(recordCount: arrivals.count, payloadBytes: frameBytes, tag: number)
-            for arrival in arrivals {
-                cutter.withFrame(arrival) { claim.append($0) }
+    private func handOverAll() {
+        while true {
+            guard intake.handOver(of: number, &replies) else { return hold() }
+            isHeld = false
+            retryDelay = Self.retryDelayFirst
+            switch intake.end {
+            case .broken(let fault)?:
+                refuse(fault, replies.lastIdentity, source: nil)
+                return close()
+            case .crowded?:
+                refuse(.tooManySessions)
+                return close()
+            case nil: break
             }
-            claim.publish()
-        } catch {
-            // One frame and one chunk always fit in an empty ring: `TCPListener` has seen to its size.
-            precondition(error == .full, "a chunk's frames are larger than the ring's largest claim")
-            return false
+            intake.finishChunk(cameAtNanoseconds: lastActivityNanoseconds)
+            guard let next = waitingChunks.popFirst() else { return }
+            cut(next)
         }
-        for arrival in arrivals {
-            replies.receipt.framesAccepted += 1
-            replies.receipt.recordsAccepted += UInt64(arrival.recordCount)
-        }
-        arrivals.removeAll(keepingCapacity: true)
-        return true
     }
 
     /// Stops reading, which is what slows the sender down, and tries again soon.
@@ -283,7 +209,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
         // The time that the ring took is not the peer's.
         lastActivityNanoseconds = monotonicNanoseconds()
-        if frameBegunNanoseconds != nil { frameBegunNanoseconds = lastActivityNanoseconds }
+        intake.forgiveWaiting(nowNanoseconds: lastActivityNanoseconds)
         proceed(with: nil)
         if !isHeld, !hasInputEnded, !isDraining { context?.read() }
     }
@@ -293,15 +219,10 @@ final class ConnectionHandler: ChannelInboundHandler {
         isBusy = true
         defer { isBusy = false }
         while true {
-            for arrival in arrivals {
-                shared.ledger.ringFull(source: arrival.identity.source, frames: 1, records: Int(arrival.recordCount))
-            }
-            shared.desk.withdraw(arrivals.map(\.identity))
-            shared.log.ringFull(records: arrivals.reduce(0) { $0 + Int($1.recordCount) })
-            arrivals.removeAll()
+            intake.dropWaiting()
             // What waits behind was received as well: it is cut, so that its frames are counted before they are dropped.
-            guard fault == nil, let next = waitingChunks.popFirst() else { return }
-            cutter.finishChunk()
+            guard !intake.isBroken, let next = waitingChunks.popFirst() else { return }
+            intake.finishChunk(cameAtNanoseconds: lastActivityNanoseconds)
             cut(next)
         }
     }
@@ -309,11 +230,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// The peer has sent its last byte, and all its frames are in the ring.
     private func finishInput() {
         guard case .open = phase else { return }
-        if let error = cutter.truncation {
+        if let error = intake.truncation {
             refuse(error, replies.lastIdentity, source: nil)
         }
-        cutter.removeAll()
-        frameBegunNanoseconds = nil
+        intake.forgetPartial()
         phase = .finishing(
             untilNanoseconds: monotonicNanoseconds() &+ shared.configuration.receiptDeadline.unsignedNanoseconds)
         tell()
@@ -381,9 +301,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// the connection, and the peer would lose the refusal.
     private func close() {
         phase = .closing(untilNanoseconds: monotonicNanoseconds() &+ Self.lingerNanoseconds)
-        cutter.removeAll()
+        intake.forgetPartial()
         waitingChunks.removeAll()
-        frameBegunNanoseconds = nil
         if hasInputEnded { context?.close(promise: nil) } else { context?.close(mode: .output, promise: nil) }
     }
 
@@ -413,7 +332,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
         tell()
         guard !isHeld, case .open = phase else { return }
-        if let frameBegunNanoseconds {
+        if let frameBegunNanoseconds = intake.frameBegunNanoseconds {
             guard now &- frameBegunNanoseconds >= shared.configuration.frameDeadline.unsignedNanoseconds else { return }
             refuse(.frameDeadline)
         } else {
@@ -448,8 +367,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     private func becomeQuiet() {
         if case .open = phase { phase = .draining }
         // The beginning of a frame is not this collector's: its sender has it still.
-        cutter.removeAll()
-        frameBegunNanoseconds = nil
+        intake.forgetPartial()
         shared.table.becameQuiet(number)
     }
 

@@ -1,0 +1,154 @@
+// From the bytes of a connection to frames in the ring: cut, judged, counted, handed over. How bytes become frames is in
+// FrameCutter.
+//
+// Limits: one frame and one chunk.
+// Invariant: a frame is counted as received once and then either goes into the ring or is counted as dropped.
+
+import Delivery
+import FrameCodec
+import FrameRing
+import LinuxSystem
+import NIOCore
+
+/// Lives on its channel's event loop, as its handler does. Writes nothing: what is to be said is in the replies or given back.
+struct StreamIntake {
+    /// A frame that is refused while the stream goes on behind it.
+    struct Refusal {
+        let error: FrameError
+        let identity: FrameIdentity
+    }
+
+    /// Why nothing more of the stream is taken.
+    enum End {
+        /// Where the next frame would begin cannot be known.
+        case broken(FrameError)
+        /// There was no room for one of its sessions. Not a refusal of the frames: their client keeps them and comes again.
+        case crowded
+    }
+
+    private let shared: ConnectionContext
+    private var cutter = FrameCutter()
+    /// Frames of the chunk that are not in the ring yet.
+    private var arrivals: [FrameArrival] = []
+    /// Set by the chunk that it stands in. What was whole before it still goes into the ring.
+    private(set) var end: End?
+    /// Since when a frame has been on its way that is not whole yet.
+    private(set) var frameBegunNanoseconds: UInt64?
+
+    init(_ shared: ConnectionContext) { self.shared = shared }
+
+    var isBroken: Bool { if case .broken? = end { true } else { false } }
+
+    /// Takes a chunk's frames, which then wait for `handOver`. O(bytes).
+    ///
+    /// - Parameter number: of the connection.
+    mutating func cut(
+        _ chunk: ByteBuffer, of number: UInt64, from peer: PeerAddress, _ replies: inout ConnectionReplies
+    ) -> [Refusal] {
+        var refusals: [Refusal] = []
+        cutter.cut(chunk) { cut, frame, place, offset in
+            switch cut {
+            case .frame(let header):
+                replies.lastIdentity = header.identity.withoutSequence
+                if header.type == .heartbeat || header.identity.sequence > 0 {
+                    replies.begin(SessionKey(header.identity), on: number)
+                }
+                if header.type == .heartbeat {
+                    shared.ledger.heartbeat(
+                        frame, header, peer: peer, nowMicroseconds: wallClockMicroseconds())
+                    shared.heartbeat(header, frame, peer)
+                } else {
+                    arrivals.append(
+                        FrameArrival(
+                            header, at: offset, inBuffer: place.rawValue, beginsDatagram: false, peer: peer))
+                }
+            case .refused(let error, let identity, _):
+                replies.lastIdentity = identity.withoutSequence
+                refusals.append(Refusal(error: error, identity: identity))
+            case .broken(let error):
+                end = .broken(error)
+            case .incomplete:
+                break
+            }
+        }
+        judge(&refusals, &replies)
+        return refusals
+    }
+
+    /// Leaves of the arrivals those that are new.
+    private mutating func judge(_ refusals: inout [Refusal], _ replies: inout ConnectionReplies) {
+        guard !arrivals.isEmpty else { return }
+        let judgement = shared.desk.judge(&arrivals)
+        if judgement.isCrowded, end == nil { end = .crowded }
+        for identity in judgement.refused {
+            refusals.append(
+                Refusal(
+                    error: FrameError(.sequenceRefused, at: FrameHeader.sequenceOffset), identity: identity))
+        }
+        shared.ledger.receive(&arrivals, areJudged: true, nowMicroseconds: wallClockMicroseconds())
+        arrivals.removeAll { arrival in
+            if !arrival.isAccepted { replies.receipt.framesDuplicate += 1 }
+            return !arrival.isAccepted
+        }
+    }
+
+    /// Puts the chunk's frames into the ring, all or none.
+    ///
+    /// - Returns: false when the ring has no room for them; then they wait here.
+    mutating func handOver(of number: UInt64, _ replies: inout ConnectionReplies) -> Bool {
+        guard !arrivals.isEmpty else { return true }
+        let frameBytes = arrivals.reduce(0) { $0 + Int($1.frameBytes) }
+        do throws(ClaimFailure) {
+            var claim = try shared.ring.claim(recordCount: arrivals.count, payloadBytes: frameBytes, tag: number)
+            for arrival in arrivals {
+                cutter.withFrame(arrival) { claim.append($0) }
+            }
+            claim.publish()
+        } catch {
+            // One frame and one chunk always fit in an empty ring: `TCPListener` has seen to its size.
+            precondition(error == .full, "a chunk's frames are larger than the ring's largest claim")
+            return false
+        }
+        for arrival in arrivals {
+            replies.receipt.framesAccepted += 1
+            replies.receipt.recordsAccepted += UInt64(arrival.recordCount)
+        }
+        arrivals.removeAll(keepingCapacity: true)
+        return true
+    }
+
+    /// Lets go of a chunk that is handed over or dropped; the beginning of a frame at its end is kept.
+    mutating func finishChunk(cameAtNanoseconds: UInt64) {
+        let splitFrames = cutter.splitFrames
+        cutter.finishChunk()
+        if cutter.partialBytes == 0 {
+            frameBegunNanoseconds = nil
+        } else if cutter.splitFrames != splitFrames || frameBegunNanoseconds == nil {
+            frameBegunNanoseconds = cameAtNanoseconds
+        }
+    }
+
+    /// The time until now was not the peer's: it had to wait.
+    mutating func forgiveWaiting(nowNanoseconds: UInt64) {
+        if frameBegunNanoseconds != nil { frameBegunNanoseconds = nowNanoseconds }
+    }
+
+    /// Counts the frames that wait as dropped, and lets go of them.
+    mutating func dropWaiting() {
+        for arrival in arrivals {
+            shared.ledger.ringFull(source: arrival.identity.source, frames: 1, records: Int(arrival.recordCount))
+        }
+        shared.desk.withdraw(arrivals.map(\.identity))
+        shared.log.ringFull(records: arrivals.reduce(0) { $0 + Int($1.recordCount) })
+        arrivals.removeAll()
+    }
+
+    /// What is wrong with the frame that is not whole; nil if there is none.
+    var truncation: FrameError? { cutter.truncation }
+
+    /// Lets go of a frame that is not whole.
+    mutating func forgetPartial() {
+        cutter.removeAll()
+        frameBegunNanoseconds = nil
+    }
+}

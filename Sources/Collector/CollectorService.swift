@@ -4,16 +4,13 @@
 // writer, the keeper of the store, who asks for sessions, the host's reporter. All of them are joined by `stop`.
 
 import Delivery
-import FrameCodec
 import FrameRing
-import Glibc
 import LinuxSystem
 import Listeners
 import Logging
 import NIOCore
 import NIOPosix
 import SpillLog
-import SpillwayClient
 import TimescaleStore
 
 /// A running collector. `init` starts it, `stop` ends it; both wait, and belong on the main thread.
@@ -29,16 +26,11 @@ public final class CollectorService {
     private let epoch = Int64.random(in: 1...Int64.max)
     private var spill: SpillDirectory?
     private var spillThread: NamedThread?
-    private var inquirer: SessionInquirer?
-    private var inquirerThread: NamedThread?
     private let hub: DeliveryHub
     private let health = LaneHealth()
     private let giveUp: WakeEvent
-    private var embedded: EmbeddedServer?
-    private var gate: StoreGate?
-    private var fence: CommitFence?
-    private var keeper: StoreKeeper?
-    private var keeperThread: NamedThread?
+    /// Nil where nothing is stored.
+    private var store: StoreService?
     private var laneThreads: [NamedThread] = []
     private let drainer: Drainer
     private var drainerThread: NamedThread?
@@ -70,7 +62,7 @@ public final class CollectorService {
         } catch {
             throw CollectorError(.system, "\(error)")
         }
-        let path = Self.spillPath(settings, environment: environment)
+        let path = settings.spillPath(environment: environment)
         guard path != nil || !settings.isJournal else {
             throw CollectorError(.configuration, "journal: it needs a spill; name one with --spill-directory")
         }
@@ -101,112 +93,26 @@ public final class CollectorService {
     public var readyLine: String {
         var parts = udp.map { "udp=\($0.localAddress)" } + tcp.map { "tcp=\($0.localAddress)" }
         if let address = http?.localAddress { parts.append("http=\(Self.text(address))") }
-        parts.append("database=\(gate.map { "\($0.openLocation.description)" } ?? "discard")")
+        parts.append("database=\(store.map { "\($0.gate.openLocation.description)" } ?? "discard")")
         return "ready " + parts.joined(separator: " ")
     }
 
     // MARK: Start
 
-    /// Where the spill is; nil for none.
-    private static func spillPath(_ settings: CollectorSettings, environment: [String: String]) -> String? {
-        if let given = settings.spillDirectory { return given.isEmpty ? nil : given }
-        switch settings.database {
-        case .discard: return nil
-        case .embedded(let directory?): return directory + "-spill"
-        case .embedded(nil): return spillFolder("spill", environment)
-        case .server(let location):
-            // One for each database: what was meant for one must not be replayed into another.
-            return spillFolder("spill-" + hexadecimal(SourceIdentity.hash(location.description)), environment)
-        }
-    }
-
-    /// Beside the embedded database's default place.
-    private static func spillFolder(_ name: String, _ environment: [String: String]) -> String? {
-        let database = EmbeddedServer.defaultDirectory(environment: environment)
-        return database.lastIndex(of: "/").map { database[..<$0] + "/" + name }
-    }
-
     private func startSpill(_ path: String) throws {
-        let directory = try SpillDirectory.open(path)
-        spill = directory
-        let log = log
-        var nextLog = monotonicNanoseconds() + 2_000_000_000
-        let desk = desk
-        let recovery = try SpillRecovery(
-            fileSystem: directory.fileSystem,
-            onSessions: { sessions, isDurable in desk.recovered(sessions, isDurable: isDurable) }
-        ) { progress in
-            guard monotonicNanoseconds() >= nextLog else { return }
-            nextLog = monotonicNanoseconds() + 2_000_000_000
-            log.info(
-                "looking through the spill",
-                metadata: ["segments": "\(progress.segmentsDone) of \(progress.segments)"])
-        }
-        for warning in recovery.warnings { log.warning("spill: \(warning)") }
-        if recovery.damagedBatches > 0 || recovery.tornTails > 0 {
-            log.warning(
-                "the spill had damage; what could be saved of it is in its quarantine",
-                metadata: [
-                    "batches": "\(recovery.damagedBatches)", "records": "\(recovery.damagedRecords)",
-                    "torn_ends": "\(recovery.tornTails)",
-                ])
-        }
-        if recovery.batches > 0 {
-            log.notice(
-                "an earlier run left batches in the spill, which are replayed",
-                metadata: ["batches": "\(recovery.batches)", "records": "\(recovery.records)"])
-        }
-        hub.recovered(recovery)
-        var limits = SpillLimits()
-        limits.quotaBytes = UInt64(settings.spillQuotaBytes)
-        limits.freePercentMin = Double(settings.spillFreePercent)
-        let found = Dictionary(
-            uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) })
-        let thread = SpillThread(hub: hub, directory: directory, limits: limits, found: found, log: log)
-        spillThread = try NamedThread(name: "spill") { thread.run() }
+        let opened = try OpenedSpill(path, settings: settings, hub: hub, desk: desk, log: log)
+        spill = opened.directory
+        spillThread = try NamedThread(name: "spill") { opened.writer.run() }
     }
 
     private func startStore(_ environment: [String: String]) throws {
-        let location: DatabaseLocation
-        switch settings.database {
-        case .discard: return
-        case .server(let given): location = given
-        case .embedded(let directory):
-            let path = directory ?? EmbeddedServer.defaultDirectory(environment: environment)
-            let server = try EmbeddedServer(directory: path, environment: environment, logger: log)
-            try server.start()
-            embedded = server
-            location = server.location
-        }
-        let gate = StoreGate(location, silenceMilliseconds: settings.databaseTimeoutSeconds * 1_000)
-        self.gate = gate
-        // Without a directory of its own it shares the lock with all that have none.
-        let fence = CommitFence(
-            key: Int64(bitPattern: spill?.directoryID ?? SourceIdentity.hash("\(location)")))
-        self.fence = fence
-        let keeper = try StoreKeeper(
-            gate: gate, fence: fence, embedded: embedded, daysAhead: settings.daysAhead, policies: settings.policies,
-            directCompress: settings.directCompress, log: log)
-        self.keeper = keeper
-        do throws(DatabaseError) {
-            try keeper.applySchema()
-        } catch {
-            guard error.isTransient else { throw error }
-            gate.stayClosed(error)
-            log.warning("the database cannot be reached yet, which is tried again: \(error)")
-        }
-        keeperThread = try NamedThread(name: "keeper") { keeper.run() }
-        let (giveUp, log) = (giveUp, log)
-        let inquirer = SessionInquirer(desk: desk, wake: inquiry) {
-            LaneSession(name: "sessions", target: .database(gate, fence), giveUp: giveUp, log: log)
-        }
-        self.inquirer = inquirer
-        inquirerThread = try NamedThread(name: "sessions") { inquirer.run() }
+        store = try StoreService(
+            settings: settings, environment: environment, spillID: spill?.directoryID, desk: desk, inquiry: inquiry,
+            giveUp: giveUp, log: log)
     }
 
     private func startDrain() throws {
-        let target: LaneTarget =
-            if let gate, let fence { .database(gate, fence) } else { .discard }
+        let target = store?.target ?? .discard
         for number in 0..<settings.lanes {
             let lane = Lane(
                 number: number, target: target, hub: hub, desk: desk, spill: spill, ledger: ledger, health: health,
@@ -250,8 +156,8 @@ public final class CollectorService {
                 "http \(text): anybody could read the statistics there; allow it with --allow-unauthenticated")
         }
         let status = StatusSource(
-            settings: settings, startedAt: startedAt, ledger: ledger, ring: ring, hub: hub, health: health, gate: gate
-        )
+            settings: settings, startedAt: startedAt, ledger: ledger, ring: ring, hub: hub, health: health,
+            gate: store?.gate)
         do {
             http = try HTTPServer(host: address.ip.description, port: Int(address.port)) { path in
                 switch path {
@@ -310,17 +216,13 @@ public final class CollectorService {
             }
         let lost = drain()
         forEachStream("stop") { await $0.finish() }
-        inquirer?.stop()
-        inquirerThread?.join()
-        inquirerThread = nil
+        store?.stopAsking()
         // Until here something may wait for the database.
         patience?.end()
-        keeper?.stop()
-        keeperThread?.join()
-        keeperThread = nil
+        store?.stopKeeping()
         endEventLoop("HTTP") { try http?.close() }
         http = nil
-        embedded?.stop()
+        store?.stopServer()
         endEventLoop("TCP") { try group.syncShutdownGracefully() }
         let left = ledger.snapshot().recordsInFlight
         if lost > 0 || left > 0 {

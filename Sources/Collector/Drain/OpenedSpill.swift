@@ -1,0 +1,61 @@
+// Opening the spill when the collector starts: what an earlier run left is looked through before anything new is taken.
+
+import LinuxSystem
+import Listeners
+import Logging
+import SpillLog
+import TimescaleStore
+
+/// A spill that has told the hub and the session desk what it holds.
+struct OpenedSpill {
+    private static let logEveryNanoseconds: UInt64 = 2_000_000_000
+
+    let directory: SpillDirectory
+    /// Not running yet.
+    let writer: SpillThread
+
+    /// Locks the directory and reads all its segments: O(bytes).
+    ///
+    /// - Throws: `SpillError` where the directory cannot be made, locked or read.
+    init(
+        _ path: String, settings: CollectorSettings, hub: DeliveryHub, desk: SessionDesk, log: Logger
+    ) throws(SpillError) {
+        directory = try SpillDirectory.open(path)
+        var nextLog = monotonicNanoseconds() + Self.logEveryNanoseconds
+        let recovery = try SpillRecovery(
+            fileSystem: directory.fileSystem,
+            onSessions: { sessions, isDurable in desk.recovered(sessions, isDurable: isDurable) }
+        ) { progress in
+            guard monotonicNanoseconds() >= nextLog else { return }
+            nextLog = monotonicNanoseconds() + Self.logEveryNanoseconds
+            log.info(
+                "looking through the spill",
+                metadata: ["segments": "\(progress.segmentsDone) of \(progress.segments)"])
+        }
+        Self.tell(recovery, log)
+        hub.recovered(recovery)
+        var limits = SpillLimits()
+        limits.quotaBytes = UInt64(settings.spillQuotaBytes)
+        limits.freePercentMin = Double(settings.spillFreePercent)
+        let found = Dictionary(
+            uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) })
+        writer = SpillThread(hub: hub, directory: directory, limits: limits, found: found, log: log)
+    }
+
+    private static func tell(_ recovery: SpillRecovery, _ log: Logger) {
+        for warning in recovery.warnings { log.warning("spill: \(warning)") }
+        if recovery.damagedBatches > 0 || recovery.tornTails > 0 {
+            log.warning(
+                "the spill had damage; what could be saved of it is in its quarantine",
+                metadata: [
+                    "batches": "\(recovery.damagedBatches)", "records": "\(recovery.damagedRecords)",
+                    "torn_ends": "\(recovery.tornTails)",
+                ])
+        }
+        if recovery.batches > 0 {
+            log.notice(
+                "an earlier run left batches in the spill, which are replayed",
+                metadata: ["batches": "\(recovery.batches)", "records": "\(recovery.records)"])
+        }
+    }
+}

@@ -18,7 +18,7 @@ public final class CollectorService {
     private let settings: CollectorSettings
     private let log: Logger
     private let startedAt = monotonicNanoseconds()
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let group: MultiThreadedEventLoopGroup
     private let ledger: ConservationLedger
     private let ring: FrameRing
     private let desk: SessionDesk
@@ -66,6 +66,7 @@ public final class CollectorService {
         guard path != nil || !settings.isJournal else {
             throw CollectorError(.configuration, "journal: it needs a spill; name one with --spill-directory")
         }
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         ring = FrameRing(capacityBytes: settings.ringBytes) { wake.signal() }
         hub = DeliveryHub(
             limits: DeliveryPlan.Limits(

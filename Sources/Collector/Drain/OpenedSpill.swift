@@ -4,7 +4,6 @@ import LinuxSystem
 import Listeners
 import Logging
 import SpillLog
-import TimescaleStore
 
 /// A spill that has told the hub and the session desk what it holds.
 struct OpenedSpill {

@@ -68,6 +68,8 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     case idleDeadline
     /// There was no room for another session that waits for acknowledgements.
     case tooManySessions
+    /// It came while the collector was stopping.
+    case stopping
 
     /// For example `too_many_connections`.
     public var name: String {
@@ -77,6 +79,7 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
         case .frameDeadline: "frame_deadline"
         case .idleDeadline: "idle_deadline"
         case .tooManySessions: "too_many_sessions"
+        case .stopping: "stopping"
         }
     }
 }

@@ -4,7 +4,6 @@
 // Limits: one frame and the chunks read at most; while the ring is full nothing is read, but what the kernel hands over
 // when the peer closes is kept, at most the socket's receive buffer.
 
-import Delivery
 import FrameCodec
 import FrameRing
 import LinuxSystem
@@ -92,7 +91,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         peer = PeerAddress(context.remoteAddress) ?? peer
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let number = shared.desk.openConnection(bound)
-        do throws(ConnectionCapReached) {
+        do throws(ConnectionNotAdmitted) {
             try shared.table.admit(number, bound, from: peer.ip)
             self.number = number
         } catch {
@@ -204,13 +203,14 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     private func retry() {
         guard isHeld else { return }
-        if let stopDeadlineNanoseconds, monotonicNanoseconds() >= stopDeadlineNanoseconds {
-            dropHeld()
-        }
+        let isLate = stopDeadlineNanoseconds.map { monotonicNanoseconds() >= $0 } ?? false
+        if isLate { dropHeld() }
         // The time that the ring took is not the peer's.
         lastActivityNanoseconds = monotonicNanoseconds()
         intake.forgiveWaiting(nowNanoseconds: lastActivityNanoseconds)
         proceed(with: nil)
+        // Nothing is held now. What it would read next might be held again, and it would never become quiet.
+        if isLate { return becomeQuiet() }
         if !isHeld, !hasInputEnded, !isDraining { context?.read() }
     }
 
@@ -300,6 +300,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// Closes our side and throws away what still comes: closing at once with unread bytes would make the kernel reset
     /// the connection, and the peer would lose the refusal.
     private func close() {
+        if isHeld { dropHeld() }
         phase = .closing(untilNanoseconds: monotonicNanoseconds() &+ Self.lingerNanoseconds)
         intake.forgetPartial()
         waitingChunks.removeAll()

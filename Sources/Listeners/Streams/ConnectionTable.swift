@@ -17,6 +17,7 @@ final class ConnectionTable: Sendable {
         var handlers: [UInt64: NIOLoopBound<ConnectionHandler>] = [:]
         /// Those that were asked to stop and have handed over all that came.
         var quiet: Set<UInt64> = []
+        var isClosed = false
     }
 
     private let limits: Limits
@@ -31,14 +32,15 @@ final class ConnectionTable: Sendable {
     /// - Parameter number: see `SessionDesk.openConnection`.
     func admit(
         _ number: UInt64, _ handler: NIOLoopBound<ConnectionHandler>, from address: IPAddress
-    ) throws(ConnectionCapReached) {
-        let result: Result<Void, ConnectionCapReached> = state.withLock { state in
+    ) throws(ConnectionNotAdmitted) {
+        let result: Result<Void, ConnectionNotAdmitted> = state.withLock { state in
+            guard !state.isClosed else { return .failure(ConnectionNotAdmitted(reason: .stopping)) }
             guard state.handlers.count < limits.connectionsMax else {
-                return .failure(ConnectionCapReached(reason: .tooManyConnections))
+                return .failure(ConnectionNotAdmitted(reason: .tooManyConnections))
             }
             let fromAddress = state.byAddress[address, default: 0]
             guard fromAddress < limits.connectionsPerAddressMax else {
-                return .failure(ConnectionCapReached(reason: .tooManyFromAddress))
+                return .failure(ConnectionNotAdmitted(reason: .tooManyFromAddress))
             }
             state.byAddress[address] = fromAddress + 1
             state.handlers[number] = handler
@@ -46,6 +48,9 @@ final class ConnectionTable: Sendable {
         }
         try result.get()
     }
+
+    /// Takes no more in: one that is accepted at this moment would hand frames over that nobody takes.
+    func close() { state.withLock { $0.isClosed = true } }
 
     /// Forgets a connection that is closed and whose frames are all handed over.
     func remove(_ number: UInt64, from address: IPAddress) {
@@ -75,7 +80,7 @@ final class ConnectionTable: Sendable {
     }
 }
 
-/// There are as many connections as may be.
-struct ConnectionCapReached: Error {
+/// There are as many connections as may be, or the collector stops.
+struct ConnectionNotAdmitted: Error {
     let reason: ConnectionRefusal
 }

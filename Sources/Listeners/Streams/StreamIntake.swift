@@ -146,8 +146,9 @@ struct StreamIntake {
     /// What is wrong with the frame that is not whole; nil if there is none.
     var truncation: FrameError? { cutter.truncation }
 
-    /// Lets go of a frame that is not whole.
+    /// Lets go of a frame that is not whole. Nothing waits for `handOver`: it would be forgotten uncounted.
     mutating func forgetPartial() {
+        precondition(arrivals.isEmpty, "what is not handed over is dropped first")
         cutter.removeAll()
         frameBegunNanoseconds = nil
     }

@@ -143,7 +143,7 @@ public final class TCPListener: Sendable {
         }
         let milliseconds = UInt64(max(0, shared.configuration.drainMilliseconds))
         let deadline = monotonicNanoseconds() &+ milliseconds &* 1_000_000
-        // A connection that was being accepted may come into the table behind the first look.
+        shared.table.close()
         while shared.table.busyCount > 0, monotonicNanoseconds() < deadline &+ Self.stopGraceNanoseconds {
             shared.table.forEach { $0.stop(deadlineNanoseconds: deadline) }
             await Self.pause()

@@ -17,7 +17,7 @@ final class CuttingProxy: Sendable {
         var byMessage: [String: Int] = [:]
     }
 
-    private static let cutsInARow = 6
+    private static let cutsInARowMax = 6
 
     let port: UInt16
     private let listener: Int32
@@ -69,7 +69,7 @@ final class CuttingProxy: Sendable {
             // A batch has some ten messages and one COMMIT.
             let odds = isCommit ? 4 : 16
             // A lane that was cut often waits long: a COMMIT now and then is let through, or nobody would be there to be cut.
-            let isPardoned = state.cutsInARow >= Self.cutsInARow
+            let isPardoned = state.cutsInARow >= Self.cutsInARowMax
             guard state.isCutting, !isPardoned, Int.random(in: 0..<odds, using: &state.generator) == 0 else {
                 if isCommit { state.cutsInARow = 0 }
                 return nil

@@ -17,7 +17,7 @@ import Testing
     @Test func literalLengthsCoverTheEnumerations() {
         #expect(LedgerCounter.allCases.count == LedgerCounts.countersMax)
         #expect((FrameError.Reason.allCases.map { Int($0.rawValue) }.max() ?? 0) + 1 == LedgerCounts.reasonsMax)
-        #expect(ConnectionRefusal.allCases.count == 5)
+        #expect(ConnectionRefusal.allCases.count == AtomicCounts().connectionReasonsMax)
         #expect(Set(LedgerCounter.allCases.map(\.name)).count == LedgerCounts.countersMax)
         #expect(LedgerCounter.connectionsAccepted.name == "connections_accepted")
         #expect(LedgerCounter.recordsCommitted.name == "records_committed")

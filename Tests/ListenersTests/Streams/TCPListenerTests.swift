@@ -157,6 +157,37 @@ struct TCPListenerTests {
         #expect(listener.connectionCount == 0)
     }
 
+    @Test func floodsAreQuietWhenTheStopIsOver() async throws {
+        let listener = try await listen { $0.drainMilliseconds = 100 }
+        let payload = [UInt8](repeating: 1, count: 8_000)
+        let clients = try (0..<4).map { _ in try ClientSocket(.stream, to: listener.localAddress) }
+        let senders = try clients.enumerated().map { index, client in
+            try ClientThread {
+                var sequence: UInt64 = 0
+                do {
+                    while true {
+                        sequence += 1
+                        try client.send(
+                            TestFrame(source: UInt64(index) + 1, sequence: sequence, payload: payload).bytes)
+                    }
+                } catch {
+                    // The collector has closed.
+                }
+            }
+        }
+        // Nobody reads the ring until the stop is over.
+        #expect(try await eventually { totals[.framesReceived] > 1_000 })
+        await listener.quiesce()
+        let received = totals[.framesReceived]
+        #expect(totals[.ringFullDropFrames] > 0)
+        let reader = try RingReader(ring)
+        try await Task.sleep(for: .milliseconds(100))
+        #expect(totals[.framesReceived] == received)
+        await listener.finish()
+        for sender in senders { try sender.join() }
+        #expect(UInt64(reader.finish().count) + totals[.ringFullDropFrames] == received)
+    }
+
     @Test func stopTakesWhatIsOnItsWay() async throws {
         let listener = try await listen()
         let reader = try RingReader(ring)

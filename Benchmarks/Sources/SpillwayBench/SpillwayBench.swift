@@ -15,7 +15,7 @@ struct Measure: ParsableCommand {
         abstract: "Measure the codec, the ring, sizes on the wire, and the collector on every part of a record's way.",
         discussion: """
             Each timed figure is the median of so many runs with its range; what is counted stands alone. Nothing else \
-            should run meanwhile: the load average before the start is part of the result.
+            should run meanwhile: how busy the machine was before the start is part of the result.
             """)
 
     enum Suite: String, CaseIterable, ExpressibleByArgument {
@@ -24,6 +24,11 @@ struct Measure: ParsableCommand {
         case growthLong = "growth-long"
         /// The same.
         case database
+
+        /// What `all` measures, in this order.
+        static let parts: [Suite] = [
+            .sizes, .codec, .ring, .client, .drain, .spill, .tcp, .way, .growth, .ingest,
+        ]
     }
 
     @Argument(help: "What to measure.") var suite = Suite.all
@@ -38,50 +43,60 @@ struct Measure: ParsableCommand {
     }
 
     func run() throws {
-        var report = Report(machine: Machine(), quick: quick, runs: runs)
+        var report = Report(machine: Machine(quick: quick), quick: quick, runs: runs)
         say(report.machine.text)
         if quick { say("quick: the figures mean little") }
-        if wants(.sizes) { SizesBenchmark(recordCount: quick ? 5_000 : 50_000).run(into: &report) }
-        if wants(.codec) { CodecBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report) }
-        if wants(.ring) {
+        let path = json ?? packageDirectory + "/Results/\(suite.rawValue).json"
+        let times = MachineTimes.now()
+        var failed: [String] = []
+        for one in suite == .all ? Suite.parts : [suite] {
+            let start = nowNanoseconds()
+            do {
+                try measure(one, into: &report)
+            } catch {
+                guard suite == .all else { throw error }
+                progressEnd()
+                say("\(one.rawValue) failed: \(error)")
+                failed.append(one.rawValue)
+            }
+            // What was measured stays, whatever becomes of the next suite.
+            report.stolen(percent: MachineTimes.now().stolenPercent(since: times))
+            try report.write(to: path)
+            say("\(one.rawValue): \((nowNanoseconds() - start) / 1_000_000_000) s")
+        }
+        print(report.text, terminator: "")
+        say("wrote \(path)")
+        guard failed.isEmpty else { throw BenchError("not measured: \(failed.joined(separator: ", "))") }
+    }
+
+    private func measure(_ suite: Suite, into report: inout Report) throws {
+        let program = collector ?? packageDirectory + "/../.build/release/spillway"
+        switch suite {
+        case .sizes: SizesBenchmark(recordCount: quick ? 5_000 : 50_000).run(into: &report)
+        case .codec: CodecBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report)
+        case .ring:
             try RingBenchmark(runs: runs, scale: quick ? 1 : 10).run(into: &report)
             try RingLatencyBenchmark(runs: runs, seconds: quick ? 0.1 : 1.0).run(into: &report)
-        }
-        if wants(.client) { try ClientBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report) }
-        let program = collector ?? packageDirectory + "/../.build/release/spillway"
-        if wants(.drain) {
-            try DrainBenchmark(runs: runs, batches: quick ? 4 : 12, collector: program).run(into: &report)
-        }
-        if wants(.spill) {
+        case .client: try ClientBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report)
+        case .drain:
+            try DrainBenchmark(runs: runs, batches: quick ? 4 : 16, collector: program).run(into: &report)
+        case .spill:
             try SpillBenchmark(
-                runs: runs, logBatches: quick ? 8 : 40, replayBatches: quick ? 6 : 20, collector: program
+                runs: runs, logBatches: quick ? 8 : 160, replayBatches: quick ? 6 : 20, collector: program
             ).run(into: &report)
-        }
-        if wants(.tcp) {
-            try StreamBenchmark(runs: runs, batches: quick ? 8 : 60, collector: program).run(into: &report)
-        }
-        if wants(.way) {
+        case .tcp: try StreamBenchmark(runs: runs, batches: quick ? 8 : 128, collector: program).run(into: &report)
+        case .way:
             try WayBenchmark(
                 runs: runs, seconds: quick ? 1 : 2, idleSeconds: quick ? 1 : 3, collector: program
             ).run(into: &report)
-        }
-        if wants(.growth) {
+        case .growth:
             try GrowthBenchmark(runs: runs, datagrams: quick ? 20_480 : 40_960, collector: program).run(into: &report)
-        }
-        if suite == .database {
-            try DatabaseBenchmark(runs: runs, batches: quick ? 4 : 20, collector: program).run(into: &report)
-        }
-        if suite == .growthLong {
-            try LongGrowthBenchmark(runs: runs, isQuick: quick, collector: program).run(into: &report)
-        }
-        if wants(.ingest) {
+        case .ingest:
             try IngestBenchmark(runs: runs, seconds: quick ? 0.2 : 0.5, collector: program).run(into: &report)
+        case .growthLong: try LongGrowthBenchmark(runs: runs, isQuick: quick, collector: program).run(into: &report)
+        case .database:
+            try DatabaseBenchmark(runs: runs, batches: quick ? 4 : 20, collector: program).run(into: &report)
+        case .all: preconditionFailure("all is measured part by part")
         }
-        print(report.machine.text + "\n\n" + report.markdown(), terminator: "")
-        let path = json ?? packageDirectory + "/Results/\(suite.rawValue).json"
-        try report.write(to: path)
-        say("wrote \(path)")
     }
-
-    private func wants(_ one: Suite) -> Bool { suite == .all || suite == one }
 }

@@ -3,33 +3,6 @@
 // A figure has changed when the ranges of the two do not touch. Of few runs that says little, and nothing of what the
 // machine did besides: see `Comparison.cautions`.
 
-/// What a larger number of a unit means.
-enum Direction {
-    case lowerIsBetter, higherIsBetter
-    /// A unit that this does not know: a change is told and not judged.
-    case unknown
-
-    private static let costs: Set = [
-        "ns", "us", "ms", "s", "B", "KiB", "MiB", "GiB", "%", "CPU", "allocations", "per",
-    ]
-
-    /// Rates end with a second, costs begin with their unit, and a bare number is a part of what a peer reaches.
-    init(unit: String) {
-        let words = unit.split(separator: " ")
-        let first = words.first.map(String.init) ?? ""
-        let base = first.split(separator: "/").first.map(String.init) ?? ""
-        if unit.isEmpty || unit == "records" {
-            self = .higherIsBetter
-        } else if first != "CPU", unit.hasSuffix("/s") {
-            self = .higherIsBetter
-        } else if Self.costs.contains(base) {
-            self = .lowerIsBetter
-        } else {
-            self = .unknown
-        }
-    }
-}
-
 /// One figure that both reports have.
 struct Change {
     enum Verdict: String {
@@ -45,6 +18,15 @@ struct Change {
     /// A count is off by less than this where a datagram more or less fell into what was counted.
     private static let partMin = 0.001
 
+    /// How likely it is that the ranges of two runs of the same do not touch, if nothing but chance is in them: all of one
+    /// side's samples come first in order, or last. 0 for what is counted.
+    var chanceOfDifferingByChance: Double {
+        let (fewer, all) = (min(old.samples.count, new.samples.count), old.samples.count + new.samples.count)
+        guard fewer > 1 else { return 0 }
+        let orders = (1...fewer).reduce(1.0) { $0 * Double(all - fewer + $1) / Double($1) }
+        return 2 / orders
+    }
+
     /// Whether every run of the one is above every run of the other.
     var isBeyondNoise: Bool {
         guard (new.median - old.median).magnitude > Self.partMin * old.median.magnitude else { return false }
@@ -53,10 +35,10 @@ struct Change {
 
     var verdict: Verdict {
         guard isBeyondNoise else { return .noise }
-        switch Direction(unit: old.unit) {
-        case .unknown: return .changed
-        case .lowerIsBetter: return new.median < old.median ? .better : .worse
-        case .higherIsBetter: return new.median > old.median ? .better : .worse
+        switch new.better {
+        case .neither: return .changed
+        case .lower: return new.median < old.median ? .better : .worse
+        case .higher: return new.median > old.median ? .better : .worse
         }
     }
 
@@ -72,6 +54,8 @@ struct Comparison {
     /// Those whose medians differ: what got worse first, most first, then what got better, then noise in its order.
     let changes: [Change]
     let unchangedCount: Int
+    /// How many figures are beyond noise of two runs of the same program on a machine that is the same both times.
+    let expectedByChance: Double
     let onlyOld: [Figure]
     let onlyNew: [Figure]
     /// Why the figures may differ though the program does not.
@@ -102,12 +86,14 @@ struct Comparison {
             those(.worse).sorted { $0.percentWorse > $1.percentWorse } + those(.better) + those(.changed)
             + those(.noise)
         unchangedCount = both.count - differing.count
+        expectedByChance = both.reduce(0) { $0 + $1.chanceOfDifferingByChance }
         onlyOld = old.figures.filter { news[Name($0)] == nil }
         onlyNew = new.figures.filter { olds[Name($0)] == nil }
         cautions = Self.cautions(old, new)
     }
 
-    static let loadAverageMax = 0.5
+    private static let runsMin = 5
+    private static let stolenPercentMax = 2.0
 
     private static func cautions(_ old: Report, _ new: Report) -> [String] {
         var out: [String] = []
@@ -119,14 +105,24 @@ struct Comparison {
         compare("kernels") { $0.machine.kernel }
         compare("memories") { "\(fixed(Double($0.machine.memoryBytes) / 1_073_741_824, decimals: 1)) GiB" }
         compare("Swift versions") { $0.machine.swift }
+        compare("large pages") { $0.machine.hugePages }
+        for (name, version) in old.machine.packages.sorted(by: { $0.key < $1.key }) {
+            compare("versions of \(name)") { $0.machine.packages[name] ?? version }
+        }
         for (name, report) in [("old", old), ("new", new)] {
             if report.quick { out.append("the \(name) run was quick: its figures mean little") }
-            if report.machine.loadAverage > loadAverageMax {
-                out.append("the machine was busy before the \(name) run: load average \(report.machine.loadAverage)")
-            }
-            if report.runs < 3 {
+            if report.machine.busyPercentBefore > MachineTimes.quietPercentMax {
                 out.append(
-                    "the \(name) figures are of \(report.runs) run\(report.runs == 1 ? "" : "s"): no range to speak of")
+                    "the machine was busy before the \(name) run: \(short(report.machine.busyPercentBefore)) %")
+            }
+            if report.stolenPercent > stolenPercentMax {
+                out.append(
+                    "the machine's host took \(short(report.stolenPercent)) % of it away during the \(name) run")
+            }
+            if report.runs < runsMin {
+                out.append(
+                    "the \(name) figures are of \(report.runs) run\(report.runs == 1 ? "" : "s"): ranges of so few touch "
+                        + "or do not by chance")
             }
         }
         return out
@@ -149,6 +145,9 @@ struct Comparison {
         out += "\(count(.worse)) worse, \(count(.better)) better, "
         if count(.changed) > 0 { out += "\(count(.changed)) changed, " }
         out += "\(count(.noise)) within noise, \(unchangedCount) the same\n"
+        out +=
+            "Of the same program on the same machine some \(Int(expectedByChance.rounded(.up))) would look worse or better by "
+            + "chance\n"
         for (which, figures) in [("old", onlyOld), ("new", onlyNew)] where !figures.isEmpty {
             out +=
                 "\(figures.count) in the \(which) report alone, of \(distinct(figures.map(\.group)).joined(separator: "; "))\n"

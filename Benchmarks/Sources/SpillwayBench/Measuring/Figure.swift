@@ -1,5 +1,29 @@
 // One figure of the table: what was seen in each run, told as median and range.
 
+/// Which way a figure should go.
+enum Better: String, Codable {
+    case lower, higher
+    /// What was asked for, or what tells of the measuring itself: a change is told and not judged.
+    case neither
+
+    private static let costs: Set = [
+        "ns", "us", "ms", "s", "B", "KiB", "MiB", "GiB", "MB", "%", "CPU", "allocations", "per",
+    ]
+
+    /// Rates end with a second and costs begin with their unit; nil where a unit does not say it.
+    init?(unit: String) {
+        let first = unit.split(separator: " ").first ?? ""
+        let base = first.split(separator: "/").first.map(String.init) ?? ""
+        if first != "CPU", unit.hasSuffix("/s") {
+            self = .higher
+        } else if Self.costs.contains(base) {
+            self = .lower
+        } else {
+            return nil
+        }
+    }
+}
+
 /// A cell of the results.
 struct Figure: Codable {
     /// Which benchmark: codec, sizes, ring, ingest.
@@ -7,14 +31,16 @@ struct Figure: Codable {
     let row: String
     let column: String
     let unit: String
+    let better: Better
     let median: Double
     let minimum: Double
     let maximum: Double
     /// One value for each run, in order. One only where the value is counted, not timed.
     let samples: [Double]
 
-    init(group: String, row: String, column: String, unit: String, samples: [Double]) {
+    init(group: String, row: String, column: String, unit: String, better: Better, samples: [Double]) {
         precondition(!samples.isEmpty)
+        self.better = better
         self.group = group
         self.row = row
         self.column = column

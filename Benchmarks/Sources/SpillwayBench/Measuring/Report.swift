@@ -8,6 +8,8 @@ struct Report: Codable {
     let started: String
     let quick: Bool
     let runs: Int
+    /// What the host of a virtual machine took away while measuring, in percent of all cores.
+    private(set) var stolenPercent = 0.0
     private(set) var figures: [Figure] = []
     /// What a reader must know of a group beside its figures.
     private(set) var notes: [String: [String]] = [:]
@@ -19,9 +21,18 @@ struct Report: Codable {
         started = ISO8601DateFormatter().string(from: Date())
     }
 
-    mutating func add(_ group: String, _ row: String, _ column: String, _ unit: String, _ samples: [Double]) {
-        figures.append(Figure(group: group, row: row, column: column, unit: unit, samples: samples))
+    /// - Parameter better: must be given where the unit does not say it, as that of a ratio.
+    mutating func add(
+        _ group: String, _ row: String, _ column: String, _ unit: String, _ samples: [Double], better: Better? = nil
+    ) {
+        guard let better = better ?? Better(unit: unit) else {
+            preconditionFailure("which way is better of \(group): \(column) \(unit)?")
+        }
+        figures.append(
+            Figure(group: group, row: row, column: column, unit: unit, better: better, samples: samples))
     }
+
+    mutating func stolen(percent: Double) { stolenPercent = percent }
 
     mutating func note(_ group: String, _ text: String) { notes[group, default: []].append(text) }
 
@@ -42,6 +53,11 @@ struct Report: Codable {
             out += "\n"
         }
         return out
+    }
+
+    /// All of it, for people.
+    var text: String {
+        machine.text + "; \(short(stolenPercent)) % taken by the host meanwhile\n\n" + markdown()
     }
 
     func write(to path: String) throws {

@@ -62,6 +62,7 @@ struct floor_sent floor_send(
     double interval_ns = rate > 0 ? FLOOR_BATCH * 1e9 / rate : 0;
     uint32_t next = 0;
     unsigned turn = 0;
+    uint64_t sequences[SOCKETS_MAX] = {0};
     for (uint64_t batch = 0; sent.error == 0; batch++) {
         uint64_t now = now_ns(CLOCK_MONOTONIC);
         if (rate > 0) {
@@ -73,8 +74,11 @@ struct floor_sent floor_send(
             break;
         }
         for (int index = 0; index < FLOOR_BATCH; index++) {
-            vectors[index].iov_base = (void *)(frames->bytes + frames->offsets[next]);
-            vectors[index].iov_len = frames->offsets[next + 1] - frames->offsets[next];
+            uint8_t *frame = frames->bytes + frames->offsets[next];
+            size_t length = frames->offsets[next + 1] - frames->offsets[next];
+            if (frames->number != NULL) frames->number(frame, length, turn + 1, frames->session, ++sequences[turn]);
+            vectors[index].iov_base = frame;
+            vectors[index].iov_len = length;
             sent.records += frames->records[next];
             if (++next == frames->count) next = 0;
         }

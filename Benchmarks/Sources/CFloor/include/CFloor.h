@@ -9,12 +9,16 @@
 
 struct floor_frames {
     /// All frames, one behind the other.
-    const uint8_t *bytes;
+    uint8_t *bytes;
     /// `count + 1` offsets: frame i lies from offsets[i] to offsets[i + 1].
     const uint32_t *offsets;
     /// Records of each frame.
     const uint16_t *records;
     uint32_t count;
+    /// Numbers a frame before it is sent: `source` is that of its socket, from 1, and `sequence` counts its frames from 1.
+    /// NULL for frames that are sent as they are.
+    void (*number)(uint8_t *frame, size_t length, uint64_t source, uint64_t session, uint64_t sequence);
+    uint64_t session;
 };
 
 struct floor_sent {

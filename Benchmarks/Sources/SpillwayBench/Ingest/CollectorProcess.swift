@@ -22,7 +22,10 @@ struct CollectorProcess: Target, ~Copyable {
     init(program: String, receiveBufferBytes: Int) throws(IngestError) {
         try self.init(
             program: program, udp: true, tcp: false,
-            ["--database", "discard", "--receive-buffer", "\(receiveBufferBytes)"])
+            [
+                "--database", "discard", "--receive-buffer", "\(receiveBufferBytes)", "--flush-interval",
+                "\(Trial.flushMilliseconds)",
+            ])
     }
 
     /// - Parameter arguments: of `serve`, beside its addresses.

@@ -11,6 +11,8 @@ struct FrameSupply {
     /// More would come from memory at each sending, which is the sender's cost and not the receiver's.
     private static let bytesMax = 8 << 20
     private var block: FrameBlock
+    /// Whether the frames are sent as `divide` has numbered them; else the sender numbers each as it goes.
+    private var isNumbered = false
 
     /// Frames of routing records that fill datagrams of so many bytes.
     ///
@@ -27,7 +29,6 @@ struct FrameSupply {
             }
             guard !fits else { continue }
             let records = encoder.recordCount
-            // Sequence 0 is uncounted, so that frames that come again are not taken for resent ones.
             _ = encoder.finish(FrameIdentity(source: 1, session: 1)) { block.append($0, recordCount: records) }
         }
         self.block = block
@@ -35,6 +36,7 @@ struct FrameSupply {
 
     /// Makes the frames those of so many sources in turn, each numbered from 1 in a new session.
     mutating func divide(among sources: Int) {
+        isNumbered = true
         let session = UInt64.random(in: 1...UInt64.max)
         for frame in 0..<block.frameCount {
             block.identify(
@@ -44,21 +46,27 @@ struct FrameSupply {
         }
     }
 
+    private static let number: @convention(c) (UnsafeMutablePointer<UInt8>?, Int, UInt64, UInt64, UInt64) -> Void = {
+        frame, length, source, session, sequence in
+        FrameStream.identify(
+            UnsafeMutableRawBufferPointer(start: frame, count: length),
+            FrameIdentity(source: source, session: session, sequence: sequence))
+    }
+
     var frameCount: Int { block.frameCount }
     var bytesPerFrame: Double { Double(block.bytes.count) / Double(block.frameCount) }
     var recordsPerFrame: Double { Double(block.records.reduce(0) { $0 + Int($1) }) / Double(block.frameCount) }
 
-    /// Sends on this thread. `rate` in datagrams per second; 0 is flat out.
-    func send(to port: UInt16, sockets: Int, rate: Double, seconds: Double) throws(IngestError) -> floor_sent {
-        let sent = block.bytes.withUnsafeBufferPointer { bytes in
-            block.offsets.withUnsafeBufferPointer { offsets in
-                block.records.withUnsafeBufferPointer { records in
-                    var frames = floor_frames(
-                        bytes: bytes.baseAddress, offsets: offsets.baseAddress, records: records.baseAddress,
-                        count: UInt32(block.frameCount))
-                    return floor_send(port, UInt32(sockets), &frames, rate, seconds)
-                }
-            }
+    /// Sends on this thread, as a program would that has a client for each socket: each is a source of its own, whose frames
+    /// are numbered in a new session. `rate` in datagrams per second; 0 is flat out.
+    mutating func send(to port: UInt16, sockets: Int, rate: Double, seconds: Double) throws(IngestError) -> floor_sent {
+        let session = UInt64.random(in: 1...UInt64.max)
+        let isNumbered = isNumbered
+        let sent = block.withBytes { bytes, offsets, records in
+            var frames = floor_frames(
+                bytes: bytes.baseAddress, offsets: offsets.baseAddress, records: records.baseAddress,
+                count: UInt32(records.count), number: isNumbered ? nil : Self.number, session: session)
+            return floor_send(port, UInt32(sockets), &frames, rate, seconds)
         }
         guard sent.error == 0 else { throw .sending(code: sent.error) }
         return sent

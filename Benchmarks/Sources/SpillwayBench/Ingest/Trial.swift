@@ -10,7 +10,7 @@ struct Trial {
     let seconds: Double
     let senderCPUSeconds: Double
     let received: ReceiverCounts
-    /// Every datagram arrived, and every record went the receiver's whole way if it knows of records.
+    /// Every datagram arrived, and every record went the receiver's whole way if it knows of records, and that soon.
     let isLossless: Bool
 
     /// Datagrams sent per second.
@@ -24,21 +24,27 @@ struct Trial {
     /// After so long without any change, what has not arrived is lost. Longer than the collector's poll of the kernel's
     /// drops.
     private static let restMilliseconds = 700
-    private static let pollMilliseconds = 50
+    private static let pollMilliseconds = 10
+    /// A receiver that is done so late has not kept up: what it had not taken lay in its buffers. Some of it is the poll, and
+    /// the collector's last batch, which waits for `flushMilliseconds`.
+    static let behindMillisecondsMax = 75
+    static let flushMilliseconds = 20
 
     /// - Parameters:
     ///   - rate: in datagrams per second, 0 for flat out.
     ///   - seconds: how long to send.
     init<Receiver: Target & ~Copyable>(
-        _ target: borrowing Receiver, _ supply: FrameSupply, sockets: Int, rate: Double, seconds: Double
+        _ target: borrowing Receiver, _ supply: inout FrameSupply, sockets: Int, rate: Double, seconds: Double
     ) throws(IngestError) {
         let before = try target.counts()
         let result = try supply.send(to: target.port, sockets: sockets, rate: rate, seconds: seconds)
+        let end = nowNanoseconds()
         var now = try target.counts() - before
         func isWhole(_ counts: ReceiverCounts) -> Bool {
             counts.datagrams == result.datagrams && counts.otherDrops == 0
                 && (counts.records == nil || counts.records == result.records)
         }
+        var doneAt = nowNanoseconds()
         var restMilliseconds = 0
         while !isWhole(now), restMilliseconds < Self.restMilliseconds {
             usleep(UInt32(Self.pollMilliseconds) * 1_000)
@@ -47,12 +53,13 @@ struct Trial {
                 next.datagrams == now.datagrams && next.records == now.records && next.kernelDrops == now.kernelDrops
             restMilliseconds = isAtRest ? restMilliseconds + Self.pollMilliseconds : 0
             now = next
+            doneAt = nowNanoseconds()
         }
         sent = result.datagrams
         sentRecords = result.records
         self.seconds = Double(result.elapsed_ns) / 1e9
         senderCPUSeconds = Double(result.cpu_ns) / 1e9
         received = now
-        isLossless = isWhole(now)
+        isLossless = isWhole(now) && doneAt - end <= UInt64(Self.behindMillisecondsMax) * 1_000_000
     }
 }

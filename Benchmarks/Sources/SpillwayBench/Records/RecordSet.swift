@@ -65,6 +65,17 @@ struct FrameBlock {
         records.append(UInt16(recordCount))
     }
 
+    /// Gives `body` the bytes, the offsets and the records of the frames.
+    mutating func withBytes<Result>(
+        _ body: (UnsafeMutableBufferPointer<UInt8>, UnsafeBufferPointer<UInt32>, UnsafeBufferPointer<UInt16>) -> Result
+    ) -> Result {
+        bytes.withUnsafeMutableBufferPointer { bytes in
+            offsets.withUnsafeBufferPointer { offsets in
+                records.withUnsafeBufferPointer { records in body(bytes, offsets, records) }
+            }
+        }
+    }
+
     /// Gives a frame another identity.
     mutating func identify(_ frame: Int, _ identity: FrameIdentity) {
         let place = Int(offsets[frame])..<Int(offsets[frame + 1])

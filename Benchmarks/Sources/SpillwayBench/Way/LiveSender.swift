@@ -1,20 +1,28 @@
 // A program that sends records as they come, at an even pace over TCP, each with the time at which it is due.
 //
-// A record's time is when it should be sent, not when the sender came to it: if the collector makes it wait, the wait counts
-// into the latency of every record that is late for it.
+// Latency counts from when a record should be sent, not from when the sender came to it: if the collector makes it wait, the
+// wait counts into the latency of every record that is late for it.
 
 import FrameCodec
 import Glibc
 import Synchronization
 
-/// The records that are looked for, by their time in microseconds since the Unix epoch, in order.
+/// A record that is looked for. Times in microseconds since the Unix epoch.
+struct Probe {
+    /// The record's time, which no other has.
+    let time: Int64
+    /// When it is due to be sent.
+    let due: Int64
+}
+
+/// The records that are looked for, in order.
 final class Probes: Sendable {
-    private let sent = Mutex<[Int64]>([])
+    private let sent = Mutex<[Probe]>([])
     private let isOver = Atomic(false)
 
-    func add(_ time: Int64) { sent.withLock { $0.append(time) } }
+    func add(_ probes: [Probe]) { sent.withLock { $0 += probes } }
     /// All so far, from the given one on.
-    func sent(from index: Int) -> ArraySlice<Int64> { sent.withLock { $0[index...] } }
+    func sent(from index: Int) -> ArraySlice<Probe> { sent.withLock { $0[index...] } }
     /// Pairs with the acquiring load in `hasEnded`: all probes are there.
     func end() { isOver.store(true, ordering: .releasing) }
     var hasEnded: Bool { isOver.load(ordering: .acquiring) }
@@ -23,11 +31,15 @@ final class Probes: Sendable {
 struct LiveSender {
     /// What has come in so long is sent together, at its end.
     static let tickMicroseconds: Int64 = 10_000
+    /// Records of a tick that are looked for, evenly spread; the last one is one of them.
+    static let probesPerTick = 5
+    /// For so long it sends on behind the last probe: that one would wait for a batch that nothing fills any more.
+    private static let behindSeconds = 0.4
     let recordsPerSecond: Double
     let seconds: Double
     let port: UInt16
 
-    /// Sends on this thread. The last record of each tick is a probe.
+    /// Sends on this thread.
     func run(_ records: [RoutingRecord], _ probes: Probes) throws(BenchError) {
         defer { probes.end() }
         let socket = try LoopbackSocket(port: port)
@@ -42,22 +54,32 @@ struct LiveSender {
         }
         let perTick = max(1, Int(recordsPerSecond * Double(Self.tickMicroseconds) / 1e6))
         let ticks = Int64(seconds * 1e6) / Self.tickMicroseconds
+        let ticksBehind = Int64(Self.behindSeconds * 1e6) / Self.tickMicroseconds
         let start = wallMicroseconds()
         var next = 0
-        for tick in 1...ticks {
+        for tick in 1...ticks + ticksBehind {
             let due = start + tick * Self.tickMicroseconds
             let early = due - wallMicroseconds()
             if early > 0 { usleep(UInt32(early)) }
+            func time(_ index: Int) -> Int64 {
+                due - Self.tickMicroseconds * Int64(perTick - index) / Int64(perTick)
+            }
             for index in 1...perTick {
                 var record = records[next]
                 next = next + 1 == records.count ? 0 : next + 1
-                record.time = due - Self.tickMicroseconds * Int64(perTick - index) / Int64(perTick)
+                record.time = time(index)
                 while !expect("a record fits", { () throws(RecordError) in try encoder.append(record) }) {
                     try flush()
                 }
             }
             try flush()
-            probes.add(due)
+            if tick <= ticks {
+                probes.add(
+                    (1...Self.probesPerTick).map { probe in
+                        let index = max(1, perTick * probe / Self.probesPerTick)
+                        return Probe(time: time(index), due: due)
+                    })
+            }
             socket.dropReplies(&replies)
         }
         // What the collector has not acknowledged yet must not be cut off by a close with replies unread.

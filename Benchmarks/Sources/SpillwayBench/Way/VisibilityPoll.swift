@@ -10,7 +10,7 @@ import TimescaleStore
 
 /// What was seen of the probes.
 struct VisibilityPoll {
-    /// From when each record was due to when it was seen, in milliseconds, in the order of their times.
+    /// From when each record was due to be sent to when it was seen, in milliseconds, in the order of their times.
     private(set) var latencies: [Double] = []
     /// The mean of a round, in milliseconds.
     private(set) var roundMilliseconds = 0.0
@@ -28,7 +28,7 @@ struct VisibilityPoll {
     /// Runs until all probes were seen.
     init(_ connection: DatabaseConnection, _ probes: Probes) throws {
         var taken = 0
-        var missing: [Int64] = []
+        var missing: [Probe] = []
         var seen: [(time: Int64, latency: Double)] = []
         var rounds = 0
         let start = wallMicroseconds()
@@ -38,13 +38,13 @@ struct VisibilityPoll {
             let new = probes.sent(from: taken)
             taken += new.count
             missing += new
-            if let oldest = missing.first {
-                let list = "{" + missing.map { String($0) }.joined(separator: ",") + "}"
+            if let oldest = missing.first?.time {
+                let list = "{" + missing.map { String($0.time) }.joined(separator: ",") + "}"
                 let rows = try connection.query(Self.sql, [list, String(oldest)])
                 let now = wallMicroseconds()
                 let found = Set(rows.compactMap { $0[0].flatMap { Int64($0) } })
-                seen += missing.filter { found.contains($0) }.map { ($0, Double(now - $0) / 1_000) }
-                missing.removeAll { found.contains($0) }
+                seen += missing.filter { found.contains($0.time) }.map { ($0.time, Double(now - $0.due) / 1_000) }
+                missing.removeAll { found.contains($0.time) }
                 guard now - oldest < Self.patienceMicroseconds else {
                     throw BenchError("a record was not there after \(Self.patienceMicroseconds / 1_000_000) s")
                 }

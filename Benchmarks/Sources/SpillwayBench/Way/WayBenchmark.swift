@@ -13,7 +13,7 @@ struct WayBenchmark {
 
     private static let loadsPercent = [10.0, 50.0, 90.0]
     /// The first probes of a trial, 0.2 s: connection and memory are new to everybody.
-    private static let skippedProbes = 20
+    private static let skippedProbes = 20 * LiveSender.probesPerTick
     private static let capacityTrials = 3
     private static let capacityBatches = 12
 
@@ -38,14 +38,14 @@ struct WayBenchmark {
                     spilled.append(Double(try child.total("records_spilled") - before) * 100 / (rate * seconds))
                 }
                 let row = "\(Int(percent)) % of capacity"
-                func add(_ column: String, _ unit: String, _ samples: [Double]) {
-                    report.add("way", row, column, unit, samples)
+                func add(_ column: String, _ unit: String, _ samples: [Double], _ better: Better? = nil) {
+                    report.add("way", row, column, unit, samples, better: better)
                 }
-                add("offered", "records/s", [rate])
+                add("offered", "records/s", [rate], .neither)
                 add("p50", "ms", polls.map { $0.percentile(50, skipping: Self.skippedProbes) })
                 add("p99", "ms", polls.map { $0.percentile(99, skipping: Self.skippedProbes) })
                 add("at most", "ms", polls.map { $0.percentile(100, skipping: Self.skippedProbes) })
-                add("round of the poll", "ms", polls.map(\.roundMilliseconds))
+                add("round of the poll", "ms", polls.map(\.roundMilliseconds), .neither)
                 add("through the spill", "%", spilled)
             }
         }
@@ -56,8 +56,10 @@ struct WayBenchmark {
             """
             \(try server.version()), two lanes, flush interval 250 ms, a spill as by default. One program sends routing \
             records over TCP every \(LiveSender.tickMicroseconds / 1_000) ms for \(seconds) s, each stamped with the \
-            time at which it is due; the last one of every tick is looked for in the table, by its time. Seen too late \
-            by up to a round of the poll. Capacity is the median pace of \(Self.capacityTrials) drains of \
+            time at which it came up; \(LiveSender.probesPerTick) of every tick are looked for in the table, \
+            \(short(seconds * 1e6 / Double(LiveSender.tickMicroseconds) * Double(LiveSender.probesPerTick) - Double(Self.skippedProbes))) \
+            in a trial, which goes on for a while behind the last of them. From when a record is due to be sent; seen \
+            too late by up to a round of the poll. Capacity is the median pace of \(Self.capacityTrials) drains of \
             \(short(Double(Self.capacityBatches) * 50_000)) records, as in the drain's table. While the collector \
             waits for a batch to fill, a record waits up to the flush interval.
             """)

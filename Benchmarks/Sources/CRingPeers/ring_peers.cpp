@@ -2,6 +2,9 @@
 #include "CRingPeers.h"
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <new>
+#include <sys/mman.h>
 #include <boost/lockfree/queue.hpp>
 #include <chrono>
 #include <concurrentqueue/concurrentqueue.h>
@@ -12,6 +15,35 @@
 #include <vector>
 
 namespace {
+
+constexpr size_t large_page_bytes = size_t{2} << 20;
+
+/// Memory as the ring has it: what is large comes in large pages, if the system gives them on request. For `free`.
+void *allocated(size_t size) noexcept {
+    if (size < large_page_bytes) return std::malloc(size);
+    const size_t rounded = (size + large_page_bytes - 1) / large_page_bytes * large_page_bytes;
+    void *memory = std::aligned_alloc(large_page_bytes, rounded);
+    // A system that does not know them has small ones.
+    if (memory != nullptr) madvise(memory, rounded, MADV_HUGEPAGE);
+    return memory;
+}
+
+template <typename T> struct LargePages {
+    using value_type = T;
+    LargePages() = default;
+    template <typename U> LargePages(const LargePages<U> &) {}
+    template <typename U> struct rebind {
+        using other = LargePages<U>;
+    };
+    T *allocate(size_t count) {
+        void *memory = allocated(count * sizeof(T));
+        if (memory == nullptr) throw std::bad_alloc();
+        return static_cast<T *>(memory);
+    }
+    void deallocate(T *memory, size_t) { std::free(memory); }
+    template <typename U> bool operator==(const LargePages<U> &) const { return true; }
+    template <typename U> bool operator!=(const LargePages<U> &) const { return false; }
+};
 
 template <unsigned bytes> struct Message {
     alignas(8) unsigned char content[bytes];
@@ -32,7 +64,9 @@ struct Word {
 
 template <unsigned bytes, unsigned producers> class Boost {
     // Fixed: indices for pointers, and nothing is allocated.
-    boost::lockfree::queue<Message<bytes>, boost::lockfree::fixed_sized<true>> queue{
+    boost::lockfree::queue<
+        Message<bytes>, boost::lockfree::fixed_sized<true>, boost::lockfree::allocator<LargePages<char>>>
+        queue{
         std::min(RING_PEER_ROOM_BYTES / bytes, unsigned{RING_PEER_BOOST_MESSAGES_MAX})};
 
 public:
@@ -78,6 +112,8 @@ template <unsigned bytes, unsigned producers> class Moodycamel {
     struct Traits : moodycamel::ConcurrentQueueDefaultTraits {
         // A producer keeps the blocks that it has taken: each is held to its part, or one could take them all.
         static const size_t MAX_SUBQUEUE_SIZE = messages_max / producers;
+        static void *malloc(size_t size) { return allocated(size); }
+        static void free(void *memory) { std::free(memory); }
     };
 
     // Two blocks more for each, which may be begun and not full. `try_enqueue` allocates nothing.

@@ -18,8 +18,8 @@ enum ring_peer {
 #define RING_PEER_ROOM_BYTES 8388608
 /// Boost's indices have 16 bits: of small messages it holds no more than these.
 #define RING_PEER_BOOST_MESSAGES_MAX 65534
-/// The most that moodycamel's consumer takes with one call.
-#define RING_PEER_TAKEN_MAX 64
+/// The most that a consumer takes with one call.
+#define RING_PEER_TAKEN_MAX 1024
 
 /// Moves `producers * messages_per_producer` messages from so many threads to the calling one and reads a word of each.
 /// Messages lie inside of the queue; whoever finds no room or no message yields.

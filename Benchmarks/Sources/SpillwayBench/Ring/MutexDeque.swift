@@ -26,7 +26,8 @@ final class MutexDeque: Sendable {
         state.withLock { state in
             guard state.count + times <= capacity else { return false }
             for _ in 0..<times {
-                let place = (state.head + state.count) % capacity * messageBytes
+                let next = state.head + state.count
+                let place = (next < capacity ? next : next - capacity) * messageBytes
                 state.storage.withUnsafeMutableBytes { storage in
                     let room = UnsafeMutableRawBufferPointer(rebasing: storage[place..<place + messageBytes])
                     message.withUnsafeBytes { room.copyMemory(from: $0) }
@@ -46,7 +47,7 @@ final class MutexDeque: Sendable {
                 words &+= state.storage.withUnsafeBytes {
                     $0.loadUnaligned(fromByteOffset: state.head * messageBytes, as: UInt64.self)
                 }
-                state.head = (state.head + 1) % capacity
+                state.head = state.head + 1 == capacity ? 0 : state.head + 1
             }
             state.count -= taken
             return (taken, words)

@@ -13,8 +13,10 @@ struct RingBenchmark {
     static let producersMax = Int(RING_PEER_PRODUCERS_MAX)
     static let roomBytes = Int(RING_PEER_ROOM_BYTES)
     static let claimRecords = 64
+    /// Messages that a consumer takes with one call at most, of every queue that can give more than one.
+    static let takenMax = Int(RING_PEER_TAKEN_MAX)
     let runs: Int
-    /// Messages in units of 200,000 small or 40,000 large ones, of small ones in bulk five times as many.
+    /// Messages in units of 200,000 small or 40,000 large ones, in bulk five times as many.
     let scale: Int
 
     struct PeerError: Error, CustomStringConvertible {
@@ -28,7 +30,7 @@ struct RingBenchmark {
             for producers in 1...Self.producersMax {
                 for grouping in [1, Self.claimRecords] {
                     // Longer than a few of the scheduler's turns.
-                    let factor = bytes == 64 && grouping > 1 ? 5 : 1
+                    let factor = grouping > 1 ? 5 : 1
                     try measure(bytes, producers, messages * factor, grouping, &report)
                 }
             }
@@ -39,10 +41,11 @@ struct RingBenchmark {
             """
             Producers copy each message in, one consumer reads a word of each where it lies. Whoever finds the queue full \
             or empty yields the processor. With more threads than cores the scheduler is part of the figure. 8 MiB of room, \
-            but for boost, which holds \(RING_PEER_BOOST_MESSAGES_MAX) messages at most. The ring takes messages of any \
+            but for boost, which holds \(short(Double(RING_PEER_BOOST_MESSAGES_MAX))) messages at most; in large pages on \
+            request where the system gives them, but for the deque's. Each consumer takes up to \
+            \(short(Double(Self.takenMax))) with a call, boost's one. The ring takes messages of any \
             length, hands out whatever is published, and keeps the order of all claims; boost keeps the order and hands \
-            out one by one; moodycamel, with tokens, hands out \(RING_PEER_TAKEN_MAX) with one call and keeps the order of \
-            each producer alone. The peers know the length of messages when they are compiled.
+            out one by one; moodycamel, with tokens, keeps the order of each producer alone. The peers know the length of messages when they are compiled.
             """)
     }
 
@@ -65,13 +68,19 @@ struct RingBenchmark {
         // Memory is touched and grown before anything counts.
         for contender in contenders { _ = try contender.rate() }
         var samples = contenders.map { _ in [Double]() }
-        for _ in 0..<runs {
-            for index in contenders.indices { samples[index].append(try contenders[index].rate()) }
+        for run in 0..<runs {
+            // Each follows each other one.
+            for turn in contenders.indices {
+                let index = (turn + run) % contenders.count
+                samples[index].append(try contenders[index].rate())
+            }
         }
         for (contender, rates) in zip(contenders, samples) {
             report.add("ring", "\(contender.name), \(row)", column, "M messages/s", rates)
         }
-        report.add("ring, FrameRing / \(moodycamel)", row, column, "", zip(samples[0], samples[2]).map { $0 / $1 })
+        report.add(
+            "ring, FrameRing / \(moodycamel)", row, column, "", zip(samples[0], samples[2]).map { $0 / $1 },
+            better: .higher)
     }
 
     private func peerRate(
@@ -105,7 +114,7 @@ struct RingBenchmark {
         var received = 0
         var sum: UInt64 = 0
         while received < perProducer * producers {
-            let taken = consumer.consume(maximumRecords: 1_024) { record, _ in
+            let taken = consumer.consume(maximumRecords: Self.takenMax) { record, _ in
                 sum &+= record.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
                 return true
             }
@@ -114,8 +123,12 @@ struct RingBenchmark {
         }
         let elapsed = nowNanoseconds() - start
         for thread in threads { thread.join() }
-        keep(sum)
+        guard sum == UInt64(received) &* Self.word(of: message) else { throw PeerError(peer: "FrameRing") }
         return Double(received) * 1_000 / Double(elapsed)
+    }
+
+    private static func word(of message: [UInt8]) -> UInt64 {
+        message.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
     }
 
     private static func append(_ message: [UInt8], to ring: FrameRing) -> Bool {
@@ -157,13 +170,13 @@ struct RingBenchmark {
         var received = 0
         var sum: UInt64 = 0
         while received < perProducer * producers {
-            let taken = deque.take(max: grouping, sum: &sum)
+            let taken = deque.take(max: Self.takenMax, sum: &sum)
             if taken == 0 { sched_yield() }
             received += taken
         }
         let elapsed = nowNanoseconds() - start
         for thread in threads { thread.join() }
-        keep(sum)
+        guard sum == UInt64(received) &* Self.word(of: message) else { throw PeerError(peer: "the deque") }
         return Double(received) * 1_000 / Double(elapsed)
     }
 }

@@ -103,8 +103,10 @@ struct ClientBenchmark {
         }
         for run in 1...runs {
             progress("client: \(kind), run \(run) of \(runs)")
-            for (index, contender) in contenders.enumerated() {
-                costs[index].append(nanosecondsPerPass(milliseconds: milliseconds, contender.pass) * perRecord)
+            for turn in contenders.indices {
+                let index = (turn + run) % contenders.count
+                costs[index].append(
+                    nanosecondsPerPass(milliseconds: milliseconds, contenders[index].pass) * perRecord)
             }
         }
         for (contender, cost) in zip(contenders, costs) {
@@ -116,6 +118,7 @@ struct ClientBenchmark {
             let after = try contender.sent()
             let counted = Double(Self.countedPasses * Self.recordCount)
             report.add("client", row, "caller", "CPU ns/record", cost)
+            report.add("client", row, "of MetricsClient's", "", zip(cost, costs[0]).map { $0 / $1 }, better: .neither)
             report.add("client", row, "allocations", "per record", [Double(made) / counted])
             report.add("client", row, "system calls", "per record", [Double(sends) / counted])
             report.add(

@@ -48,9 +48,9 @@ struct CodecBenchmark {
             report.note(
                 "codec, \(shape.name)",
                 """
-                Encode: typed record to finished frame with checksum, \(Self.encodedCount) records in turn. Admit: \
+                Encode: typed record to finished frame with checksum, \(short(Double(Self.encodedCount))) records in turn. Admit: \
                 checksum and header checks. Decode: every check of the protocol, out come COPY BINARY rows; batches \
-                of \(Self.recordCount) records. Allocations are counted after two passes. One thread, its CPU time.
+                of \(short(Double(Self.recordCount))) records. Allocations are counted after two passes. One thread, its CPU time.
                 """)
         }
     }
@@ -107,6 +107,7 @@ struct CodecBenchmark {
         report.add(group, row, "encode", "ns/byte", encodeSamples.map { $0 * Double(some.count) / bytesPerPass })
         report.add(group, row, "admit", "ns/record", admitSamples)
         report.add(group, row, "decode to COPY", "ns/record", decodeSamples)
+        report.add(group, row, "decode to COPY", "ns/byte", decodeSamples.map { $0 * count / bytes })
         report.add(group, row, "admit + decode", "M records/s", both.map { 1_000 / $0 })
         report.add(group, row, "frame", "B/record", [bytes / count])
         report.add(group, row, "COPY row", "B/record", [rowBytes / count])

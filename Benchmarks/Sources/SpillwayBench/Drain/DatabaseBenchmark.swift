@@ -138,8 +138,9 @@ struct DatabaseBenchmark {
         }
         let millions = Double(batches) * 0.05
         let row = "\(server.flavour.name), \(setup.name)"
-        report.add(Self.group, row, "", "rows/s", ours.map(\.rate))
-        report.add(Self.group, row, "of psql", "", zip(ours, theirs).map { $0.rate / $1.rate })
+        report.add(Self.group, row, "", "rows/s", ours.map(\.wholeRate))
+        report.add(
+            Self.group, row, "of psql", "", zip(ours, theirs).map { $0.wholeRate / $1.wholeRate }, better: .higher)
         report.add(Self.group, row, "psql", "rows/s", theirs.map(\.rate))
         report.add(Self.group, row, "disk", "MB/M rows", bytes.map { $0 / 1e6 / millions })
         for (index, question) in Self.questions.enumerated() {

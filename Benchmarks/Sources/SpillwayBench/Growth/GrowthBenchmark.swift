@@ -37,15 +37,16 @@ struct GrowthBenchmark {
         progressEnd()
         for (index, sources) in Self.sourceCounts.enumerated() {
             let mine = samples[index]
-            func add(_ column: String, _ unit: String, _ values: [Double]) {
+            func add(_ column: String, _ unit: String, _ values: [Double], _ better: Better? = nil) {
                 let row = sources == 1 ? "1 source" : "\(short(Double(sources))) sources"
-                report.add(Self.group, row, column, unit, values)
+                report.add(Self.group, row, column, unit, values, better: better)
             }
             add("CPU, sources new", "ns/record", mine.map(\.first))
             add("CPU, sources known", "ns/record", mine.map(\.known))
-            add("of one source's", "", zip(mine, samples[0]).map { $0.known / $1.known })
+            add("of one source's", "", zip(mine, samples[0]).map { $0.known / $1.known }, .lower)
             add("resident", "MB", mine.map { $0.residentBytes / 1e6 })
-            add("memory of one source's", "", zip(mine, samples[0]).map { $0.residentBytes / $1.residentBytes })
+            add(
+                "memory of one source's", "", zip(mine, samples[0]).map { $0.residentBytes / $1.residentBytes }, .lower)
             add("lost", "%", mine.map(\.lostPercent))
             add("CPU of /stats", "ms", mine.map { $0.statisticsSeconds * 1e3 })
         }

@@ -43,7 +43,9 @@ struct LongGrowthBenchmark {
         for million in 0..<millions {
             let row = "\(server.flavour.name), million \(million + 1)"
             report.add("growth of a table", row, "", "rows/s", rates[million])
-            report.add("growth of a table", row, "of the first", "", zip(rates[million], rates[0]).map { $0 / $1 })
+            report.add(
+                "growth of a table", row, "of the first", "", zip(rates[million], rates[0]).map { $0 / $1 },
+                better: .higher)
             report.add("growth of a table", row, "collector, resident", "MB", resident[million])
         }
         report.note(

@@ -11,6 +11,12 @@ protocol SizeForm {
     ///
     /// - Returns: the bytes of the message as it is now.
     mutating func add(_ record: AnyRecord, at index: Int) -> Int
+    /// Sizes of the parts of each record that need no other one; nil where a record is whole or not there.
+    var lines: [[Int]]? { get }
+}
+
+extension SizeForm {
+    var lines: [[Int]]? { nil }
 }
 
 /// Records packed into messages.
@@ -49,6 +55,21 @@ struct Packing {
             count += 1
         }
         closed(&self)
+    }
+
+    /// Lines packed as they come, those of a record apart where it falls so. Nil when a line alone is larger than a message.
+    init?(lines: [[Int]], bytesMax: Int) {
+        var size = 0
+        for line in lines.joined() {
+            guard line <= bytesMax else { return nil }
+            if messages == 0 || size + line > bytesMax {
+                messages += 1
+                size = 0
+            }
+            size += line
+            bytes += line
+        }
+        records = lines.count
     }
 }
 

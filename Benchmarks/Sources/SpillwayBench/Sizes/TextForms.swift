@@ -8,12 +8,22 @@ import TimescaleStore
 /// A form whose records have sizes of their own.
 struct FixedSizes: SizeForm {
     let name: String
+    /// Of each record.
     let sizes: [Int]
+    /// Of the lines of each record, if they may go in different datagrams.
+    let lines: [[Int]]?
     private var bytes = 0
 
     init(name: String, sizes: [Int]) {
         self.name = name
         self.sizes = sizes
+        lines = nil
+    }
+
+    init(name: String, lines: [[Int]]) {
+        self.name = name
+        self.lines = lines
+        sizes = lines.map { $0.reduce(0, +) }
     }
 
     mutating func reset() { bytes = 0 }
@@ -42,7 +52,7 @@ struct FixedSizes: SizeForm {
     /// A line for each number, since a line of DogStatsD has one value. The texts are tags of each line.
     /// `routing.routing_time_ms:7|ms|#query_id:query_00001234,...|T1767225600`, whole seconds only.
     static func dogStatsD(_ records: [AnyRecord], tagged: Set<String>?) -> FixedSizes {
-        let sizes = records.map { record in
+        let lines = records.map { record in
             var tags = ""
             var numbers: [String] = []
             for (value, column) in zip(record.values, record.kind.columns) {
@@ -57,10 +67,10 @@ struct FixedSizes: SizeForm {
                 }
             }
             let rest = "|#\(tags)|T\(record.time / 1_000_000)\n".utf8.count
-            return numbers.reduce(0) { $0 + $1.utf8.count + rest }
+            return numbers.map { $0.utf8.count + rest }
         }
         let which = tagged == nil ? "all texts as tags" : "without id and query text"
-        return FixedSizes(name: "DogStatsD, \(which)", sizes: sizes)
+        return FixedSizes(name: "DogStatsD, \(which)", lines: lines)
     }
 }
 

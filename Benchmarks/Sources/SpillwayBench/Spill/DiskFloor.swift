@@ -9,8 +9,8 @@ enum DiskFloor {
     ///
     /// - Returns: GB/s, the fdatasync included.
     static func write(bytes: Int, path: String) throws(BenchError) -> Double {
-        // Not compressible, and not the same block again: a disk may be clever.
-        var words = [UInt64](repeating: 0, count: writeBytes / 8)
+        // Not compressible, and never the same again: a disk may be clever. Each write begins a word further.
+        var words = [UInt64](repeating: 0, count: writeBytes / 8 + bytes / writeBytes + 1)
         var state: UInt64 = 1
         for index in words.indices {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -24,9 +24,12 @@ enum DiskFloor {
         }
         let start = nowNanoseconds()
         var left = bytes
+        var writes = 0
         while left > 0 {
-            words[0] = UInt64(left)
-            let done = words.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, min(left, writeBytes)) }
+            let done = words.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: writes * 8), min(left, writeBytes))
+            }
+            writes += 1
             guard done > 0 else { throw BenchError("write \(path): errno \(errno)") }
             left -= done
         }

@@ -38,13 +38,13 @@ struct ReplayTrials {
     }
 
     func add(_ samples: [Sample], group: String, row: String, _ report: inout Report) {
-        func add(_ column: String, _ unit: String, _ values: [Double]) {
-            report.add(group, row, column, unit, values)
+        func add(_ column: String, _ unit: String, _ values: [Double], _ better: Better? = nil) {
+            report.add(group, row, column, unit, values, better: better)
         }
         add("direct", "rows/s", samples.map(\.direct))
         add("into the spill", "records/s", samples.map(\.intoSpill))
         add("replay", "rows/s", samples.map(\.replay))
-        add("of direct", "", samples.map { $0.replay / $0.direct })
+        add("of direct", "", samples.map { $0.replay / $0.direct }, .higher)
         add("resident at most", "MB", samples.map { $0.residentBytesMax / 1e6 })
     }
 

@@ -69,16 +69,16 @@ struct SpillBenchmark {
         }
         let bytes = Double(stream.bytes.count)
         let records = Double(stream.recordCount)
-        func add(_ column: String, _ unit: String, _ samples: [Double]) {
-            report.add("spill log", row, column, unit, samples)
+        func add(_ column: String, _ unit: String, _ samples: [Double], _ better: Better? = nil) {
+            report.add("spill log", row, column, unit, samples, better: better)
         }
         add("frames in", "GB/s", appended.map { bytes / $0.seconds / 1e9 })
         add("records in", "M/s", appended.map { records / $0.seconds / 1e6 })
         add("CPU", "ns/record", appended.map { $0.cpuSeconds * 1e9 / records })
-        add("ratio", "", [bytes / appended[0].diskBytes])
+        add("ratio", "", [bytes / appended[0].diskBytes], .higher)
         add("to disk", "GB/s", appended.map { $0.diskBytes / $0.seconds / 1e9 })
         add("disk alone", "GB/s", diskRates)
-        add("of the disk", "", zip(appended, diskRates).map { $0.diskBytes / $0.seconds / 1e9 / $1 })
+        add("of the disk", "", zip(appended, diskRates).map { $0.diskBytes / $0.seconds / 1e9 / $1 }, .higher)
         add("frames read back", "GB/s", readSeconds.map { bytes / $0 / 1e9 })
     }
 

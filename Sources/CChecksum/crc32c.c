@@ -1,7 +1,14 @@
 #include "CChecksum.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define IS_LITTLE_ENDIAN 1
+#else
+#define IS_LITTLE_ENDIAN 0
+#endif
 
 // The polynomial 0x1EDC6F41 with its bits reversed.
 #define POLYNOMIAL 0x82F63B78u
@@ -23,7 +30,7 @@ uint32_t spillway_crc32c_tables(uint32_t crc, const void *bytes, size_t length) 
     pthread_once(&tables_once, make_tables);
     const uint8_t *p = bytes;
     crc = ~crc;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if IS_LITTLE_ENDIAN
     while (length >= 8) {
         uint64_t word;
         memcpy(&word, p, 8);
@@ -39,12 +46,51 @@ uint32_t spillway_crc32c_tables(uint32_t crc, const void *bytes, size_t length) 
     return ~crc;
 }
 
+// The processor's instruction, and whether it is there. The checksum is carried in 64 bits: what takes them on one
+// processor and 32 on the other needs no move between two steps.
 #if defined(__x86_64__)
 #include <nmmintrin.h>
+#define HAS_INSTRUCTION 1
+#define WITH_INSTRUCTION __attribute__((target("sse4.2")))
 
-// The instruction gives its result after three cycles and can begin once a cycle: three neighbouring blocks are computed side
-// by side, and joined by what a checksum becomes behind so many zero bytes, which is linear (Gopal and others, "Fast CRC
-// computation for iSCSI polynomial using CRC32 instruction", Intel, 2011).
+WITH_INSTRUCTION static inline uint64_t with_word(uint64_t crc, uint64_t word) { return _mm_crc32_u64(crc, word); }
+WITH_INSTRUCTION static inline uint64_t with_byte(uint64_t crc, uint8_t byte) {
+    return _mm_crc32_u8((uint32_t)crc, byte);
+}
+
+// Resolved by the C runtime from CPUID before main; a plain load afterwards.
+static inline bool is_instruction_there(void) { return __builtin_cpu_supports("sse4.2"); }
+
+#elif defined(__aarch64__) && defined(__linux__) && IS_LITTLE_ENDIAN
+#include <arm_acle.h>
+#include <sys/auxv.h>
+#define HAS_INSTRUCTION 1
+#define WITH_INSTRUCTION __attribute__((target("+crc")))
+
+WITH_INSTRUCTION static inline uint64_t with_word(uint64_t crc, uint64_t word) {
+    return __crc32cd((uint32_t)crc, word);
+}
+WITH_INSTRUCTION static inline uint64_t with_byte(uint64_t crc, uint8_t byte) {
+    return __crc32cb((uint32_t)crc, byte);
+}
+
+// Optional in ARMv8.0, as on the first 64-bit boards: a build for any ARM must ask the kernel. Asked before main; what
+// runs earlier takes the tables.
+static bool is_instruction_known;
+__attribute__((constructor)) static void ask_for_instruction(void) {
+    is_instruction_known = (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0;
+}
+static inline bool is_instruction_there(void) { return is_instruction_known; }
+
+#else
+#define HAS_INSTRUCTION 0
+#endif
+
+#if HAS_INSTRUCTION
+
+// The instruction gives its result after two or three cycles and can begin once a cycle: three neighbouring blocks are
+// computed side by side, and joined by what a checksum becomes behind so many zero bytes, which is linear (Gopal and
+// others, "Fast CRC computation for iSCSI polynomial using CRC32 instruction", Intel, 2011).
 #define SHORT_BLOCK 128
 #define LONG_BLOCK 2048
 
@@ -78,7 +124,7 @@ static inline uint32_t moved(uint32_t behind[4][256], uint32_t crc) {
     return behind[0][crc & 0xFF] ^ behind[1][(crc >> 8) & 0xFF] ^ behind[2][(crc >> 16) & 0xFF] ^ behind[3][crc >> 24];
 }
 
-__attribute__((target("sse4.2"))) static inline uint64_t
+WITH_INSTRUCTION static inline uint64_t
 three_blocks(uint64_t crc, const uint8_t *p, size_t block, uint32_t behind[4][256]) {
     uint64_t second = 0, third = 0;
     for (size_t i = 0; i < block; i += 8) {
@@ -86,14 +132,14 @@ three_blocks(uint64_t crc, const uint8_t *p, size_t block, uint32_t behind[4][25
         memcpy(&words[0], p + i, 8);
         memcpy(&words[1], p + block + i, 8);
         memcpy(&words[2], p + 2 * block + i, 8);
-        crc = _mm_crc32_u64(crc, words[0]);
-        second = _mm_crc32_u64(second, words[1]);
-        third = _mm_crc32_u64(third, words[2]);
+        crc = with_word(crc, words[0]);
+        second = with_word(second, words[1]);
+        third = with_word(third, words[2]);
     }
     return moved(behind, moved(behind, (uint32_t)crc) ^ (uint32_t)second) ^ third;
 }
 
-__attribute__((target("sse4.2"))) static uint32_t crc32c_instruction(uint32_t start, const void *bytes, size_t length) {
+WITH_INSTRUCTION static uint32_t crc32c_instruction(uint32_t start, const void *bytes, size_t length) {
     const uint8_t *p = bytes;
     uint64_t crc = (uint32_t)~start;
     if (length >= 3 * SHORT_BLOCK) {
@@ -106,35 +152,17 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_instruction(uint32_t st
     while (length >= 8) {
         uint64_t word;
         memcpy(&word, p, 8);
-        crc = _mm_crc32_u64(crc, word);
+        crc = with_word(crc, word);
         p += 8;
         length -= 8;
     }
-    while (length--) crc = _mm_crc32_u8((uint32_t)crc, *p++);
+    while (length--) crc = with_byte(crc, *p++);
     return ~(uint32_t)crc;
 }
 
 uint32_t spillway_crc32c(uint32_t crc, const void *bytes, size_t length) {
-    // Resolved by the C runtime from CPUID before main; a plain load afterwards.
-    return __builtin_cpu_supports("sse4.2") ? crc32c_instruction(crc, bytes, length)
-                                            : spillway_crc32c_tables(crc, bytes, length);
-}
-
-#elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
-#include <arm_acle.h>
-
-uint32_t spillway_crc32c(uint32_t start, const void *bytes, size_t length) {
-    const uint8_t *p = bytes;
-    uint32_t crc = ~start;
-    while (length >= 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        crc = __crc32cd(crc, word);
-        p += 8;
-        length -= 8;
-    }
-    while (length--) crc = __crc32cb(crc, *p++);
-    return ~crc;
+    return is_instruction_there() ? crc32c_instruction(crc, bytes, length)
+                                  : spillway_crc32c_tables(crc, bytes, length);
 }
 
 #else

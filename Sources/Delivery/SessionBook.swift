@@ -158,22 +158,27 @@ public struct SessionBook: Sendable {
 
     /// A numbered frame came. O(1) in order, else O(ranges).
     public mutating func admit(_ key: SessionKey, _ sequence: UInt64) -> FrameAdmission {
-        guard sequence > 0, sequence <= Self.sequenceMax else { return .refused }
-        guard makeRoom(for: key) else { return .crowded }
-        let rangesMax = limits.rangesPerSessionMax
-        return withSession(key) { session in
-            guard !session.accepted.contains(sequence) else {
-                if session.durable.contains(sequence) { session.tell(sequence..<sequence + 1) }
-                return .resent
+        var admission = FrameAdmission.refused
+        admit(key) { admit in admission = admit(sequence) }
+        return admission
+    }
+
+    /// Numbered frames of one session came: `body` asks for each of them, and the session is looked up once.
+    public mutating func admit(_ key: SessionKey, _ body: (_ admit: (UInt64) -> FrameAdmission) -> Void) {
+        // Made by the first frame that it can remember.
+        var session: Session?
+        body { sequence in
+            guard sequence > 0, sequence <= Self.sequenceMax else { return .refused }
+            if session == nil {
+                guard makeRoom(for: key) else { return .crowded }
+                session = takeSession(key)
             }
-            session.accepted.insert(sequence)
-            guard session.accepted.ranges.count <= rangesMax else {
-                session.accepted.remove(sequence)
-                return .refused
+            guard let admission = session?.admit(sequence, rangesMax: limits.rangesPerSessionMax) else {
+                preconditionFailure("the session is taken out by here")
             }
-            session.openFrames += 1
-            return .fresh
+            return admission
         }
+        if let session { putBack(session, key) }
     }
 
     /// Frames that were admitted and are not on their way after all. They may come again.
@@ -297,14 +302,22 @@ public struct SessionBook: Sendable {
 
     @discardableResult
     private mutating func withSession<Result>(_ key: SessionKey, _ body: (inout Session) -> Result) -> Result {
-        // Taken out while it changes, so that its ranges are not copied.
-        var session = sessions.removeValue(forKey: key) ?? newSession()
+        var session = takeSession(key)
         let result = body(&session)
+        putBack(session, key)
+        return result
+    }
+
+    /// Takes the session out while it changes, so that its ranges are not copied. `putBack` follows.
+    private mutating func takeSession(_ key: SessionKey) -> Session {
+        sessions.removeValue(forKey: key) ?? newSession()
+    }
+
+    private mutating func putBack(_ session: consuming Session, _ key: SessionKey) {
         if let connection = session.connection, !session.untold.isEmpty {
             untold[connection, default: []].insert(key)
         }
         sessions[key] = session
-        return result
     }
 
     /// Forgets sessions that the database can tell of when the book is full. O(1) amortised.
@@ -323,6 +336,20 @@ public struct SessionBook: Sendable {
 }
 
 extension SessionBook.Session {
+    fileprivate mutating func admit(_ sequence: UInt64, rangesMax: Int) -> FrameAdmission {
+        guard !accepted.contains(sequence) else {
+            if durable.contains(sequence) { tell(sequence..<sequence + 1) }
+            return .resent
+        }
+        accepted.insert(sequence)
+        guard accepted.ranges.count <= rangesMax else {
+            accepted.remove(sequence)
+            return .refused
+        }
+        openFrames += 1
+        return .fresh
+    }
+
     /// Notes that the client is to be told. Without a connection the next welcome tells it.
     fileprivate mutating func tell(_ range: Range<UInt64>) {
         if connection != nil { untold.insert(range) }

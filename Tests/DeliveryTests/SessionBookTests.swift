@@ -82,6 +82,50 @@ struct SessionBookTests {
         #expect(book.admit(SessionKey(source: 3, session: 2), 1) == .fresh)
     }
 
+    @Test func framesAreAdmittedInARunAsOneByOne() {
+        var generator = SystemRandomNumberGenerator()
+        var limits = SessionBook.Limits()
+        limits.rangesPerSessionMax = 6
+        limits.sessionsMax = 3
+        for _ in 0..<500 {
+            var single = SessionBook(limits: limits, hasStore: false)
+            var runs = single
+            let connection = single.openConnection()
+            _ = runs.openConnection()
+            _ = single.open(key, on: connection)
+            _ = runs.open(key, on: connection)
+            var history: [(SessionKey, [UInt64])] = []
+            for _ in 0..<12 {
+                // More sessions than there is room for, and numbers that nothing can have.
+                let key = SessionKey(source: UInt64.random(in: 1...4, using: &generator), session: 2)
+                let sequences = (0..<Int.random(in: 0...8, using: &generator)).map { _ in
+                    UInt64.random(in: 0...9, using: &generator) == 9
+                        ? UInt64.max : UInt64.random(in: 0...40, using: &generator)
+                }
+                history.append((key, sequences))
+                let expected = sequences.map { single.admit(key, $0) }
+                var admissions: [FrameAdmission] = []
+                runs.admit(key) { admit in admissions = sequences.map { admit($0) } }
+                #expect(admissions == expected, "\(history)")
+                #expect(runs.sessionCount == single.sessionCount)
+                if sequences.contains(7) {
+                    single.durable([SessionFrames(key: key, sequences: SequenceRanges([7..<8]))])
+                    runs.durable([SessionFrames(key: key, sequences: SequenceRanges([7..<8]))])
+                }
+                #expect(
+                    runs.takeAcknowledgements(for: connection) == single.takeAcknowledgements(for: connection))
+            }
+        }
+    }
+
+    @Test func aFrameThatCannotBeRememberedMakesNoSession() {
+        var book = SessionBook(hasStore: false)
+        var admissions: [FrameAdmission] = []
+        book.admit(key) { admit in admissions = [admit(0), admit(.max)] }
+        #expect(admissions == [.refused, .refused])
+        #expect(book.sessionCount == 0)
+    }
+
     @Test func rangesBehaveAsSets() {
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<500 {

@@ -20,18 +20,24 @@ struct ConnectionReplies {
     /// Sessions that began on this connection, and those of them that wait for their welcome, until when.
     private var sessions: Set<SessionKey> = []
     private var unwelcomed: [SessionKey: UInt64] = [:]
+    /// One of `sessions`: that of the last frame, which the next one tends to have as well.
+    private var lastSession: SessionKey?
 
     init(_ desk: SessionDesk) { self.desk = desk }
 
     /// A frame of a session: its first one on this connection opens the session.
     mutating func begin(_ key: SessionKey, on connection: UInt64) {
-        guard !sessions.contains(key), sessions.count < Self.sessionsMax else { return }
-        switch desk.open(key, on: connection) {
-        case .welcome: unwelcomed[key] = 0
-        case .ask: unwelcomed[key] = monotonicNanoseconds() &+ Self.welcomeNanoseconds
-        case .refused: return
+        guard key != lastSession else { return }
+        if !sessions.contains(key) {
+            guard sessions.count < Self.sessionsMax else { return }
+            switch desk.open(key, on: connection) {
+            case .welcome: unwelcomed[key] = 0
+            case .ask: unwelcomed[key] = monotonicNanoseconds() &+ Self.welcomeNanoseconds
+            case .refused: return
+            }
+            sessions.insert(key)
         }
-        sessions.insert(key)
+        lastSession = key
     }
 
     /// Writes the welcomes and acknowledgements that are due.

@@ -97,17 +97,19 @@ public final class SessionDesk: Sendable {
         state.withLock { state in
             var refused: [FrameIdentity] = []
             var isCrowded = false
-            for index in arrivals.indices {
-                let identity = arrivals[index].identity
-                switch state.book.judge(identity) {
-                case .fresh: arrivals[index].verdict = identity.sequence == 0 ? .uncounted : .fresh
-                case .resent: arrivals[index].verdict = .duplicate
-                case .refused:
-                    arrivals[index].isRefused = true
-                    refused.append(identity)
-                case .crowded:
-                    arrivals[index].isRefused = true
-                    isCrowded = true
+            var index = 0
+            while index < arrivals.count {
+                // Frames of one session tend to follow each other: it is looked up once for a run of them.
+                let key = SessionKey(arrivals[index].identity)
+                state.book.admit(key) { admit in
+                    while index < arrivals.count, SessionKey(arrivals[index].identity) == key {
+                        switch arrivals[index].judge(admit) {
+                        case .fresh, .resent: break
+                        case .refused: refused.append(arrivals[index].identity)
+                        case .crowded: isCrowded = true
+                        }
+                        index += 1
+                    }
                 }
             }
             if !refused.isEmpty || isCrowded { arrivals.removeAll { $0.isRefused } }
@@ -236,9 +238,16 @@ extension SessionDesk.State {
     }
 }
 
-extension SessionBook {
-    /// The frame's admission. One without a number, which nobody acknowledges, is always fresh.
-    fileprivate mutating func judge(_ identity: FrameIdentity) -> FrameAdmission {
-        identity.sequence == 0 ? .fresh : admit(SessionKey(identity), identity.sequence)
+extension FrameArrival {
+    /// Notes the frame's admission. One without a number, which nobody acknowledges, is always fresh.
+    fileprivate mutating func judge(_ admit: (UInt64) -> FrameAdmission) -> FrameAdmission {
+        guard identity.sequence > 0 else { return .fresh }
+        let admission = admit(identity.sequence)
+        switch admission {
+        case .fresh: verdict = .fresh
+        case .resent: verdict = .duplicate
+        case .refused, .crowded: isRefused = true
+        }
+        return admission
     }
 }

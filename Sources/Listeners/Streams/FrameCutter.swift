@@ -158,13 +158,14 @@ struct FrameCutter {
         }
     }
 
-    /// Gives `body` a frame that `cut` found.
-    func withFrame(_ arrival: FrameArrival, _ body: (RawSpan) -> Void) {
-        let range = arrival.offset..<arrival.offset + Int(arrival.frameBytes)
-        if arrival.buffer == Int32(Place.carry.rawValue) {
-            body(carry.readableBytesSpan.extracting(range))
-        } else {
-            body(chunk.readableBytesSpan.extracting(range))
+    /// Gives `body` frames that `cut` found, in the order of `arrivals`.
+    func forEachFrame(_ arrivals: [FrameArrival], _ body: (RawSpan) -> Void) {
+        // Asked for once: a buffer checks each time that nobody changes it meanwhile.
+        let carry = carry.readableBytesSpan
+        let chunk = chunk.readableBytesSpan
+        for arrival in arrivals {
+            let bytes = arrival.buffer == Int32(Place.carry.rawValue) ? carry : chunk
+            body(bytes.extracting(arrival.offset..<arrival.offset + Int(arrival.frameBytes)))
         }
     }
 

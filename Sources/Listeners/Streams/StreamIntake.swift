@@ -100,9 +100,7 @@ struct StreamIntake {
         let frameBytes = arrivals.reduce(0) { $0 + Int($1.frameBytes) }
         do throws(ClaimFailure) {
             var claim = try shared.ring.claim(recordCount: arrivals.count, payloadBytes: frameBytes, tag: number)
-            for arrival in arrivals {
-                cutter.withFrame(arrival) { claim.append($0) }
-            }
+            cutter.forEachFrame(arrivals) { claim.append($0) }
             claim.publish()
         } catch {
             // One frame and one chunk always fit in an empty ring: `TCPListener` has seen to its size.

@@ -22,9 +22,7 @@ import Testing
                         header, at: offset, inBuffer: place.rawValue, beginsDatagram: false,
                         peer: PeerAddress(ip: .loopback, port: 1)))
             }
-            for arrival in arrivals {
-                cutter.withFrame(arrival) { frame in frames.append(frame.withUnsafeBytes { Array($0) }) }
-            }
+            cutter.forEachFrame(arrivals) { frame in frames.append(frame.withUnsafeBytes { Array($0) }) }
             if isBroken { return (found, frames, nil) }
             cutter.finishChunk()
         }

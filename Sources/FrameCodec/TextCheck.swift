@@ -1,4 +1,5 @@
-// Is a text UTF-8 without U+0000? Eight bytes at a time while it is ASCII, which almost all of it is.
+// Is a text UTF-8 without U+0000? A look at its words tells whether it is all ASCII, as most texts are. Any other text
+// goes through a table, byte by byte without a branch; and only one with a fault is read again, to say where.
 
 /// What is wrong with a text, and where.
 @usableFromInline
@@ -48,12 +49,43 @@ enum TextCheck {
             let high = UInt64(base.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self))
             if isPlain(low | high &<< 32) { return nil }
         }
-        return scalarFault(in: bytes)
+        return sequenceFault(in: bytes)
     }
 
-    /// The same byte by byte, after the Unicode standard's table 3-7 of well-formed sequences.
+    /// The same for a text that is not all ASCII. Where its sequences end cannot be foreseen, so nothing branches on it;
+    /// only runs of ASCII are passed over.
     @usableFromInline
-    static func scalarFault(in bytes: UnsafeRawBufferPointer) -> TextFault? {
+    static func sequenceFault(in bytes: UnsafeRawBufferPointer) -> TextFault? {
+        guard let base = bytes.baseAddress else { return nil }
+        let count = bytes.count
+        let isWellFormed = UTF8State.steps.withUnsafeBufferPointer { steps in
+            var state = UTF8State.start.rawValue
+            // There is a word for each byte.
+            func step(_ offset: Int) {
+                state = steps[Int(base.load(fromByteOffset: offset, as: UInt8.self))] &>> state
+            }
+            var offset = 0
+            while offset &+ 32 <= count {
+                func look(_ place: Int) -> UInt64 {
+                    notPlain(base.loadUnaligned(fromByteOffset: offset &+ place, as: UInt64.self))
+                }
+                let found = (look(0) | look(8) | look(16) | look(24)) & 0x8080_8080_8080_8080
+                if found != 0 || !UTF8State.isStart(state) {
+                    for place in 0..<32 { step(offset &+ place) }
+                }
+                offset &+= 32
+            }
+            while offset < count {
+                step(offset)
+                offset &+= 1
+            }
+            return UTF8State.isStart(state)
+        }
+        return isWellFormed ? nil : scalarFault(in: bytes)
+    }
+
+    /// The same with branches, after the Unicode standard's table 3-7 of well-formed sequences.
+    private static func scalarFault(in bytes: UnsafeRawBufferPointer) -> TextFault? {
         var offset = 0
         while offset < bytes.count {
             let lead = bytes[offset]

@@ -1,5 +1,5 @@
-// Hashing and comparing of short byte strings for the dictionaries. Most are shorter than 33 bytes, so these are a few loads that
-// may overlap, without a loop.
+// Hashing, comparing, copying and reading of short byte strings. Most are shorter than 33 bytes, so these are a few loads
+// that may overlap, without a loop.
 
 import Glibc
 
@@ -50,6 +50,21 @@ func equalBytes(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer?, _ count: I
     if count >= 4 { return differs(0, UInt32.self) | differs(count &- 4, UInt32.self) == 0 }
     guard count > 0 else { return true }
     return differs(0, UInt8.self) | differs(count &- 1, UInt8.self) | differs(count &>> 1, UInt8.self) == 0
+}
+
+/// Eight bytes of a text from an offset on, the first one lowest, and zeros behind the text's end. Reads only the text.
+@inlinable @inline(__always)
+package func paddedWord(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> UInt64 {
+    precondition(offset >= 0 && offset <= bytes.count, "the word begins in the text")
+    guard let base = bytes.baseAddress else { return 0 }
+    let count = bytes.count &- offset
+    if count >= 8 { return base.loadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian }
+    if bytes.count >= 8 {
+        // The last eight bytes, without those before the offset. A shift by 64 leaves nothing.
+        let last = base.loadUnaligned(fromByteOffset: bytes.count &- 8, as: UInt64.self).littleEndian
+        return last >> UInt64(truncatingIfNeeded: 8 &* (8 &- count))
+    }
+    return ShortText.part(base + offset, count)
 }
 
 /// Copies a few bytes, most often fewer than 33: a call of memcpy would cost more than they do.

@@ -3,7 +3,7 @@
 
 /// What is wrong with a text, and where.
 @usableFromInline
-struct TextFault: Equatable {
+struct TextFault: Error, Equatable {
     @usableFromInline let reason: FrameError.Reason
     /// The first byte at fault, from the text's start.
     @usableFromInline let offset: Int

@@ -1,5 +1,7 @@
 // How JSON's texts and numbers are written.
 
+import FrameCodec
+
 extension GrowingBytes {
     /// Appends a text as a JSON string: quote, backslash and control characters are escaped, everything else stays as
     /// it is.
@@ -13,19 +15,13 @@ extension GrowingBytes {
     /// Whether nothing needs an escape: eight bytes at a time.
     @inline(__always)
     private static func isPlain(_ text: UnsafeRawBufferPointer) -> Bool {
-        let ones: UInt64 = 0x0101_0101_0101_0101
         var offset = 0
-        var special: UInt64 = 0
+        var marks: UInt64 = 0
         while offset &+ 8 <= text.count {
-            let word = text.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            let quotes = word ^ (ones &* 0x22)
-            let backslashes = word ^ (ones &* 0x5C)
-            // A borrow sets the top bit of a byte below what is subtracted; bytes above 127 need no escape.
-            special |=
-                ((word &- ones &* 0x20) & ~word) | ((quotes &- ones) & ~quotes) | ((backslashes &- ones) & ~backslashes)
+            marks |= JSONEscapes.marks(text.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
             offset &+= 8
         }
-        if special & (ones &* 0x80) != 0 { return false }
+        if marks != 0 { return false }
         while offset < text.count {
             if needsEscape(text[offset]) { return false }
             offset &+= 1

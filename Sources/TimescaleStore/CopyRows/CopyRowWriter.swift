@@ -255,11 +255,14 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     public mutating func tag(key: RawSpan, value: RawSpan) {
         // At most six bytes for each, two pairs of quotes, comma and colon.
         reserve((key.byteCount + value.byteCount) * 6 + 8 + Self.fixedBytesMax)
-        if tagsFollow { put(UInt8(ascii: ",")) }
+        // In a register from byte to byte: through memory each would wait for the store of the one before it.
+        var next = cursor
+        if tagsFollow { Self.put(UInt8(ascii: ","), &next) }
         tagsFollow = true
-        putQuoted(key)
-        put(UInt8(ascii: ":"))
-        putQuoted(value)
+        Self.putQuoted(key, &next)
+        Self.put(UInt8(ascii: ":"), &next)
+        Self.putQuoted(value, &next)
+        cursor = next
     }
 
     public mutating func endTags() {
@@ -267,30 +270,49 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         storeLength(offset - tagsLengthOffset - 4, at: tagsLengthOffset)
     }
 
-    private mutating func putQuoted(_ text: RawSpan) {
-        put(UInt8(ascii: "\""))
+    @inline(__always)
+    private static func put(_ byte: UInt8, _ next: inout UnsafeMutableRawPointer) {
+        next.storeBytes(of: byte, as: UInt8.self)
+        next += 1
+    }
+
+    /// Eight bytes are stored at a time, and those before the first one that needs an escape stay. What is stored behind
+    /// the text lies in the room that is reserved on top of it.
+    @inline(__always)
+    private static func putQuoted(_ text: RawSpan, _ next: inout UnsafeMutableRawPointer) {
+        put(UInt8(ascii: "\""), &next)
         text.withUnsafeBytes { bytes in
-            for byte in bytes {
-                switch byte {
-                case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                    put(UInt8(ascii: "\\"))
-                    put(byte)
-                case ..<0x20:
-                    putBytes(Self.controlEscapes, from: Int(byte) * 6, count: 6)
-                default: put(byte)
-                }
+            var offset = 0
+            while offset < bytes.count {
+                let word = paddedWord(bytes, at: offset)
+                next.storeBytes(of: word.littleEndian, as: UInt64.self)
+                // The zeros behind the text end its last run.
+                let plain = JSONEscapes.plainBytes(word)
+                next += plain
+                offset += plain
+                guard plain < 8, offset < bytes.count else { continue }
+                next = putEscape(bytes[offset], at: next)
+                offset += 1
             }
         }
-        put(UInt8(ascii: "\""))
+        put(UInt8(ascii: "\""), &next)
     }
 
-    private static let controlEscapes: [UInt8] = (0..<32).flatMap { byte in
+    /// - Returns: its end.
+    private static func putEscape(_ byte: UInt8, at start: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        var next = start
+        put(UInt8(ascii: "\\"), &next)
+        if byte < 0x20 {
+            for digit in controlEscapes[Int(byte)] { put(digit, &next) }
+        } else {
+            put(byte, &next)
+        }
+        return next
+    }
+
+    private static let controlEscapes: [[UInt8]] = (0..<32).map { byte in
         let digits = Array("0123456789abcdef".utf8)
-        return Array("\\u00".utf8) + [digits[byte >> 4], digits[byte & 15]]
-    }
-
-    private mutating func putBytes(_ bytes: [UInt8], from start: Int, count: Int) {
-        bytes.withUnsafeBytes { putBytes(UnsafeRawBufferPointer(rebasing: $0[start..<start + count])) }
+        return Array("u00".utf8) + [digits[byte >> 4], digits[byte & 15]]
     }
 
     @inlinable @inline(__always)

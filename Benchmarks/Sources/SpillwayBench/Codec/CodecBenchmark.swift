@@ -33,7 +33,8 @@ struct CodecBenchmark {
     func run(into report: inout Report) {
         for shape in [FrameShape.thousand, .datagram] {
             measure(RoutingRecord.self, shape, &report)
-            measure(RoutingRecord.self, shape, extrasEvery: 10, &report)
+            measure(RoutingRecord.self, shape, with: .extras, &report)
+            measure(RoutingRecord.self, shape, with: .accents, &report)
             measure(MemoryRecord.self, shape, &report)
             measure(AttentionRecord.self, shape, &report)
             measure(ComputeRecord.self, shape, &report)
@@ -55,14 +56,22 @@ struct CodecBenchmark {
         }
     }
 
+    /// What the records have beside their fields as the generator makes them.
+    private enum Variant: String {
+        case plain = ""
+        case extras = ", 1 in 10 with tags, metadata"
+        case accents = ", texts with accents"
+    }
+
     /// Specialised for each kind, as it is in a program that sends records.
     @inline(never)
     private func measure<Record: MadeFromValues>(
-        _ type: Record.Type, _ shape: FrameShape, extrasEvery: Int = 0, _ report: inout Report
+        _ type: Record.Type, _ shape: FrameShape, with variant: Variant = .plain, _ report: inout Report
     ) {
-        let row = Record.kind.name + (extrasEvery > 0 ? ", 1 in \(extrasEvery) with tags, metadata" : "")
+        let row = Record.kind.name + variant.rawValue
         progress("codec: \(shape.name), \(row)")
-        let all = RecordSet(Record.kind, count: Self.recordCount, extrasEvery: extrasEvery).records
+        let generated = RecordSet(Record.kind, count: Self.recordCount, extrasEvery: variant == .extras ? 10 : 0)
+        let all = variant == .accents ? generated.accented : generated.records
         let block = Self.encodedBlock(all, shape)
         let bytes = Double(block.bytes.count)
         let count = Double(all.count)

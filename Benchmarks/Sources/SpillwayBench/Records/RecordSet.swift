@@ -38,6 +38,18 @@ struct RecordSet {
         records = collector.records
         precondition(records.count == count)
     }
+
+    /// The same with accents in its texts, an é for each e, as texts are that are not English.
+    var accented: [AnyRecord] {
+        records.map { record in
+            var record = record
+            for (index, value) in record.values.enumerated() {
+                guard case .text(let text)? = value else { continue }
+                record.values[index] = .text(String(text.map { $0 == "e" ? "é" : $0 }))
+            }
+            return record
+        }
+    }
 }
 
 /// What must not fail in data that the benchmark makes itself.

@@ -210,7 +210,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         intake.forgiveWaiting(nowNanoseconds: lastActivityNanoseconds)
         proceed(with: nil)
         // Nothing is held now. What it would read next might be held again, and it would never become quiet.
-        if isLate { return becomeQuiet() }
+        if isLate { becomeQuiet() }
         if !isHeld, !hasInputEnded, !isDraining { context?.read() }
     }
 
@@ -304,7 +304,13 @@ final class ConnectionHandler: ChannelInboundHandler {
         phase = .closing(untilNanoseconds: monotonicNanoseconds() &+ Self.lingerNanoseconds)
         intake.forgetPartial()
         waitingChunks.removeAll()
-        if hasInputEnded { context?.close(promise: nil) } else { context?.close(mode: .output, promise: nil) }
+        guard !hasInputEnded else {
+            context?.close(promise: nil)
+            return
+        }
+        context?.close(mode: .output, promise: nil)
+        // One that was held, or is draining, has asked for nothing.
+        context?.read()
     }
 
     private func retireIfDone() {

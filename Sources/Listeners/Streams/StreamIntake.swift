@@ -133,6 +133,7 @@ struct StreamIntake {
 
     /// Counts the frames that wait as dropped, and lets go of them.
     mutating func dropWaiting() {
+        guard !arrivals.isEmpty else { return }
         for arrival in arrivals {
             shared.ledger.ringFull(source: arrival.identity.source, frames: 1, records: Int(arrival.recordCount))
         }

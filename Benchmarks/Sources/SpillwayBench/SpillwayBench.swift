@@ -87,7 +87,7 @@ struct Measure: ParsableCommand {
         case .tcp: try StreamBenchmark(runs: runs, batches: quick ? 8 : 128, collector: program).run(into: &report)
         case .way:
             try WayBenchmark(
-                runs: runs, seconds: quick ? 1 : 2, idleSeconds: quick ? 1 : 3, collector: program
+                runs: runs, seconds: quick ? 1 : 4, idleSeconds: quick ? 1 : 3, collector: program
             ).run(into: &report)
         case .growth:
             try GrowthBenchmark(runs: runs, datagrams: quick ? 20_480 : 40_960, collector: program).run(into: &report)

@@ -1,4 +1,4 @@
-// The bare machine: the least that a program must do to send datagrams and to receive them. What a collector reaches is
+// The bare machine: the least that a program must do to send numbered datagrams and to receive any. What a collector reaches is
 // told as a part of this.
 #pragma once
 #include <stddef.h>

@@ -103,8 +103,8 @@ struct ClientBenchmark {
         }
         for run in 1...runs {
             progress("client: \(kind), run \(run) of \(runs)")
-            for turn in contenders.indices {
-                let index = (turn + run) % contenders.count
+            // The other way round in every second run.
+            for index in run % 2 == 1 ? Array(contenders.indices) : contenders.indices.reversed() {
                 costs[index].append(
                     nanosecondsPerPass(milliseconds: milliseconds, contenders[index].pass) * perRecord)
             }
@@ -117,13 +117,16 @@ struct ClientBenchmark {
             let sends = spillway_bench_thread_sends() - sendsBefore
             let after = try contender.sent()
             let counted = Double(Self.countedPasses * Self.recordCount)
-            report.add("client", row, "caller", "CPU ns/record", cost)
-            report.add("client", row, "of MetricsClient's", "", zip(cost, costs[0]).map { $0 / $1 }, better: .neither)
-            report.add("client", row, "allocations", "per record", [Double(made) / counted])
-            report.add("client", row, "system calls", "per record", [Double(sends) / counted])
-            report.add(
-                "client", row, "datagrams", "per record", [Double(after.datagrams - before.datagrams) / counted])
-            report.add("client", row, "sent", "B/record", [Double(after.bytes - before.bytes) / counted])
+            let isPeer = contender.name != contenders[0].name
+            func add(_ column: String, _ unit: String, _ samples: [Double], _ better: Better? = nil) {
+                report.add("client", row, column, unit, samples, better: better, isPeer: isPeer)
+            }
+            add("caller", "CPU ns/record", cost)
+            add("of MetricsClient's", "", zip(cost, costs[0]).map { $0 / $1 }, .neither)
+            add("allocations", "per record", [Double(made) / counted])
+            add("system calls", "per record", [Double(sends) / counted])
+            add("datagrams", "per record", [Double(after.datagrams - before.datagrams) / counted])
+            add("sent", "B/record", [Double(after.bytes - before.bytes) / counted])
         }
     }
 }

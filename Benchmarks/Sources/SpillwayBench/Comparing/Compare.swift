@@ -44,7 +44,8 @@ extension Report {
         do {
             self = try JSONDecoder().decode(Report.self, from: data)
         } catch {
-            throw ValidationError("\(path) is no report of this program: \(error)")
+            throw ValidationError(
+                "\(path) is no report of this program, or of an older version, whose reports lack something: \(error)")
         }
     }
 }

@@ -20,9 +20,9 @@ struct Change {
 
     /// How likely it is that the ranges of two runs of the same do not touch, if nothing but chance is in them: all of one
     /// side's samples come first in order, or last. 0 for what is counted.
-    var chanceOfDifferingByChance: Double {
+    func chanceOfDifferingByChance(isTimed: Bool) -> Double {
+        guard isTimed, new.better != .neither else { return 0 }
         let (fewer, all) = (min(old.samples.count, new.samples.count), old.samples.count + new.samples.count)
-        guard fewer > 1 else { return 0 }
         let orders = (1...fewer).reduce(1.0) { $0 * Double(all - fewer + $1) / Double($1) }
         return 2 / orders
     }
@@ -86,7 +86,11 @@ struct Comparison {
             those(.worse).sorted { $0.percentWorse > $1.percentWorse } + those(.better) + those(.changed)
             + those(.noise)
         unchangedCount = both.count - differing.count
-        expectedByChance = both.reduce(0) { $0 + $1.chanceOfDifferingByChance }
+        // One sample where there are several runs was counted.
+        let isOfOneRun = min(old.runs, new.runs) == 1
+        expectedByChance = both.reduce(0) {
+            $0 + $1.chanceOfDifferingByChance(isTimed: isOfOneRun || $1.new.samples.count > 1)
+        }
         onlyOld = old.figures.filter { news[Name($0)] == nil }
         onlyNew = new.figures.filter { olds[Name($0)] == nil }
         cautions = Self.cautions(old, new)
@@ -106,8 +110,8 @@ struct Comparison {
         compare("memories") { "\(fixed(Double($0.machine.memoryBytes) / 1_073_741_824, decimals: 1)) GiB" }
         compare("Swift versions") { $0.machine.swift }
         compare("large pages") { $0.machine.hugePages }
-        for (name, version) in old.machine.packages.sorted(by: { $0.key < $1.key }) {
-            compare("versions of \(name)") { $0.machine.packages[name] ?? version }
+        for name in Set(old.machine.packages.keys).union(new.machine.packages.keys).sorted() {
+            compare("versions of \(name)") { $0.machine.packages[name] ?? "none" }
         }
         for (name, report) in [("old", old), ("new", new)] {
             if report.quick { out.append("the \(name) run was quick: its figures mean little") }
@@ -146,8 +150,8 @@ struct Comparison {
         if count(.changed) > 0 { out += "\(count(.changed)) changed, " }
         out += "\(count(.noise)) within noise, \(unchangedCount) the same\n"
         out +=
-            "Of the same program on the same machine some \(Int(expectedByChance.rounded(.up))) would look worse or better by "
-            + "chance\n"
+            "Of the same program on the same machine at least \(Int(expectedByChance.rounded(.up))) or so would look worse or "
+            + "better by chance\n"
         for (which, figures) in [("old", onlyOld), ("new", onlyNew)] where !figures.isEmpty {
             out +=
                 "\(figures.count) in the \(which) report alone, of \(distinct(figures.map(\.group)).joined(separator: "; "))\n"

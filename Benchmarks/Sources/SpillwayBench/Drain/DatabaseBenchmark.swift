@@ -141,7 +141,7 @@ struct DatabaseBenchmark {
         report.add(Self.group, row, "", "rows/s", ours.map(\.wholeRate))
         report.add(
             Self.group, row, "of psql", "", zip(ours, theirs).map { $0.wholeRate / $1.wholeRate }, better: .higher)
-        report.add(Self.group, row, "psql", "rows/s", theirs.map(\.rate))
+        report.add(Self.group, row, "psql", "rows/s", theirs.map(\.rate), isPeer: true)
         report.add(Self.group, row, "disk", "MB/M rows", bytes.map { $0 / 1e6 / millions })
         for (index, question) in Self.questions.enumerated() {
             report.add(Self.group, row, question.0, "ms", seconds[index].map { $0 * 1_000 })

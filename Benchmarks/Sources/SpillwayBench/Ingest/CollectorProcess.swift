@@ -5,7 +5,8 @@ import Foundation
 
 /// A running collector.
 struct CollectorProcess: Target, ~Copyable {
-    let name = "spillway serve, decode and discard"
+    static let discardName = "spillway serve, decode and discard"
+    var name: String { Self.discardName }
     /// For datagrams; 0 without.
     let port: UInt16
     /// For connections; 0 without.
@@ -19,13 +20,10 @@ struct CollectorProcess: Target, ~Copyable {
     /// One that decodes records and drops them.
     ///
     /// - Parameter receiveBufferBytes: for the socket, the same as the bare receiver has.
-    init(program: String, receiveBufferBytes: Int) throws(IngestError) {
+    init(program: String, receiveBufferBytes: Int, _ more: [String] = []) throws(IngestError) {
         try self.init(
             program: program, udp: true, tcp: false,
-            [
-                "--database", "discard", "--receive-buffer", "\(receiveBufferBytes)", "--flush-interval",
-                "\(Trial.flushMilliseconds)",
-            ])
+            ["--database", "discard", "--receive-buffer", "\(receiveBufferBytes)"] + more)
     }
 
     /// - Parameter arguments: of `serve`, beside its addresses.

@@ -16,7 +16,9 @@ struct IngestBenchmark {
 
     func run(into report: inout Report) throws(IngestError) {
         let sink = try Sink(receiveBufferBytes: Self.receiveBufferBytes)
-        let child = try CollectorProcess(program: collector, receiveBufferBytes: Self.receiveBufferBytes)
+        let child = try CollectorProcess(
+            program: collector, receiveBufferBytes: Self.receiveBufferBytes,
+            ["--flush-interval", "\(Trial.flushMilliseconds)"])
         for bytes in Self.datagramBytes { try measure(bytes, sink, child, &report) }
         progressEnd()
     }
@@ -76,6 +78,7 @@ struct IngestBenchmark {
         _ floors: [Capacity], _ report: inout Report
     ) throws(IngestError) {
         let row = "\(name), \(sockets) source socket\(sockets == 1 ? "" : "s")"
+        let isPeer = name != CollectorProcess.discardName
         let best = capacities.compactMap(\.lossless)
         let flat = capacities.map(\.flatOut)
         guard best.count == capacities.count else {
@@ -83,7 +86,7 @@ struct IngestBenchmark {
         }
         let ratios = zip(capacities, floors).map { ($0.lossless?.rate ?? 0) / ($1.lossless?.rate ?? 1) }
         func add(_ column: String, _ unit: String, _ samples: [Double], _ better: Better? = nil) {
-            report.add(group, row, column, unit, samples, better: better)
+            report.add(group, row, column, unit, samples, better: better, isPeer: isPeer)
         }
         add("lossless", "datagrams/s", best.map(\.rate))
         add("lossless", "records/s", best.map { $0.rate * supply.recordsPerFrame })

@@ -27,8 +27,8 @@ struct Trial {
     private static let pollMilliseconds = 10
     /// A receiver that is done so late has not kept up: what it had not taken lay in its buffers. Some of it is the poll, and
     /// the collector's last batch, which waits for `flushMilliseconds`.
-    static let behindMillisecondsMax = 75
-    static let flushMilliseconds = 20
+    static let behindMillisecondsMax = 50
+    static let flushMilliseconds = 10
 
     /// - Parameters:
     ///   - rate: in datagrams per second, 0 for flat out.

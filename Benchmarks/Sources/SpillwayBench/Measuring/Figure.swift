@@ -14,7 +14,10 @@ enum Better: String, Codable {
     init?(unit: String) {
         let first = unit.split(separator: " ").first ?? ""
         let base = first.split(separator: "/").first.map(String.init) ?? ""
-        if first != "CPU", unit.hasSuffix("/s") {
+        if unit == "CPU s/s" {
+            // How much of a core something takes while it does as much as it can.
+            self = .neither
+        } else if first != "CPU", unit.hasSuffix("/s") {
             self = .higher
         } else if Self.costs.contains(base) {
             self = .lower

@@ -43,7 +43,8 @@ struct Machine: Codable {
         packages = Self.versions(of: Self.packageNames)
         let version = Self.output("swiftc", ["--version"]).split(separator: "\n").first { $0.contains("Swift") }
         swift = version.map(String.init) ?? ""
-        commit = Self.output("git", ["-C", packageDirectory, "rev-parse", "HEAD"]).trimmingCharacters(in: .newlines)
+        commit = Self.output("git", ["-C", packageDirectory, "rev-parse", "--verify", "--quiet", "HEAD"])
+            .trimmingCharacters(in: .newlines)
         dirty = !Self.output("git", ["-C", packageDirectory, "status", "--porcelain"]).isEmpty
         // Last: what was asked above is work as well.
         busyPercentBefore = MachineTimes.waitUntilQuiet(seconds: quick ? 1 : MachineTimes.patienceSeconds)

@@ -21,11 +21,14 @@ struct Report: Codable {
         started = ISO8601DateFormatter().string(from: Date())
     }
 
-    /// - Parameter better: must be given where the unit does not say it, as that of a ratio.
+    /// - Parameters:
+    ///   - better: must be given where the unit does not say it, as that of a ratio.
+    ///   - isPeer: it is a figure of what the project is held against, which is not judged.
     mutating func add(
-        _ group: String, _ row: String, _ column: String, _ unit: String, _ samples: [Double], better: Better? = nil
+        _ group: String, _ row: String, _ column: String, _ unit: String, _ samples: [Double], better: Better? = nil,
+        isPeer: Bool = false
     ) {
-        guard let better = better ?? Better(unit: unit) else {
+        guard let better = isPeer ? .neither : better ?? Better(unit: unit) else {
             preconditionFailure("which way is better of \(group): \(column) \(unit)?")
         }
         figures.append(

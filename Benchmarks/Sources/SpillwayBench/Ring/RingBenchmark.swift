@@ -69,14 +69,15 @@ struct RingBenchmark {
         for contender in contenders { _ = try contender.rate() }
         var samples = contenders.map { _ in [Double]() }
         for run in 0..<runs {
-            // Each follows each other one.
-            for turn in contenders.indices {
-                let index = (turn + run) % contenders.count
+            // The other way round in every second run.
+            for index in run % 2 == 0 ? Array(contenders.indices) : contenders.indices.reversed() {
                 samples[index].append(try contenders[index].rate())
             }
         }
         for (contender, rates) in zip(contenders, samples) {
-            report.add("ring", "\(contender.name), \(row)", column, "M messages/s", rates)
+            report.add(
+                "ring", "\(contender.name), \(row)", column, "M messages/s", rates,
+                isPeer: contender.name != contenders[0].name)
         }
         report.add(
             "ring, FrameRing / \(moodycamel)", row, column, "", zip(samples[0], samples[2]).map { $0 / $1 },

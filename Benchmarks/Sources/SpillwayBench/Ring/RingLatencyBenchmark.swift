@@ -1,4 +1,5 @@
-// How long a message lies in the ring: from just before its claim to its reading, each message by the clock.
+// How long a message takes through the ring: from when it is due, or just before its claim, to its reading, each message by
+// the clock.
 
 import FrameCodec
 import FrameRing

@@ -52,16 +52,20 @@ struct SizesBenchmark {
 
     private func add<Form: SizeForm>(_ form: Form, _ records: [AnyRecord], _ report: inout Report) {
         if let thousand = Packing(form, records, recordsMax: 1_000) {
-            report.add("sizes", form.name, "in messages of 1,000", "B/record", [thousand.bytesPerRecord])
+            report.add(
+                "sizes", form.name, "in messages of 1,000", "B/record", [thousand.bytesPerRecord],
+                isPeer: true)
         }
         let bytesMax = FrameLimits.datagramBytesDefault
         let packing =
             form.lines.map { Packing(lines: $0, bytesMax: bytesMax) } ?? Packing(form, records, bytesMax: bytesMax)
         if let datagrams = packing {
-            report.add("sizes", form.name, "in 1,400-byte datagrams", "B/record", [datagrams.bytesPerRecord])
+            report.add(
+                "sizes", form.name, "in 1,400-byte datagrams", "B/record", [datagrams.bytesPerRecord],
+                isPeer: true)
             report.add(
                 "sizes", form.name, "in 1,400-byte datagrams", "records", [datagrams.recordsPerMessage],
-                better: .higher)
+                isPeer: true)
         }
     }
 }

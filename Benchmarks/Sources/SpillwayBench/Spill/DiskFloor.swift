@@ -9,7 +9,7 @@ enum DiskFloor {
     ///
     /// - Returns: GB/s, the fdatasync included.
     static func write(bytes: Int, path: String) throws(BenchError) -> Double {
-        // Not compressible, and never the same again: a disk may be clever. Each write begins a word further.
+        // Not compressible, and no block the same again up to 512 MiB: a disk may be clever. Each write begins a word further.
         var words = [UInt64](repeating: 0, count: writeBytes / 8 + bytes / writeBytes + 1)
         var state: UInt64 = 1
         for index in words.indices {

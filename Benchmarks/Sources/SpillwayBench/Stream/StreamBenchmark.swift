@@ -15,6 +15,8 @@ struct StreamBenchmark {
     /// The bare reader gets everything so many times over: it is done too soon to be timed otherwise.
     private static let floorRepeats = 4
 
+    private static let peer = "bare reader"
+
     private struct Sample {
         var bytesPerSecond: Double
         var senderCPU: Double
@@ -43,7 +45,7 @@ struct StreamBenchmark {
                     ours.append(try collectorTrial(child, &stream))
                     if run % 2 == 0 { floors.append(try floorTrial(sink, stream)) }
                 }
-                add("bare reader, \(what)", floors, floors, stream, &report)
+                add("\(Self.peer), \(what)", floors, floors, stream, &report)
                 add("spillway serve, decode and discard, \(what)", ours, floors, stream, &report)
             }
         }
@@ -87,7 +89,7 @@ struct StreamBenchmark {
         _ row: String, _ samples: [Sample], _ floors: [Sample], _ stream: FrameStream, _ report: inout Report
     ) {
         func add(_ column: String, _ unit: String, _ values: [Double], _ better: Better? = nil) {
-            report.add("tcp", row, column, unit, values, better: better)
+            report.add("tcp", row, column, unit, values, better: better, isPeer: row.hasPrefix(Self.peer))
         }
         add("", "records/s", samples.map { $0.bytesPerSecond / stream.bytesPerRecord })
         add("", "MB/s", samples.map { $0.bytesPerSecond / 1e6 })

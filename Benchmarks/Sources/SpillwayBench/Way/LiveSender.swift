@@ -7,22 +7,14 @@ import FrameCodec
 import Glibc
 import Synchronization
 
-/// A record that is looked for. Times in microseconds since the Unix epoch.
-struct Probe {
-    /// The record's time, which no other has.
-    let time: Int64
-    /// When it is due to be sent.
-    let due: Int64
-}
-
-/// The records that are looked for, in order.
+/// The records that are looked for, by their time in microseconds since the Unix epoch, in order.
 final class Probes: Sendable {
-    private let sent = Mutex<[Probe]>([])
+    private let sent = Mutex<[Int64]>([])
     private let isOver = Atomic(false)
 
-    func add(_ probes: [Probe]) { sent.withLock { $0 += probes } }
+    func add(_ time: Int64) { sent.withLock { $0.append(time) } }
     /// All so far, from the given one on.
-    func sent(from index: Int) -> ArraySlice<Probe> { sent.withLock { $0[index...] } }
+    func sent(from index: Int) -> ArraySlice<Int64> { sent.withLock { $0[index...] } }
     /// Pairs with the acquiring load in `hasEnded`: all probes are there.
     func end() { isOver.store(true, ordering: .releasing) }
     var hasEnded: Bool { isOver.load(ordering: .acquiring) }
@@ -31,15 +23,13 @@ final class Probes: Sendable {
 struct LiveSender {
     /// What has come in so long is sent together, at its end.
     static let tickMicroseconds: Int64 = 10_000
-    /// Records of a tick that are looked for, evenly spread; the last one is one of them.
-    static let probesPerTick = 5
     /// For so long it sends on behind the last probe: that one would wait for a batch that nothing fills any more.
     private static let behindSeconds = 0.4
     let recordsPerSecond: Double
     let seconds: Double
     let port: UInt16
 
-    /// Sends on this thread.
+    /// Sends on this thread. The last record of each tick is a probe: its time is when it is due.
     func run(_ records: [RoutingRecord], _ probes: Probes) throws(BenchError) {
         defer { probes.end() }
         let socket = try LoopbackSocket(port: port)
@@ -74,11 +64,7 @@ struct LiveSender {
             }
             try flush()
             if tick <= ticks {
-                probes.add(
-                    (1...Self.probesPerTick).map { probe in
-                        let index = max(1, perTick * probe / Self.probesPerTick)
-                        return Probe(time: time(index), due: due)
-                    })
+                probes.add(due)
             }
             socket.dropReplies(&replies)
         }

@@ -12,7 +12,7 @@ import TimescaleStore
 struct VisibilityPoll {
     /// From when each record was due to be sent to when it was seen, in milliseconds, in the order of their times.
     private(set) var latencies: [Double] = []
-    /// The mean of a round, in milliseconds.
+    /// The mean of a round that asked, in milliseconds.
     private(set) var roundMilliseconds = 0.0
 
     private static let pauseMicroseconds: UInt32 = 3_000
@@ -28,33 +28,37 @@ struct VisibilityPoll {
     /// Runs until all probes were seen.
     init(_ connection: DatabaseConnection, _ probes: Probes) throws {
         var taken = 0
-        var missing: [Probe] = []
+        var missing: [Int64] = []
         var seen: [(time: Int64, latency: Double)] = []
         var rounds = 0
-        let start = wallMicroseconds()
+        var asked = Int64(0)
         while true {
+            let start = wallMicroseconds()
             // Before the probes are taken: if it is over, they are all there.
             let hasEnded = probes.hasEnded
             let new = probes.sent(from: taken)
             taken += new.count
             missing += new
-            if let oldest = missing.first?.time {
-                let list = "{" + missing.map { String($0.time) }.joined(separator: ",") + "}"
+            if let oldest = missing.first {
+                let list = "{" + missing.map { String($0) }.joined(separator: ",") + "}"
                 let rows = try connection.query(Self.sql, [list, String(oldest)])
                 let now = wallMicroseconds()
                 let found = Set(rows.compactMap { $0[0].flatMap { Int64($0) } })
-                seen += missing.filter { found.contains($0.time) }.map { ($0.time, Double(now - $0.due) / 1_000) }
-                missing.removeAll { found.contains($0.time) }
+                seen += missing.filter { found.contains($0) }.map { ($0, Double(now - $0) / 1_000) }
+                missing.removeAll { found.contains($0) }
                 guard now - oldest < Self.patienceMicroseconds else {
                     throw BenchError("a record was not there after \(Self.patienceMicroseconds / 1_000_000) s")
                 }
+                usleep(Self.pauseMicroseconds)
+                asked += wallMicroseconds() - start
+                rounds += 1
             } else if hasEnded {
                 break
+            } else {
+                usleep(Self.pauseMicroseconds)
             }
-            rounds += 1
-            usleep(Self.pauseMicroseconds)
         }
-        roundMilliseconds = Double(wallMicroseconds() - start) / 1_000 / Double(rounds)
+        roundMilliseconds = Double(asked) / 1_000 / Double(max(1, rounds))
         latencies = seen.sorted { $0.time < $1.time }.map(\.latency)
     }
 

@@ -9,7 +9,7 @@ enum DiskFloor {
     ///
     /// - Returns: GB/s, the fdatasync included.
     static func write(bytes: Int, path: String) throws(BenchError) -> Double {
-        // Not compressible, and no block the same again up to 512 MiB: a disk may be clever. Each write begins a word further.
+        // Not compressible, and no block the same again up to 512 MiB: a disk may be clever. Each MiB begins a word further.
         var words = [UInt64](repeating: 0, count: writeBytes / 8 + bytes / writeBytes + 1)
         var state: UInt64 = 1
         for index in words.indices {
@@ -24,12 +24,11 @@ enum DiskFloor {
         }
         let start = nowNanoseconds()
         var left = bytes
-        var writes = 0
         while left > 0 {
+            let place = (bytes - left) / writeBytes * 8
             let done = words.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress?.advanced(by: writes * 8), min(left, writeBytes))
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: place), min(left, writeBytes))
             }
-            writes += 1
             guard done > 0 else { throw BenchError("write \(path): errno \(errno)") }
             left -= done
         }

@@ -12,31 +12,33 @@ extension FrameRing {
         @usableFromInline let storage: RingStorage
         /// The position of the first unit.
         @usableFromInline let position: UInt64
-        @usableFromInline let extentBytes: Int
+        @usableFromInline let bytes: RingStorage.ClaimBytes
         /// The records there is room for.
         public let recordCountMaximum: Int
         /// The records appended so far.
         @inlinable public var recordCount: Int { appendedRecords }
         @usableFromInline var appendedRecords = 0
         /// Where the next record starts: a multiple of 16.
-        @usableFromInline var usedBytes: Int
+        @usableFromInline var usedBytes = 0
+        /// Where the room for records ends.
+        @usableFromInline let recordsEnd: Int
 
         @inlinable
         init(storage: RingStorage, position: UInt64, extentBytes: Int, recordCount: Int) {
             self.storage = storage
             self.position = position
-            self.extentBytes = extentBytes
+            bytes = storage.claimBytes(at: position, byteCount: extentBytes)
             recordCountMaximum = recordCount
-            usedBytes = ClaimLayout.recordsOffset(recordCount: recordCount)
+            recordsEnd = ClaimLayout.recordsEnd(extentBytes: extentBytes, recordCount: recordCount)
         }
 
         deinit {
-            storage.publish(.abandoned, lengthBytes: extentBytes, at: position)
+            storage.publish(.abandoned, lengthBytes: bytes.byteCount, at: position)
         }
 
         /// The longest record that can still be appended, in bytes, if `recordCountMaximum` is not reached.
         @inlinable
-        public var remainingBytes: Int { extentBytes &- usedBytes }
+        public var remainingBytes: Int { recordsEnd &- usedBytes }
 
         /// Copies `record` into the claim, behind those before it. An empty record is a record.
         ///
@@ -45,10 +47,10 @@ extension FrameRing {
         @inlinable
         public mutating func append(_ record: RawSpan) {
             precondition(appendedRecords < recordCountMaximum, "more records than were claimed")
-            // The extent is a multiple of 16, so a record that fits still fits with its alignment.
+            // The end is a multiple of 16, so a record that fits still fits with its alignment.
             precondition(record.byteCount <= remainingBytes, "the record does not fit in what was claimed")
-            storage.writeLength(record.byteCount, ofRecord: appendedRecords, inClaimAt: position)
-            storage.write(record, at: position &+ UInt64(truncatingIfNeeded: usedBytes))
+            bytes.writeLength(record.byteCount, ofRecord: appendedRecords)
+            bytes.write(record, atByteOffset: usedBytes)
             usedBytes &+= ClaimLayout.aligned(record.byteCount)
             appendedRecords &+= 1
         }
@@ -57,9 +59,8 @@ extension FrameRing {
         /// - Complexity: O(1).
         @inlinable
         public consuming func publish() {
-            let header = ClaimHeader(claimedRecords: recordCountMaximum, appendedRecords: appendedRecords)
-            storage.write(header, at: position)
-            storage.publish(.batch, lengthBytes: extentBytes, at: position)
+            bytes.write(recordCount: appendedRecords)
+            storage.publish(.batch, lengthBytes: bytes.byteCount, at: position)
             discard self
         }
     }

@@ -1,21 +1,22 @@
-/// How a claim for a batch lies in the data: a header, the length of each record, then the records.
+/// How a claim for a batch lies in the data: the records from its beginning on, their lengths from its end back.
 ///
 /// | bytes | content |
 /// |---|---|
-/// | 0 ..< 4 | the records claimed, n |
-/// | 4 ..< 8 | the records appended |
-/// | 8 ..< 8 + 4 n | the length of each record |
-/// | from the next unit on, each from a multiple of 16 on | the records' bytes |
+/// | from the first on, each record from a multiple of 16 on | the records' bytes |
+/// | the last 4 | the records appended |
+/// | the 4 before these, the 4 before those and so on | the length of the first record, of the second and so on |
 ///
 /// The lengths stand together, not each before its record, so that where a record starts does not depend on a load from
-/// the cache line before it: the consumer's misses overlap. A single record, appended by `FrameRing.append`, lies
-/// there without any header; its length is in the commit word. Records start at multiples of 16, the first one
-/// at a unit: of the words of 16 bytes in which a short record is copied only the last one can lie across two cache lines,
-/// which costs twice.
+/// the cache line before it: the consumer's misses overlap. They stand behind the records, because a producer comes back
+/// to their lines with every record: at the claim's beginning a consumer that has caught up, whose processor fetches
+/// ahead of what it reads, takes these lines away again and again, and the producer's stores wait in order.
+/// A single record, appended by `FrameRing.append`, lies there without any header; its length is in the commit word.
+/// Records start at multiples of 16, the first one at a unit: of the words of 16 bytes in which a short record is copied
+/// only the last one can lie across two cache lines, which costs twice.
 /// Numbers are in the machine's order: they never leave its memory.
 @usableFromInline
 enum ClaimLayout {
-    @usableFromInline static let headerBytes = 8
+    @usableFromInline static let countBytes = 4
     @usableFromInline static let lengthBytes = 4
     @usableFromInline static let recordAlignment = 16
 
@@ -31,10 +32,14 @@ enum ClaimLayout {
         (bytes &+ (FrameRing.unitBytes - 1)) & ~(FrameRing.unitBytes - 1)
     }
 
-    /// Where the first record starts in a claim for `recordCount`, in bytes: at a unit.
+    /// What the lengths of `recordCount` records and their count take, in bytes.
     @inlinable
-    static func recordsOffset(recordCount: Int) -> Int {
-        extentBytes(headerBytes &+ recordCount &* lengthBytes)
+    static func trailerBytes(recordCount: Int) -> Int { countBytes &+ recordCount &* lengthBytes }
+
+    /// Where the room for records ends in a claim for `recordCount`, in bytes: at a multiple of 16.
+    @inlinable
+    static func recordsEnd(extentBytes: Int, recordCount: Int) -> Int {
+        (extentBytes &- trailerBytes(recordCount: recordCount)) & ~(recordAlignment - 1)
     }
 
     /// The extent that is enough for `recordCount` records of `payloadBytes` together, however long each of them is.
@@ -46,20 +51,18 @@ enum ClaimLayout {
         guard recordCount <= maximumBytes / lengthBytes, payloadBytes <= maximumBytes else { return nil }
         // Alignment takes up to 15 bytes for each record, and their sum is a multiple of 16.
         let paddedBytes = (payloadBytes &+ recordCount &* (recordAlignment - 1)) & ~(recordAlignment - 1)
-        let bytes = extentBytes(recordsOffset(recordCount: recordCount) &+ paddedBytes)
+        let bytes = extentBytes(paddedBytes &+ trailerBytes(recordCount: recordCount))
         return bytes <= maximumBytes ? bytes : nil
     }
-}
 
-/// The header of a published batch.
-@usableFromInline
-struct ClaimHeader: BitwiseCopyable {
-    @usableFromInline let claimedRecords: UInt32
-    @usableFromInline let appendedRecords: UInt32
-
+    /// The extent that is enough for `recordCount` records of at most `recordBytes` each. In bytes; nil where it is over
+    /// `maximumBytes`.
     @inlinable
-    init(claimedRecords: Int, appendedRecords: Int) {
-        self.claimedRecords = UInt32(truncatingIfNeeded: claimedRecords)
-        self.appendedRecords = UInt32(truncatingIfNeeded: appendedRecords)
+    static func extentBytes(recordCount: Int, recordBytes: Int, maximumBytes: Int) -> Int? {
+        precondition(recordCount >= 0 && recordBytes >= 0, "a claim's record count and bytes cannot be negative")
+        guard recordCount <= maximumBytes / lengthBytes, recordBytes <= maximumBytes else { return nil }
+        // Both are below 2^29, so their product does not overflow.
+        let bytes = extentBytes(recordCount &* aligned(recordBytes) &+ trailerBytes(recordCount: recordCount))
+        return bytes <= maximumBytes ? bytes : nil
     }
 }

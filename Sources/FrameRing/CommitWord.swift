@@ -1,8 +1,17 @@
 /// What is published at a unit: the lap, what kind of claim starts there, and its length.
 ///
-/// Bits 0 ..< 29 hold the length in bytes, 29 ..< 31 the kind, 31 ..< 64 the lap plus one: memory that was never
-/// written, all zero, is no lap's word. A lap number comes round again after 2^33 laps, and only a unit that no claim
-/// started at in all of them could then be taken for published.
+/// | bits | content |
+/// |---|---|
+/// | 0 ..< 28 | the length in bytes, less one; 0 for none |
+/// | 28 | whether the length is none |
+/// | 29 ..< 31 | the kind |
+/// | 31 ..< 64 | the lap plus one: memory that was never written, all zero, is no lap's word |
+///
+/// Less one, so that where the next claim starts, at a multiple of 64, is one mask and one sum away: the consumer's way
+/// through single records is a chain of such loads.
+///
+/// A lap number comes round again after 2^33 laps, and only a unit that no claim started at in all of them could then
+/// be taken for published.
 @usableFromInline
 struct CommitWord: Equatable, BitwiseCopyable {
     @usableFromInline
@@ -17,6 +26,8 @@ struct CommitWord: Equatable, BitwiseCopyable {
         case abandoned = 3
     }
 
+    @usableFromInline static let lengthMask: UInt64 = 1 << 28 - 1
+    @usableFromInline static let emptyShift: UInt64 = 28
     @usableFromInline static let kindShift: UInt64 = 29
     @usableFromInline static let lapShift: UInt64 = 31
 
@@ -29,9 +40,10 @@ struct CommitWord: Equatable, BitwiseCopyable {
 
     @inlinable
     init(kind: Kind, lengthBytes: Int, lap: UInt64) {
-        // The length fits: a claim is a quarter of 2^30 bytes at most.
-        bits =
-            (lap &+ 1) << Self.lapShift | kind.rawValue << Self.kindShift | UInt64(truncatingIfNeeded: lengthBytes)
+        // The length fits: a claim is a quarter of 2^30 bytes at most, and padding is shorter than a claim.
+        let length =
+            lengthBytes > 0 ? UInt64(truncatingIfNeeded: lengthBytes &- 1) : 1 << Self.emptyShift
+        bits = (lap &+ 1) << Self.lapShift | kind.rawValue << Self.kindShift | length
     }
 
     /// Whether this was published in `lap`. A word of an earlier lap says nothing about this one.
@@ -51,9 +63,14 @@ struct CommitWord: Equatable, BitwiseCopyable {
     }
 
     @inlinable
-    var lengthBytes: Int { Int(truncatingIfNeeded: bits & (1 << Self.kindShift - 1)) }
+    var lengthBytes: Int {
+        Int(truncatingIfNeeded: bits & Self.lengthMask &+ 1 &- bits >> Self.emptyShift & 1)
+    }
 
     /// The bytes from the claim's first unit to the next claim's: an empty record takes a unit too.
     @inlinable
-    var extentBytes: Int { ClaimLayout.extentBytes(max(lengthBytes, 1)) }
+    var extentBytes: UInt64 {
+        let unit = UInt64(truncatingIfNeeded: FrameRing.unitBytes)
+        return bits & (Self.lengthMask & ~(unit &- 1)) &+ unit
+    }
 }

@@ -5,7 +5,7 @@ extension FrameRing {
         @usableFromInline let ring: FrameRing
         /// The position of the first claim that is not released; equal to the stored head.
         @usableFromInline var head: UInt64 = 0
-        /// Of the batch at `head`: the records taken already, and where the next one starts; 0 where none is taken.
+        /// Of the batch at `head`: the records taken already, and where the next one starts.
         @usableFromInline var takenRecords = 0
         @usableFromInline var takenBytes = 0
         /// Whether this consumer said that it waits.
@@ -45,32 +45,35 @@ extension FrameRing {
                 storage.add(abandoned, to: .abandonedClaims)
             }
             while head < lapEnd, let word = storage.publishedWord(at: head) {
+                let extent = word.extentBytes
                 // With it, whatever lies inside the extent lies inside the data (R2).
                 precondition(
-                    UInt64(truncatingIfNeeded: word.extentBytes) <= storage.capacityBytes &- storage.offset(of: head),
-                    "a claim crosses the end of the data")
+                    extent <= storage.capacityBytes &- storage.offset(of: head), "a claim crosses the end of the data")
                 switch word.kind {
                 case .record:
                     guard records < maximumRecords else { return records }
                     let tag = storage.readTag(at: head)
-                    let isTaken = try storage.withRecord(at: head, byteCount: word.lengthBytes) {
-                        (record) throws(Failure) in try body(record, tag)
-                    }
+                    let isTaken = try storage.claimBytes(at: head, byteCount: word.lengthBytes).withRecord(
+                        atByteOffset: 0, byteCount: word.lengthBytes
+                    ) { (record) throws(Failure) in try body(record, tag) }
                     guard isTaken else { return records }
                     records &+= 1
                     claims &+= 1
                 case .batch:
                     guard
                         try consumeBatch(
-                            extentBytes: word.extentBytes, records: &records, maximumRecords: maximumRecords, body)
+                            extentBytes: Int(truncatingIfNeeded: extent), records: &records,
+                            maximumRecords: maximumRecords, body)
                     else { return records }
+                    takenRecords = 0
+                    takenBytes = 0
                     claims &+= 1
                 case .abandoned:
                     abandoned &+= 1
                 case .padding:
                     break
                 }
-                head &+= UInt64(truncatingIfNeeded: word.extentBytes)
+                head &+= extent
                 storage.storeHead(head)
             }
             return records
@@ -79,37 +82,38 @@ extension FrameRing {
         /// Hands out what is left of the batch at the head. Returns whether all of it was taken; otherwise the next
         /// call goes on behind what was.
         @inlinable
+        @inline(__always)
         mutating func consumeBatch<Failure: Error>(
             extentBytes: Int, records: inout Int, maximumRecords: Int, _ body: (RawSpan, UInt64) throws(Failure) -> Bool
         ) throws(Failure) -> Bool {
-            let storage = ring.storage
-            let tag = storage.readTag(at: head)
-            let header = storage.readHeader(at: head)
-            let recordCount = Int(header.appendedRecords)
-            let recordsOffset = ClaimLayout.recordsOffset(recordCount: Int(header.claimedRecords))
-            precondition(
-                header.appendedRecords <= header.claimedRecords && recordsOffset <= extentBytes,
-                "a claim's lengths do not fit in its extent")
-            var index = takenRecords
-            var offset = index == 0 ? recordsOffset : takenBytes
-            while index < recordCount {
-                let byteCount = storage.readLength(ofRecord: index, inClaimAt: head)
-                precondition(byteCount <= extentBytes &- offset, "a record is longer than its claim")
-                // Kept before `body` runs, so that it is right however that ends.
+            let tag = ring.storage.readTag(at: head)
+            let bytes = ring.storage.claimBytes(at: head, byteCount: extentBytes)
+            guard let recordCount = bytes.readRecordCount() else {
+                preconditionFailure("a claim's lengths do not fit in its extent")
+            }
+            let recordsEnd = extentBytes &- ClaimLayout.trailerBytes(recordCount: recordCount)
+            let first = takenRecords
+            var index = first
+            var offset = takenBytes
+            // However `body` ends.
+            defer {
                 takenRecords = index
                 takenBytes = offset
+                records &+= index &- first
+            }
+            let last = first &+ min(recordCount &- first, maximumRecords &- records)
+            while index < last {
+                let byteCount = bytes.readLength(ofRecord: index)
+                precondition(byteCount <= recordsEnd &- offset, "a record is longer than its claim")
                 guard
-                    records < maximumRecords,
-                    try storage.withRecord(
-                        at: head &+ UInt64(truncatingIfNeeded: offset), byteCount: byteCount,
+                    try bytes.withRecord(
+                        atByteOffset: offset, byteCount: byteCount,
                         { (record) throws(Failure) in try body(record, tag) })
                 else { return false }
                 index &+= 1
                 offset &+= ClaimLayout.aligned(byteCount)
-                records &+= 1
             }
-            takenRecords = 0
-            return true
+            return index == recordCount
         }
     }
 }

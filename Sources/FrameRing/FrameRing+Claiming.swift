@@ -21,6 +21,29 @@ extension FrameRing {
             let extentBytes = ClaimLayout.extentBytes(
                 recordCount: recordCount, payloadBytes: payloadBytes, maximumBytes: claimBytesMaximum)
         else { throw .tooLarge }
+        return try claim(extentBytes: extentBytes, recordCount: recordCount, tag: tag)
+    }
+
+    /// Claims room for a batch of records of much the same length; where they are short, it takes up to a third less of the
+    /// ring than a claim of which only the bytes of all together are known.
+    ///
+    /// - Parameters:
+    ///   - recordCount: the most records to come.
+    ///   - recordBytes: the most that each of them has.
+    ///   - tag: a word that the consumer gets with each of the records.
+    /// - Throws: `ClaimFailure`, without a trace in the ring. A negative number traps.
+    /// - Complexity: as `claim(recordCount:payloadBytes:tag:)`.
+    @inlinable
+    public func claim(recordCount: Int, recordBytes: Int, tag: UInt64 = 0) throws(ClaimFailure) -> Claim {
+        guard
+            let extentBytes = ClaimLayout.extentBytes(
+                recordCount: recordCount, recordBytes: recordBytes, maximumBytes: claimBytesMaximum)
+        else { throw .tooLarge }
+        return try claim(extentBytes: extentBytes, recordCount: recordCount, tag: tag)
+    }
+
+    @inlinable
+    func claim(extentBytes: Int, recordCount: Int, tag: UInt64) throws(ClaimFailure) -> Claim {
         let position = try reserve(extentBytes: extentBytes)
         storage.write(tag: tag, at: position)
         return Claim(storage: storage, position: position, extentBytes: extentBytes, recordCount: recordCount)
@@ -43,7 +66,7 @@ extension FrameRing {
         guard record.byteCount <= claimBytesMaximum else { throw .tooLarge }
         let position = try reserve(extentBytes: ClaimLayout.extentBytes(max(record.byteCount, 1)))
         storage.write(tag: tag, at: position)
-        storage.write(record, at: position)
+        storage.claimBytes(at: position, byteCount: record.byteCount).write(record, atByteOffset: 0)
         storage.publish(.record, lengthBytes: record.byteCount, at: position)
     }
 

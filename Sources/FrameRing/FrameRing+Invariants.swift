@@ -6,8 +6,8 @@
 /// - R4. A commit word names its lap; a word of another lap publishes nothing, whatever else it says.
 /// - R5. Only the consumer moves the head, and only past claims of which it needs no byte any more.
 /// - R6. The producers' copy of the head is never above the head.
-/// - R7. The claims published from the head on lie end to end and stop at the tail at the latest; inside a batch, the
-///   records appended are no more than were claimed, and they and their lengths lie within the extent.
+/// - R7. The claims published from the head on lie end to end and stop at the tail at the latest; inside a batch,
+///   records and lengths lie within the extent and do not overlap.
 /// - R8. Every claim is closed exactly once: published, or abandoned by its `deinit`.
 /// - R9. Memory is freed only when no claim is open and the consumer is gone. The consumer holds a reference to see to
 ///   it; of a claim the producer does, and `deinit` traps if it did not.
@@ -28,13 +28,13 @@ extension FrameRing {
         precondition(head % unit == 0 && storage.loadTail() % unit == 0, "R1: a position inside a unit")
         var position = head
         while position < head + storage.capacityBytes, let word = storage.publishedWord(at: position) {
-            let extent = UInt64(word.extentBytes)
+            let extent = word.extentBytes
             let lapRest = storage.capacityBytes - storage.offset(of: position)
             precondition(extent > 0 && extent <= lapRest, "R2: a claim crosses the end")
             switch word.kind {
             case .padding: precondition(extent == lapRest, "R2: padding stops before the end")
             case .abandoned, .record: break
-            case .batch: checkBatch(at: position, extentBytes: word.extentBytes)
+            case .batch: checkBatch(at: position, extentBytes: Int(extent))
             }
             position += extent
         }
@@ -44,13 +44,16 @@ extension FrameRing {
     }
 
     private func checkBatch(at position: UInt64, extentBytes: Int) {
-        let header = storage.readHeader(at: position)
-        precondition(header.appendedRecords <= header.claimedRecords, "R7: more records than claimed")
-        var end = ClaimLayout.recordsOffset(recordCount: Int(header.claimedRecords))
-        precondition(end <= extentBytes, "R7: the lengths do not fit in the extent")
-        for index in 0..<Int(header.appendedRecords) {
-            end += ClaimLayout.aligned(storage.readLength(ofRecord: index, inClaimAt: position))
-            precondition(end <= extentBytes, "R7: a record is longer than its claim")
+        let bytes = storage.claimBytes(at: position, byteCount: extentBytes)
+        guard let recordCount = bytes.readRecordCount() else {
+            preconditionFailure("R7: the lengths do not fit in the extent")
+        }
+        let recordsEnd = extentBytes - ClaimLayout.trailerBytes(recordCount: recordCount)
+        var offset = 0
+        for index in 0..<recordCount {
+            let byteCount = bytes.readLength(ofRecord: index)
+            precondition(byteCount <= recordsEnd - offset, "R7: a record is longer than its claim")
+            offset += ClaimLayout.aligned(byteCount)
         }
     }
 
@@ -60,7 +63,7 @@ extension FrameRing {
         let tail = storage.loadTail()
         while position < tail {
             guard let word = storage.publishedWord(at: position) else { return true }
-            position += UInt64(word.extentBytes)
+            position += word.extentBytes
         }
         return false
     }

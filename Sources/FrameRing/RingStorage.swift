@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// The ring's memory and every access to it: the one file with pointers and atomics.
+/// The ring's memory and every access to it: with `RingStorage+ClaimBytes.swift` the one place with pointers and atomics.
 ///
 /// Bounds are settled before a pointer is made: `init` takes a capacity that `FrameRing.init` checked, every place is
 /// `position & mask` and so inside the data, `FrameRing.claim` never lets a claim cross the data's end, `Claim.append`
@@ -99,13 +99,19 @@ struct RingStorage: BitwiseCopyable, @unchecked Sendable {
         position &>> UInt64(truncatingIfNeeded: capacityBytes.trailingZeroBitCount)
     }
 
+    /// The bytes of the claim that starts at `position`; it does not cross the end of the data.
     @inlinable
-    func place(of position: UInt64) -> UnsafeMutableRawPointer { data + Int(truncatingIfNeeded: offset(of: position)) }
+    func claimBytes(at position: UInt64, byteCount: Int) -> ClaimBytes {
+        ClaimBytes(start: data + Int(truncatingIfNeeded: offset(of: position)), byteCount: byteCount)
+    }
 
     @inlinable
     func slot(of position: UInt64) -> UnsafeMutableRawPointer {
-        // Divided without a sign: a shift.
-        slots + Int(truncatingIfNeeded: offset(of: position) / UInt64(FrameRing.unitBytes)) &* Self.slotBytes
+        // The offset in the slots is the data's by the ratio of the two: one shift and one mask, since the consumer's next
+        // load waits for it.
+        let dataBytesPerSlotByte = UInt64(truncatingIfNeeded: FrameRing.unitBytes / Self.slotBytes)
+        let mask = capacityBytes / dataBytesPerSlotByte &- UInt64(truncatingIfNeeded: Self.slotBytes)
+        return slots + Int(truncatingIfNeeded: position / dataBytesPerSlotByte & mask)
     }
 
     @inlinable
@@ -147,59 +153,19 @@ struct RingStorage: BitwiseCopyable, @unchecked Sendable {
         return head
     }
 
-    // MARK: Writing, by the producer that owns the claim
+    // MARK: Publishing, by the producer that owns the claim
 
     @inlinable
     func write(tag: UInt64, at position: UInt64) {
         slot(of: position).storeBytes(of: tag, toByteOffset: Self.tagOffset, as: UInt64.self)
     }
 
-    @inlinable
-    func write(_ header: ClaimHeader, at position: UInt64) {
-        place(of: position).storeBytes(of: header, as: ClaimHeader.self)
-    }
-
-    /// The caller has checked that `index` is below the number of records claimed.
-    @inlinable
-    func writeLength(_ byteCount: Int, ofRecord index: Int, inClaimAt position: UInt64) {
-        place(of: position).storeBytes(
-            of: UInt32(truncatingIfNeeded: byteCount),
-            toByteOffset: ClaimLayout.headerBytes &+ index &* ClaimLayout.lengthBytes, as: UInt32.self)
-    }
-
-    /// The caller has checked that the record lies inside its claim.
-    @inlinable
-    func write(_ record: RawSpan, at position: UInt64) {
-        record.withUnsafeBytes { bytes in
-            guard let source = bytes.baseAddress else { return }
-            let target = place(of: position)
-            guard bytes.count >= 16, bytes.count <= Self.inlineCopyBytesMax else {
-                return target.copyMemory(from: source, byteCount: bytes.count)
-            }
-            // The call of memmove would cost more than so few bytes. The last words may overlap those before them.
-            var offset = 0
-            let last = bytes.count &- 16
-            while offset < last {
-                Self.copyWords(target, source, offset)
-                offset &+= 16
-            }
-            Self.copyWords(target, source, last)
-        }
-    }
-
-    @usableFromInline static var inlineCopyBytesMax: Int { 128 }
-
-    @inlinable
-    static func copyWords(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ offset: Int) {
-        let words = source.loadUnaligned(fromByteOffset: offset, as: SIMD2<UInt64>.self)
-        target.storeBytes(of: words, toByteOffset: offset, as: SIMD2<UInt64>.self)
-    }
-
     /// Closes the claim at `position`, and wakes the consumer if it waits.
     @inlinable
+    @inline(__always)
     func publish(_ kind: CommitWord.Kind, lengthBytes: Int, at position: UInt64) {
         let word = CommitWord(kind: kind, lengthBytes: lengthBytes, lap: lap(of: position))
-        // Release, pairs with the acquire load in `publishedWord(at:)`: the claim's bytes happen before its reading.
+        // Release, pairs with the acquire load in `publishedWord(at:)`: tag and bytes happen before their reading.
         commitWord(at: position).pointee.store(word.bits, ordering: .releasing)
         if isConsumerWaiting {
             wakeConsumer()
@@ -219,27 +185,6 @@ struct RingStorage: BitwiseCopyable, @unchecked Sendable {
     @inlinable
     func readTag(at position: UInt64) -> UInt64 {
         slot(of: position).load(fromByteOffset: Self.tagOffset, as: UInt64.self)
-    }
-
-    @inlinable
-    func readHeader(at position: UInt64) -> ClaimHeader {
-        place(of: position).load(as: ClaimHeader.self)
-    }
-
-    /// The caller has checked that `index` is below the number of records claimed.
-    @inlinable
-    func readLength(ofRecord index: Int, inClaimAt position: UInt64) -> Int {
-        Int(
-            place(of: position).load(
-                fromByteOffset: ClaimLayout.headerBytes &+ index &* ClaimLayout.lengthBytes, as: UInt32.self))
-    }
-
-    /// The caller has checked that the record lies inside a published claim that it has not released yet.
-    @inlinable
-    func withRecord<Result, Failure: Error>(
-        at position: UInt64, byteCount: Int, _ body: (RawSpan) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        try body(UnsafeRawBufferPointer(start: place(of: position), count: byteCount).bytes)
     }
 
     /// Release, pairs with the acquire load in `refreshHeadSeen`: our reads happen before the bytes are claimed again.

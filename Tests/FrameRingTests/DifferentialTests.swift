@@ -32,7 +32,11 @@ import Testing
                 let tag = random.next()
                 do throws(ClaimFailure) {
                     let payloadBytes = records.reduce(0) { $0 + $1.count }
-                    var claim = try ring.claim(recordCount: records.count, payloadBytes: payloadBytes, tag: tag)
+                    let recordBytes = records.reduce(0) { max($0, $1.count) }
+                    var claim =
+                        isFull
+                        ? try ring.claim(recordCount: records.count, recordBytes: recordBytes, tag: tag)
+                        : try ring.claim(recordCount: records.count, payloadBytes: payloadBytes, tag: tag)
                     for record in records.prefix(kept) { claim.append(record.span.bytes) }
                     if isDropped {
                         abandoned += 1

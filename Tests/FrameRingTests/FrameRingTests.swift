@@ -121,6 +121,14 @@ import Testing
                 failure = error
             }
             #expect(failure == .tooLarge, "\(recordCount) records, \(payloadBytes) bytes")
+            failure = nil
+            do throws(ClaimFailure) {
+                let claim = try ring.claim(recordCount: recordCount, recordBytes: payloadBytes)
+                claim.publish()
+            } catch {
+                failure = error
+            }
+            #expect(failure == .tooLarge, "\(recordCount) records of \(payloadBytes) bytes each")
         }
         #expect(ring.usedBytes == maximum)
     }
@@ -132,6 +140,56 @@ import Testing
             for length in lengths { claim.append(bytes(length).span.bytes) }
             claim.publish()
             #expect(consumer.take(from: ring).map(\.bytes.count) == lengths)
+        }
+    }
+
+    @Test func `records of one length take their room, their lengths and no more`() throws {
+        let ring = FrameRing(capacityBytes: 1 << 16)
+        var consumer = ring.takeConsumer()
+        var claim = try ring.claim(recordCount: 64, recordBytes: 64, tag: 9)
+        for value in 0..<64 as Range<UInt8> { claim.append(bytes(64, of: value).span.bytes) }
+        claim.publish()
+        // 64 lengths and their count are 260 bytes: five units.
+        #expect(ring.usedBytes == (64 + 5) * 64)
+        #expect(consumer.take(from: ring) == (0..<64).map { Taken(bytes: bytes(64, of: $0), tag: 9) })
+        for recordBytes in [0, 1, 15, 16, 17, 100] {
+            var claim = try ring.claim(recordCount: 5, recordBytes: recordBytes)
+            for length in [recordBytes, 0, recordBytes, recordBytes / 2, recordBytes] {
+                claim.append(bytes(length).span.bytes)
+            }
+            claim.publish()
+            #expect(consumer.take(from: ring).map(\.bytes.count).max() == recordBytes)
+        }
+    }
+
+    @Test func `a record of any length is copied as it is and writes nothing beside it`() throws {
+        for count in 0...300 {
+            let ring = FrameRing(capacityBytes: 1 << 12)
+            var consumer = ring.takeConsumer()
+            let record = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ 1) | 1 }
+            try ring.append(record.span.bytes)
+            let around = ring.storage.claimBytes(at: 0, byteCount: 512)
+            for offset in count..<512 {
+                try #require(around.start.load(fromByteOffset: offset, as: UInt8.self) == 0, "\(count) bytes")
+            }
+            #expect(consumer.take(from: ring).map(\.bytes) == [record])
+        }
+    }
+
+    @Test func `a commit word says what was written`() {
+        let lengths = [0, 1, 63, 64, 65, 127, 128, 1 << 20, 1 << 28 - 1, 1 << 28]
+        for lap in [0, 1, 1 << 32, 1 << 33 - 2] as [UInt64] {
+            for kind in [.record, .batch, .padding, .abandoned] as [CommitWord.Kind] {
+                for length in lengths {
+                    let word = CommitWord(kind: kind, lengthBytes: length, lap: lap)
+                    #expect(word.kind == kind)
+                    #expect(word.lengthBytes == length)
+                    #expect(word.extentBytes == UInt64(max(length + 63, 64) / 64 * 64))
+                    #expect(word.belongs(toLap: lap))
+                    #expect(!word.belongs(toLap: lap + 1))
+                    #expect(!CommitWord(bits: 0).belongs(toLap: lap))
+                }
+            }
         }
     }
 

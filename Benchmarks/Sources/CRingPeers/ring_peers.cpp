@@ -2,6 +2,7 @@
 #include "CRingPeers.h"
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <new>
 #include <sys/mman.h>
@@ -77,7 +78,7 @@ public:
 
     struct Consumer {
         Boost &peer;
-        unsigned take(uint64_t &sum) {
+        unsigned take(uint64_t &sum, unsigned) {
             Word word;
             if (!peer.queue.pop(word)) return 0;
             sum += word.value;
@@ -134,8 +135,10 @@ public:
         Moodycamel &peer;
         moodycamel::ConsumerToken token;
         explicit Consumer(Moodycamel &peer) : peer(peer), token(peer.queue) {}
-        unsigned take(uint64_t &sum) {
-            return static_cast<unsigned>(peer.queue.try_dequeue_bulk(token, WordReader{&sum}, RING_PEER_TAKEN_MAX));
+        unsigned take(uint64_t &sum, unsigned max) {
+            WordReader reader{&sum};
+            if (max == 1) return peer.queue.try_dequeue(token, reader) ? 1 : 0;
+            return static_cast<unsigned>(peer.queue.try_dequeue_bulk(token, reader, max));
         }
     };
 };
@@ -150,19 +153,20 @@ template <typename Peer, unsigned bytes> void warm(Peer &peer, const Message<byt
     }
     typename Peer::Consumer consumer{peer};
     uint64_t sum = 0;
-    while (consumer.take(sum) > 0) {}
+    while (consumer.take(sum, RING_PEER_TAKEN_MAX) > 0) {}
 }
 
 /// Threads of producers that wait for each other, and the consumer's loop on this one. C and Swift know no exceptions.
 template <typename Peer, unsigned bytes>
-uint64_t run(unsigned producers, uint64_t per_producer, unsigned bulk) noexcept {
+uint64_t run(unsigned producers, uint64_t per_producer, unsigned put, unsigned taken_max, const int *cores) noexcept {
     Message<bytes> message;
     std::memset(message.content, 7, sizeof(message.content));
     auto peer = std::make_unique<Peer>();
     warm(*peer, message, producers);
     std::atomic<unsigned> arrived{0};
     std::atomic<bool> open{false};
-    const auto produce = [&] {
+    const auto produce = [&](unsigned index) {
+        if (cores != nullptr) ring_peer_stay(cores[1 + index]);
         typename Peer::Producer producer{*peer};
         // A copy of its own, as each of the ring's producers has one in its cache.
         const Message<bytes> own = message;
@@ -171,8 +175,8 @@ uint64_t run(unsigned producers, uint64_t per_producer, unsigned bulk) noexcept 
         // Acquire, pairs with the release store below.
         while (!open.load(std::memory_order_acquire)) sched_yield();
         for (uint64_t sent = 0; sent < per_producer;) {
-            if (producer.put(own, bulk)) {
-                sent += bulk;
+            if (producer.put(own, put)) {
+                sent += put;
             } else {
                 sched_yield();
             }
@@ -180,7 +184,8 @@ uint64_t run(unsigned producers, uint64_t per_producer, unsigned bulk) noexcept 
     };
     std::vector<std::thread> threads;
     threads.reserve(producers);
-    for (unsigned index = 0; index < producers; index++) threads.emplace_back(produce);
+    for (unsigned index = 0; index < producers; index++) threads.emplace_back(produce, index);
+    if (cores != nullptr) ring_peer_stay(cores[0]);
     typename Peer::Consumer consumer{*peer};
     while (arrived.load(std::memory_order_acquire) < producers) sched_yield();
     open.store(true, std::memory_order_release);
@@ -189,40 +194,108 @@ uint64_t run(unsigned producers, uint64_t per_producer, unsigned bulk) noexcept 
     const uint64_t all = per_producer * producers;
     uint64_t received = 0, sum = 0;
     while (received < all) {
-        const unsigned taken = consumer.take(sum);
+        const unsigned taken = consumer.take(sum, taken_max);
         if (taken == 0) sched_yield();
         received += taken;
     }
     const auto elapsed = std::chrono::steady_clock::now() - start;
     for (auto &thread : threads) thread.join();
+    if (cores != nullptr) ring_peer_stay(-1);
     if (sum != all * message.word()) return 0;
     return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count());
 }
 
 template <template <unsigned, unsigned> class Peer, unsigned bytes>
-uint64_t run_sized(unsigned producers, uint64_t per_producer, unsigned bulk) {
+uint64_t run_sized(unsigned producers, uint64_t per_producer, unsigned put, unsigned taken, const int *cores) {
     switch (producers) {
-    case 1: return run<Peer<bytes, 1>, bytes>(producers, per_producer, bulk);
-    case 2: return run<Peer<bytes, 2>, bytes>(producers, per_producer, bulk);
-    case RING_PEER_PRODUCERS_MAX: return run<Peer<bytes, RING_PEER_PRODUCERS_MAX>, bytes>(producers, per_producer, bulk);
+    case 1: return run<Peer<bytes, 1>, bytes>(producers, per_producer, put, taken, cores);
+    case 2: return run<Peer<bytes, 2>, bytes>(producers, per_producer, put, taken, cores);
+    case RING_PEER_PRODUCERS_MAX:
+        return run<Peer<bytes, RING_PEER_PRODUCERS_MAX>, bytes>(producers, per_producer, put, taken, cores);
     default: return 0;
     }
 }
 
 template <template <unsigned, unsigned> class Peer>
-uint64_t run_peer(unsigned producers, uint64_t per_producer, unsigned message_bytes, unsigned bulk) {
+uint64_t run_peer(
+    unsigned producers, uint64_t per_producer, unsigned message_bytes, unsigned put, unsigned taken, const int *cores) {
     switch (message_bytes) {
-    case 64: return run_sized<Peer, 64>(producers, per_producer, bulk);
-    case 1400: return run_sized<Peer, 1400>(producers, per_producer, bulk);
+    case 64: return run_sized<Peer, 64>(producers, per_producer, put, taken, cores);
+    case 1400: return run_sized<Peer, 1400>(producers, per_producer, put, taken, cores);
     default: return 0;
     }
+}
+
+uint64_t since(std::chrono::steady_clock::time_point start) {
+    const auto elapsed = std::chrono::steady_clock::now() - start;
+    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count());
+}
+
+template <unsigned bytes>
+bool alone(unsigned rounds, unsigned messages, unsigned put, uint64_t &put_nanoseconds, uint64_t &take_nanoseconds) {
+    using Peer = Moodycamel<bytes, 1>;
+    Message<bytes> message;
+    std::memset(message.content, 7, sizeof(message.content));
+    auto peer = std::make_unique<Peer>();
+    warm(*peer, message, 1);
+    typename Peer::Producer producer{*peer};
+    typename Peer::Consumer consumer{*peer};
+    uint64_t sum = 0;
+    for (unsigned round = 0; round < rounds; round++) {
+        auto start = std::chrono::steady_clock::now();
+        for (unsigned sent = 0; sent < messages; sent += put) {
+            if (!producer.put(message, put)) return false;
+        }
+        put_nanoseconds += since(start);
+        start = std::chrono::steady_clock::now();
+        for (unsigned received = 0; received < messages;) {
+            const unsigned taken = consumer.take(sum, RING_PEER_TAKEN_MAX);
+            if (taken == 0) return false;
+            received += taken;
+        }
+        take_nanoseconds += since(start);
+    }
+    return sum == uint64_t{rounds} * messages * message.word();
 }
 
 } // namespace
 
 uint64_t ring_peer_run(
-    enum ring_peer kind, unsigned producers, uint64_t messages_per_producer, unsigned message_bytes, unsigned bulk) {
-    if (bulk == 0 || messages_per_producer % bulk != 0 || (kind == RING_PEER_BOOST && bulk != 1)) return 0;
-    return kind == RING_PEER_BOOST ? run_peer<Boost>(producers, messages_per_producer, message_bytes, bulk)
-                                   : run_peer<Moodycamel>(producers, messages_per_producer, message_bytes, bulk);
+    enum ring_peer kind, unsigned producers, uint64_t messages_per_producer, unsigned message_bytes, unsigned put,
+    unsigned taken, const int *cores) {
+    if (put == 0 || taken == 0 || taken > RING_PEER_TAKEN_MAX || messages_per_producer % put != 0) return 0;
+    if (kind != RING_PEER_BOOST) {
+        return run_peer<Moodycamel>(producers, messages_per_producer, message_bytes, put, taken, cores);
+    }
+    if (put != 1 || taken != 1) return 0;
+    return run_peer<Boost>(producers, messages_per_producer, message_bytes, put, taken, cores);
+}
+
+bool ring_peer_alone(
+    unsigned rounds, unsigned messages, unsigned message_bytes, unsigned put, uint64_t *put_nanoseconds,
+    uint64_t *take_nanoseconds) {
+    if (put == 0 || messages % put != 0) return false;
+    switch (message_bytes) {
+    case 64: return alone<64>(rounds, messages, put, *put_nanoseconds, *take_nanoseconds);
+    case 1400: return alone<1400>(rounds, messages, put, *put_nanoseconds, *take_nanoseconds);
+    default: return false;
+    }
+}
+
+void ring_peer_stay(int core) {
+    // What the program may use, before the first thread was told to stay.
+    static const cpu_set_t all = [] {
+        cpu_set_t cores;
+        CPU_ZERO(&cores);
+        sched_getaffinity(0, sizeof(cores), &cores);
+        return cores;
+    }();
+    cpu_set_t cores = all;
+    if (core >= 0) {
+        CPU_ZERO(&cores);
+        if (core < CPU_SETSIZE) CPU_SET(core, &cores);
+    }
+    if (sched_setaffinity(0, sizeof(cores), &cores) == 0) return;
+    std::perror("a thread cannot stay on the core that was named");
+    std::exit(1);
 }

@@ -36,10 +36,20 @@ struct Measure: ParsableCommand {
     @Option(help: "Where the JSON goes. (default: Results/<suite>.json beside the benchmarks)") var json: String?
     @Option(help: "The collector's program. (default: ../.build/release/spillway beside the benchmarks)")
     var collector: String?
+    @Option(
+        parsing: .upToNextOption,
+        help: "For `ring`: the core on which the consumer stays, then one for each producer.")
+    var cores: [Int] = []
     @Flag(help: "Short runs, to see that everything works; the figures mean little.") var quick = false
 
     func validate() throws {
         guard (1...1_000).contains(runs) else { throw ValidationError("--runs is 1 to 1,000") }
+        guard cores.isEmpty || suite == .ring && (2...1 + RingBenchmark.producersMax).contains(cores.count) else {
+            throw ValidationError(
+                "--cores goes with `ring`: the consumer's core, and those of 1 to \(RingBenchmark.producersMax) producers"
+            )
+        }
+        guard cores.allSatisfy({ (0..<1_024).contains($0) }) else { throw ValidationError("a core is 0 to 1,023") }
     }
 
     func run() throws {
@@ -75,7 +85,9 @@ struct Measure: ParsableCommand {
         case .sizes: SizesBenchmark(recordCount: quick ? 5_000 : 50_000).run(into: &report)
         case .codec: CodecBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report)
         case .ring:
-            try RingBenchmark(runs: runs, scale: quick ? 1 : 10).run(into: &report)
+            // Where the scheduler puts three threads on two cores decides, and lasts for a while: many short runs.
+            try RingBenchmark(runs: 2 * runs - 1, scale: quick ? 1 : 4, cores: cores).run(into: &report)
+            try RingAloneBenchmark(runs: runs, rounds: quick ? 20 : 200).run(into: &report)
             try RingLatencyBenchmark(runs: runs, seconds: quick ? 0.1 : 1.0).run(into: &report)
         case .client: try ClientBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report)
         case .drain:

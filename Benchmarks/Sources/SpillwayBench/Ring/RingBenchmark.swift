@@ -12,12 +12,31 @@ import Synchronization
 struct RingBenchmark {
     static let producersMax = Int(RING_PEER_PRODUCERS_MAX)
     static let roomBytes = Int(RING_PEER_ROOM_BYTES)
-    static let claimRecords = 64
     /// Messages that a consumer takes with one call at most, of every queue that can give more than one.
     static let takenMax = Int(RING_PEER_TAKEN_MAX)
     let runs: Int
     /// Messages in units of 200,000 small or 40,000 large ones, in bulk five times as many.
     let scale: Int
+    /// Where the consumer and then each producer stay; none: the system decides.
+    let cores: [Int]
+
+    /// How messages go in and out.
+    struct Calls {
+        /// Messages that a producer puts in with one call.
+        let put: Int
+        /// The most that the consumer takes with one.
+        let taken: Int
+
+        var name: String {
+            if put > 1 { return "\(put) at a time" }
+            return taken > 1 ? "put one by one" : "one by one"
+        }
+
+        static let each = [
+            Calls(put: 1, taken: 1), Calls(put: 1, taken: RingBenchmark.takenMax),
+            Calls(put: 64, taken: RingBenchmark.takenMax),
+        ]
+    }
 
     struct PeerError: Error, CustomStringConvertible {
         let peer: String
@@ -27,43 +46,48 @@ struct RingBenchmark {
     func run(into report: inout Report) throws {
         for bytes in [64, 1_400] {
             let messages = scale * (bytes == 64 ? 200_000 : 40_000)
-            for producers in 1...Self.producersMax {
-                for grouping in [1, Self.claimRecords] {
+            for producers in 1...Self.producersMax where cores.isEmpty || cores.count == 1 + producers {
+                for calls in Calls.each {
                     // Longer than a few of the scheduler's turns.
-                    let factor = grouping > 1 ? 5 : 1
-                    try measure(bytes, producers, messages * factor, grouping, &report)
+                    try measure(bytes, producers, messages * (calls.put > 1 ? 5 : 1), calls, &report)
                 }
             }
         }
         progressEnd()
+        let places = cores.map(String.init)
+        let placed =
+            places.isEmpty
+            ? "With more threads than cores the scheduler is part of the figure."
+            : "The consumer stays on core \(places[0]), the producers on \(places.dropFirst().joined(separator: ", "))."
         report.note(
             "ring",
             """
             Producers copy each message in, one consumer reads a word of each where it lies. Whoever finds the queue full \
-            or empty yields the processor. With more threads than cores the scheduler is part of the figure. 8 MiB of room, \
-            but for boost, which holds \(short(Double(RING_PEER_BOOST_MESSAGES_MAX))) messages at most; in large pages on \
-            request where the system gives them, but for the deque's. Each consumer takes up to \
-            \(short(Double(Self.takenMax))) with a call, boost's one. The ring takes messages of any \
-            length, hands out whatever is published, and keeps the order of all claims; boost keeps the order and hands \
-            out one by one; moodycamel, with tokens, keeps the order of each producer alone. The peers know the length of messages when they are compiled.
+            or empty yields the processor. \(placed) One by one: a call for each message on both sides. Put one by one: a \
+            call of the consumer takes up to \(short(Double(Self.takenMax))). 64 at a time: the same, and a call of a \
+            producer puts 64 in. 8 MiB of room, but for boost, which holds \
+            \(short(Double(RING_PEER_BOOST_MESSAGES_MAX))) messages at most; in large pages on request where the system \
+            gives them, but for the deque's. The ring takes messages of any length, hands out whatever is published, and \
+            keeps the order of all claims; boost keeps the order and hands out one by one; moodycamel, with tokens, keeps \
+            the order of each producer alone. The peers know the length of messages when they are compiled.
             """)
     }
 
     private func measure(
-        _ bytes: Int, _ producers: Int, _ messages: Int, _ grouping: Int, _ report: inout Report
+        _ bytes: Int, _ producers: Int, _ messages: Int, _ calls: Calls, _ report: inout Report
     ) throws {
         let column = "\(producers) producer\(producers == 1 ? "" : "s")"
-        let row = "\(bytes) B, \(grouping == 1 ? "one by one" : "\(grouping) at a time")"
+        let row = "\(bytes) B, \(calls.name)"
         progress("ring: \(row), \(column)")
         let boost = "boost.lockfree"
         let moodycamel = "moodycamel"
         var contenders: [(name: String, rate: () throws -> Double)] = [
-            ("FrameRing", { try ringRate(bytes, producers, messages, grouping) }),
-            ("deque under a mutex", { try dequeRate(bytes, producers, messages, grouping) }),
-            (moodycamel, { try peerRate(RING_PEER_MOODYCAMEL, moodycamel, bytes, producers, messages, grouping) }),
+            ("FrameRing", { try ringRate(bytes, producers, messages, calls) }),
+            ("deque under a mutex", { try dequeRate(bytes, producers, messages, calls) }),
+            (moodycamel, { try peerRate(RING_PEER_MOODYCAMEL, moodycamel, bytes, producers, messages, calls) }),
         ]
-        if grouping == 1 {
-            contenders.append((boost, { try peerRate(RING_PEER_BOOST, boost, bytes, producers, messages, grouping) }))
+        if calls.put == 1, calls.taken == 1 {
+            contenders.append((boost, { try peerRate(RING_PEER_BOOST, boost, bytes, producers, messages, calls) }))
         }
         // Memory is touched and grown before anything counts.
         for contender in contenders { _ = try contender.rate() }
@@ -85,37 +109,45 @@ struct RingBenchmark {
     }
 
     private func peerRate(
-        _ kind: ring_peer, _ name: String, _ bytes: Int, _ producers: Int, _ messages: Int, _ grouping: Int
+        _ kind: ring_peer, _ name: String, _ bytes: Int, _ producers: Int, _ messages: Int, _ calls: Calls
     ) throws -> Double {
-        let perProducer = messages / producers / grouping * grouping
-        let elapsed = ring_peer_run(kind, UInt32(producers), UInt64(perProducer), UInt32(bytes), UInt32(grouping))
+        let perProducer = messages / producers / calls.put * calls.put
+        let places = cores.map { Int32($0) }
+        let elapsed = places.withUnsafeBufferPointer {
+            ring_peer_run(
+                kind, UInt32(producers), UInt64(perProducer), UInt32(bytes), UInt32(calls.put), UInt32(calls.taken),
+                $0.isEmpty ? nil : $0.baseAddress)
+        }
         guard elapsed > 0 else { throw PeerError(peer: name) }
         return Double(perProducer * producers) * 1_000 / Double(elapsed)
     }
 
     /// Millions of messages a second.
-    private func ringRate(_ bytes: Int, _ producers: Int, _ messages: Int, _ grouping: Int) throws -> Double {
+    private func ringRate(_ bytes: Int, _ producers: Int, _ messages: Int, _ calls: Calls) throws -> Double {
         let ring = FrameRing(capacityBytes: Self.roomBytes)
-        let perProducer = messages / producers / grouping * grouping
+        let perProducer = messages / producers / calls.put * calls.put
         let message = [UInt8](repeating: 7, count: bytes)
         let gate = StartGate(threads: producers)
-        let threads = try (0..<producers).map { _ in
-            try Worker {
+        let threads = try (0..<producers).map { index in
+            try Worker { [cores] in
+                if !cores.isEmpty { ring_peer_stay(Int32(cores[1 + index])) }
                 gate.arriveAndWait()
                 var sent = 0
                 while sent < perProducer {
-                    let done = grouping == 1 ? Self.append(message, to: ring) : Self.claim(message, grouping, in: ring)
-                    if done { sent += grouping } else { sched_yield() }
+                    let done =
+                        calls.put == 1 ? Self.append(message, to: ring) : Self.claim(message, calls.put, in: ring)
+                    if done { sent += calls.put } else { sched_yield() }
                 }
             }
         }
         var consumer = ring.takeConsumer()
+        if !cores.isEmpty { ring_peer_stay(Int32(cores[0])) }
         gate.open()
         let start = nowNanoseconds()
         var received = 0
         var sum: UInt64 = 0
         while received < perProducer * producers {
-            let taken = consumer.consume(maximumRecords: Self.takenMax) { record, _ in
+            let taken = consumer.consume(maximumRecords: calls.taken) { record, _ in
                 sum &+= record.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
                 return true
             }
@@ -124,15 +156,16 @@ struct RingBenchmark {
         }
         let elapsed = nowNanoseconds() - start
         for thread in threads { thread.join() }
+        if !cores.isEmpty { ring_peer_stay(-1) }
         guard sum == UInt64(received) &* Self.word(of: message) else { throw PeerError(peer: "FrameRing") }
         return Double(received) * 1_000 / Double(elapsed)
     }
 
-    private static func word(of message: [UInt8]) -> UInt64 {
+    static func word(of message: [UInt8]) -> UInt64 {
         message.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
     }
 
-    private static func append(_ message: [UInt8], to ring: FrameRing) -> Bool {
+    static func append(_ message: [UInt8], to ring: FrameRing) -> Bool {
         do throws(ClaimFailure) {
             try ring.append(message.span.bytes)
             return true
@@ -141,9 +174,9 @@ struct RingBenchmark {
         }
     }
 
-    private static func claim(_ message: [UInt8], _ count: Int, in ring: FrameRing) -> Bool {
+    static func claim(_ message: [UInt8], _ count: Int, in ring: FrameRing) -> Bool {
         do throws(ClaimFailure) {
-            var claim = try ring.claim(recordCount: count, payloadBytes: count * message.count)
+            var claim = try ring.claim(recordCount: count, recordBytes: message.count)
             for _ in 0..<count { claim.append(message.span.bytes) }
             claim.publish()
             return true
@@ -152,31 +185,34 @@ struct RingBenchmark {
         }
     }
 
-    private func dequeRate(_ bytes: Int, _ producers: Int, _ messages: Int, _ grouping: Int) throws -> Double {
+    private func dequeRate(_ bytes: Int, _ producers: Int, _ messages: Int, _ calls: Calls) throws -> Double {
         let deque = MutexDeque(messageBytes: bytes, capacity: Self.roomBytes / bytes)
-        let perProducer = messages / producers / grouping * grouping
+        let perProducer = messages / producers / calls.put * calls.put
         let message = [UInt8](repeating: 7, count: bytes)
         let gate = StartGate(threads: producers)
-        let threads = try (0..<producers).map { _ in
-            try Worker {
+        let threads = try (0..<producers).map { index in
+            try Worker { [cores] in
+                if !cores.isEmpty { ring_peer_stay(Int32(cores[1 + index])) }
                 gate.arriveAndWait()
                 var sent = 0
                 while sent < perProducer {
-                    if deque.append(message, times: grouping) { sent += grouping } else { sched_yield() }
+                    if deque.append(message, times: calls.put) { sent += calls.put } else { sched_yield() }
                 }
             }
         }
+        if !cores.isEmpty { ring_peer_stay(Int32(cores[0])) }
         gate.open()
         let start = nowNanoseconds()
         var received = 0
         var sum: UInt64 = 0
         while received < perProducer * producers {
-            let taken = deque.take(max: Self.takenMax, sum: &sum)
+            let taken = deque.take(max: calls.taken, sum: &sum)
             if taken == 0 { sched_yield() }
             received += taken
         }
         let elapsed = nowNanoseconds() - start
         for thread in threads { thread.join() }
+        if !cores.isEmpty { ring_peer_stay(-1) }
         guard sum == UInt64(received) &* Self.word(of: message) else { throw PeerError(peer: "the deque") }
         return Double(received) * 1_000 / Double(elapsed)
     }

@@ -27,13 +27,13 @@ extension FrameRing {
         init(storage: RingStorage, position: UInt64, extentBytes: Int, recordCount: Int) {
             self.storage = storage
             self.position = position
-            bytes = storage.claimBytes(at: position, byteCount: extentBytes)
+            bytes = storage.claimBytes(at: position, extentBytes: extentBytes)
             recordCountMaximum = recordCount
             recordsEnd = ClaimLayout.recordsEnd(extentBytes: extentBytes, recordCount: recordCount)
         }
 
         deinit {
-            storage.publish(.abandoned, lengthBytes: bytes.byteCount, at: position)
+            storage.publish(.abandoned, lengthBytes: bytes.extentBytes, at: position)
         }
 
         /// The longest record that can still be appended, in bytes, if `recordCountMaximum` is not reached.
@@ -60,7 +60,7 @@ extension FrameRing {
         @inlinable
         public consuming func publish() {
             bytes.write(recordCount: appendedRecords)
-            storage.publish(.batch, lengthBytes: bytes.byteCount, at: position)
+            storage.publish(.batch, lengthBytes: bytes.extentBytes, at: position)
             discard self
         }
     }

@@ -10,9 +10,9 @@
 /// the cache line before it: the consumer's misses overlap. They stand behind the records, because a producer comes back
 /// to their lines with every record: at the claim's beginning a consumer that has caught up, whose processor fetches
 /// ahead of what it reads, takes these lines away again and again, and the producer's stores wait in order.
-/// A single record, appended by `FrameRing.append`, lies there without any header; its length is in the commit word.
-/// Records start at multiples of 16, the first one at a unit: of the words of 16 bytes in which a short record is copied
-/// only the last one can lie across two cache lines, which costs twice.
+/// A single record, appended by `FrameRing.append`, lies there without any of this; its length is in the commit word.
+/// Records start at multiples of 16, the first one at a unit: a word of 16 bytes that lies across two cache lines
+/// costs twice, and of a short record only those that are counted from its end can.
 /// Numbers are in the machine's order: they never leave its memory.
 @usableFromInline
 enum ClaimLayout {
@@ -42,6 +42,16 @@ enum ClaimLayout {
         (extentBytes &- trailerBytes(recordCount: recordCount)) & ~(recordAlignment - 1)
     }
 
+    /// Where the count lies in a claim of `extentBytes`.
+    @inlinable
+    static func countOffset(extentBytes: Int) -> Int { extentBytes &- countBytes }
+
+    /// Where the length of the record `index` lies.
+    @inlinable
+    static func lengthOffset(ofRecord index: Int, extentBytes: Int) -> Int {
+        extentBytes &- trailerBytes(recordCount: index &+ 1)
+    }
+
     /// The extent that is enough for `recordCount` records of `payloadBytes` together, however long each of them is.
     /// In bytes; nil where it is over `maximumBytes`.
     @inlinable
@@ -51,8 +61,7 @@ enum ClaimLayout {
         guard recordCount <= maximumBytes / lengthBytes, payloadBytes <= maximumBytes else { return nil }
         // Alignment takes up to 15 bytes for each record, and their sum is a multiple of 16.
         let paddedBytes = (payloadBytes &+ recordCount &* (recordAlignment - 1)) & ~(recordAlignment - 1)
-        let bytes = extentBytes(paddedBytes &+ trailerBytes(recordCount: recordCount))
-        return bytes <= maximumBytes ? bytes : nil
+        return extentBytes(recordCount: recordCount, paddedBytes: paddedBytes, maximumBytes: maximumBytes)
     }
 
     /// The extent that is enough for `recordCount` records of at most `recordBytes` each. In bytes; nil where it is over
@@ -61,8 +70,14 @@ enum ClaimLayout {
     static func extentBytes(recordCount: Int, recordBytes: Int, maximumBytes: Int) -> Int? {
         precondition(recordCount >= 0 && recordBytes >= 0, "a claim's record count and bytes cannot be negative")
         guard recordCount <= maximumBytes / lengthBytes, recordBytes <= maximumBytes else { return nil }
-        // Both are below 2^29, so their product does not overflow.
-        let bytes = extentBytes(recordCount &* aligned(recordBytes) &+ trailerBytes(recordCount: recordCount))
+        // At most 2^26 records of 2^28 bytes: their product does not overflow.
+        let paddedBytes = recordCount &* aligned(recordBytes)
+        return extentBytes(recordCount: recordCount, paddedBytes: paddedBytes, maximumBytes: maximumBytes)
+    }
+
+    @inlinable
+    static func extentBytes(recordCount: Int, paddedBytes: Int, maximumBytes: Int) -> Int? {
+        let bytes = extentBytes(paddedBytes &+ trailerBytes(recordCount: recordCount))
         return bytes <= maximumBytes ? bytes : nil
     }
 }

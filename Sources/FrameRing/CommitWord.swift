@@ -16,7 +16,7 @@
 struct CommitWord: Equatable, BitwiseCopyable {
     @usableFromInline
     enum Kind: UInt64 {
-        /// One record, without a header; the length is the record's.
+        /// One record, without anything about it; the length is the record's.
         case record = 0
         /// A batch as `ClaimLayout` has it. From here on the length is the whole extent.
         case batch = 1
@@ -40,7 +40,8 @@ struct CommitWord: Equatable, BitwiseCopyable {
 
     @inlinable
     init(kind: Kind, lengthBytes: Int, lap: UInt64) {
-        // The length fits: a claim is a quarter of 2^30 bytes at most, and padding is shorter than a claim.
+        // A claim is a quarter of 2^30 bytes at most, and padding is shorter than a claim.
+        assert(lengthBytes >= 0 && lengthBytes <= 1 << 28, "a length does not fit in its word")
         let length =
             lengthBytes > 0 ? UInt64(truncatingIfNeeded: lengthBytes &- 1) : 1 << Self.emptyShift
         bits = (lap &+ 1) << Self.lapShift | kind.rawValue << Self.kindShift | length

@@ -53,9 +53,10 @@ extension FrameRing {
                 case .record:
                     guard records < maximumRecords else { return records }
                     let tag = storage.readTag(at: head)
-                    let isTaken = try storage.claimBytes(at: head, byteCount: word.lengthBytes).withRecord(
-                        atByteOffset: 0, byteCount: word.lengthBytes
-                    ) { (record) throws(Failure) in try body(record, tag) }
+                    let bytes = storage.claimBytes(at: head, extentBytes: Int(truncatingIfNeeded: extent))
+                    let isTaken = try bytes.withRecord(atByteOffset: 0, byteCount: word.lengthBytes) {
+                        (record) throws(Failure) in try body(record, tag)
+                    }
                     guard isTaken else { return records }
                     records &+= 1
                     claims &+= 1
@@ -87,11 +88,11 @@ extension FrameRing {
             extentBytes: Int, records: inout Int, maximumRecords: Int, _ body: (RawSpan, UInt64) throws(Failure) -> Bool
         ) throws(Failure) -> Bool {
             let tag = ring.storage.readTag(at: head)
-            let bytes = ring.storage.claimBytes(at: head, byteCount: extentBytes)
+            let bytes = ring.storage.claimBytes(at: head, extentBytes: extentBytes)
             guard let recordCount = bytes.readRecordCount() else {
                 preconditionFailure("a claim's lengths do not fit in its extent")
             }
-            let recordsEnd = extentBytes &- ClaimLayout.trailerBytes(recordCount: recordCount)
+            let recordsEnd = ClaimLayout.recordsEnd(extentBytes: extentBytes, recordCount: recordCount)
             let first = takenRecords
             var index = first
             var offset = takenBytes

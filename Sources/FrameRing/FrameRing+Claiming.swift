@@ -24,12 +24,12 @@ extension FrameRing {
         return try claim(extentBytes: extentBytes, recordCount: recordCount, tag: tag)
     }
 
-    /// Claims room for a batch of records of much the same length; where they are short, it takes up to a third less of the
-    /// ring than a claim of which only the bytes of all together are known.
+    /// Claims room for a batch of records of one length, or nearly so. For short ones that is less than where only the bytes
+    /// of all together are known, by up to 15 bytes for each record; where lengths differ it is more.
     ///
     /// - Parameters:
     ///   - recordCount: the most records to come.
-    ///   - recordBytes: the most that each of them has.
+    ///   - recordBytes: the most that each of them has; a longer one takes the room of those behind it.
     ///   - tag: a word that the consumer gets with each of the records.
     /// - Throws: `ClaimFailure`, without a trace in the ring. A negative number traps.
     /// - Complexity: as `claim(recordCount:payloadBytes:tag:)`.
@@ -66,7 +66,7 @@ extension FrameRing {
         guard record.byteCount <= claimBytesMaximum else { throw .tooLarge }
         let position = try reserve(extentBytes: ClaimLayout.extentBytes(max(record.byteCount, 1)))
         storage.write(tag: tag, at: position)
-        storage.claimBytes(at: position, byteCount: record.byteCount).write(record, atByteOffset: 0)
+        storage.claimBytes(at: position, extentBytes: record.byteCount).write(record, atByteOffset: 0)
         storage.publish(.record, lengthBytes: record.byteCount, at: position)
     }
 

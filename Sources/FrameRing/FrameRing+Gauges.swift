@@ -1,5 +1,5 @@
 extension FrameRing {
-    /// The bytes claimed and not yet released, headers and padding included. A snapshot, for any thread.
+    /// The bytes claimed and not yet released, lengths and padding included. A snapshot, for any thread.
     public var usedBytes: Int {
         // The head first: the tail, loaded later, is not below it. Both may move meanwhile, hence the upper bound.
         let head = storage.loadHead()

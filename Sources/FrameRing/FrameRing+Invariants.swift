@@ -30,7 +30,7 @@ extension FrameRing {
         while position < head + storage.capacityBytes, let word = storage.publishedWord(at: position) {
             let extent = word.extentBytes
             let lapRest = storage.capacityBytes - storage.offset(of: position)
-            precondition(extent > 0 && extent <= lapRest, "R2: a claim crosses the end")
+            precondition(extent <= lapRest, "R2: a claim crosses the end")
             switch word.kind {
             case .padding: precondition(extent == lapRest, "R2: padding stops before the end")
             case .abandoned, .record: break
@@ -44,11 +44,11 @@ extension FrameRing {
     }
 
     private func checkBatch(at position: UInt64, extentBytes: Int) {
-        let bytes = storage.claimBytes(at: position, byteCount: extentBytes)
+        let bytes = storage.claimBytes(at: position, extentBytes: extentBytes)
         guard let recordCount = bytes.readRecordCount() else {
             preconditionFailure("R7: the lengths do not fit in the extent")
         }
-        let recordsEnd = extentBytes - ClaimLayout.trailerBytes(recordCount: recordCount)
+        let recordsEnd = ClaimLayout.recordsEnd(extentBytes: extentBytes, recordCount: recordCount)
         var offset = 0
         for index in 0..<recordCount {
             let byteCount = bytes.readLength(ofRecord: index)

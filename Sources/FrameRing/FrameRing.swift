@@ -47,10 +47,10 @@ public final class FrameRing: Sendable {
         storage.deallocate()
     }
 
-    /// The room for records, their headers and padding, in bytes.
+    /// The room for records, their lengths and padding, in bytes.
     public var capacityBytes: Int { Int(storage.capacityBytes) }
 
-    /// The most that one claim may take, headers included, in bytes.
+    /// The most that one claim may take, lengths included, in bytes.
     @inlinable
     public var claimBytesMaximum: Int { Int(storage.capacityBytes) / Self.claimsPerCapacityMinimum }
 

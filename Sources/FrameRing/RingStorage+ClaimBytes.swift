@@ -1,17 +1,17 @@
 extension RingStorage {
-    /// The bytes of one claim, laid out as `ClaimLayout` says.
+    /// The bytes of one claim, laid out as `ClaimLayout` says; of a single record's claim only the record.
     ///
     /// Sound because a claim is contiguous (R2), and because each caller has checked what it asks for against the
     /// claim's extent; they belong to one thread at a time, see `RingStorage`.
     @usableFromInline
     struct ClaimBytes: BitwiseCopyable {
         @usableFromInline let start: UnsafeMutableRawPointer
-        @usableFromInline let byteCount: Int
+        @usableFromInline let extentBytes: Int
 
         @inlinable
-        init(start: UnsafeMutableRawPointer, byteCount: Int) {
+        init(start: UnsafeMutableRawPointer, extentBytes: Int) {
             self.start = start
-            self.byteCount = byteCount
+            self.extentBytes = extentBytes
         }
 
         // MARK: Writing, by the producer that owns the claim
@@ -20,15 +20,15 @@ extension RingStorage {
         func write(recordCount: Int) {
             start.storeBytes(
                 of: UInt32(truncatingIfNeeded: recordCount),
-                toByteOffset: byteCount &- ClaimLayout.trailerBytes(recordCount: 0), as: UInt32.self)
+                toByteOffset: ClaimLayout.countOffset(extentBytes: extentBytes), as: UInt32.self)
         }
 
-        /// The caller has checked that so many lengths and more fit in the claim.
+        /// The caller has checked that `index` is below the number of records claimed.
         @inlinable
         func writeLength(_ byteCount: Int, ofRecord index: Int) {
             start.storeBytes(
                 of: UInt32(truncatingIfNeeded: byteCount),
-                toByteOffset: self.byteCount &- ClaimLayout.trailerBytes(recordCount: index &+ 1), as: UInt32.self)
+                toByteOffset: ClaimLayout.lengthOffset(ofRecord: index, extentBytes: extentBytes), as: UInt32.self)
         }
 
         /// The caller has checked that the record lies inside its claim.
@@ -40,7 +40,7 @@ extension RingStorage {
                 let target = start + offset
                 let count = bytes.count
                 // The call of memmove would cost more than so few bytes. From both ends, so that what overlaps in the middle
-                // is written twice and no byte needs a loop.
+                // is written twice and no byte needs a loop. No frame is shorter.
                 switch count {
                 case 16...32:
                     Self.copyBothEnds(target, source, count, SIMD2<UInt64>.self)
@@ -68,20 +68,21 @@ extension RingStorage {
 
         // MARK: Reading, by the consumer
 
-        /// The records appended, if they and their lengths can be in a claim of so many bytes; nil: they cannot.
+        /// The records appended; nil where their lengths do not fit in the extent.
         @inlinable
         func readRecordCount() -> Int? {
             let count = Int(
-                start.load(fromByteOffset: byteCount &- ClaimLayout.trailerBytes(recordCount: 0), as: UInt32.self))
-            return ClaimLayout.trailerBytes(recordCount: count) <= byteCount ? count : nil
+                start.load(fromByteOffset: ClaimLayout.countOffset(extentBytes: extentBytes), as: UInt32.self))
+            return ClaimLayout.trailerBytes(recordCount: count) <= extentBytes ? count : nil
         }
 
-        /// The caller has checked that so many lengths and more are in the claim.
+        /// The caller has checked that `index` is below the number of records appended.
         @inlinable
         func readLength(ofRecord index: Int) -> Int {
             Int(
                 start.load(
-                    fromByteOffset: byteCount &- ClaimLayout.trailerBytes(recordCount: index &+ 1), as: UInt32.self))
+                    fromByteOffset: ClaimLayout.lengthOffset(ofRecord: index, extentBytes: extentBytes),
+                    as: UInt32.self))
         }
 
         /// The caller has checked that the record lies inside a published claim that it has not released yet.

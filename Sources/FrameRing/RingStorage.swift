@@ -3,9 +3,10 @@ import Synchronization
 
 /// The ring's memory and every access to it: with `RingStorage+ClaimBytes.swift` the one place with pointers and atomics.
 ///
-/// Bounds are settled before a pointer is made: `init` takes a capacity that `FrameRing.init` checked, every place is
-/// `position & mask` and so inside the data, `FrameRing.claim` never lets a claim cross the data's end, `Claim.append`
-/// checks a record against its claim, and `Consumer` checks what it reads against the claim's extent.
+/// Bounds are settled before a pointer is made: `init` takes a capacity that `FrameRing.init` checked, slots and the
+/// beginnings of claims are `position & mask` and so inside, `FrameRing.claim` never lets a claim cross the data's end
+/// (R2), and inside of a claim `Claim.append` checks a record against the claim's room and `Consumer` what it reads against
+/// the claim's extent.
 ///
 /// Trivial on purpose: a claim carries a copy, because a reference would cost two atomic updates of one shared count
 /// per claim. `FrameRing` owns the memory and does not free it under an open claim (R9).
@@ -101,8 +102,8 @@ struct RingStorage: BitwiseCopyable, @unchecked Sendable {
 
     /// The bytes of the claim that starts at `position`; it does not cross the end of the data.
     @inlinable
-    func claimBytes(at position: UInt64, byteCount: Int) -> ClaimBytes {
-        ClaimBytes(start: data + Int(truncatingIfNeeded: offset(of: position)), byteCount: byteCount)
+    func claimBytes(at position: UInt64, extentBytes: Int) -> ClaimBytes {
+        ClaimBytes(start: data + Int(truncatingIfNeeded: offset(of: position)), extentBytes: extentBytes)
     }
 
     @inlinable

@@ -7,9 +7,11 @@
 #include <new>
 #include <sys/mman.h>
 #include <boost/lockfree/queue.hpp>
+#include <cerrno>
 #include <chrono>
 #include <concurrentqueue/concurrentqueue.h>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <sched.h>
 #include <thread>
@@ -188,9 +190,8 @@ uint64_t run(unsigned producers, uint64_t per_producer, unsigned put, unsigned t
     if (cores != nullptr) ring_peer_stay(cores[0]);
     typename Peer::Consumer consumer{*peer};
     while (arrived.load(std::memory_order_acquire) < producers) sched_yield();
-    open.store(true, std::memory_order_release);
-
     const auto start = std::chrono::steady_clock::now();
+    open.store(true, std::memory_order_release);
     const uint64_t all = per_producer * producers;
     uint64_t received = 0, sum = 0;
     while (received < all) {
@@ -226,13 +227,16 @@ uint64_t run_peer(
     }
 }
 
-uint64_t since(std::chrono::steady_clock::time_point start) {
-    const auto elapsed = std::chrono::steady_clock::now() - start;
-    return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(elapsed).count());
+/// The calling thread's CPU time in nanoseconds.
+uint64_t thread_nanoseconds() {
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
 }
 
 template <unsigned bytes>
-bool alone(unsigned rounds, unsigned messages, unsigned put, uint64_t &put_nanoseconds, uint64_t &take_nanoseconds) {
+bool alone(
+    unsigned rounds, unsigned messages, unsigned put, uint64_t &put_nanoseconds, uint64_t &take_nanoseconds) noexcept {
     using Peer = Moodycamel<bytes, 1>;
     Message<bytes> message;
     std::memset(message.content, 7, sizeof(message.content));
@@ -242,18 +246,18 @@ bool alone(unsigned rounds, unsigned messages, unsigned put, uint64_t &put_nanos
     typename Peer::Consumer consumer{*peer};
     uint64_t sum = 0;
     for (unsigned round = 0; round < rounds; round++) {
-        auto start = std::chrono::steady_clock::now();
+        const uint64_t start = thread_nanoseconds();
         for (unsigned sent = 0; sent < messages; sent += put) {
             if (!producer.put(message, put)) return false;
         }
-        put_nanoseconds += since(start);
-        start = std::chrono::steady_clock::now();
+        const uint64_t between = thread_nanoseconds();
+        put_nanoseconds += between - start;
         for (unsigned received = 0; received < messages;) {
             const unsigned taken = consumer.take(sum, RING_PEER_TAKEN_MAX);
             if (taken == 0) return false;
             received += taken;
         }
-        take_nanoseconds += since(start);
+        take_nanoseconds += thread_nanoseconds() - between;
     }
     return sum == uint64_t{rounds} * messages * message.word();
 }
@@ -287,7 +291,10 @@ void ring_peer_stay(int core) {
     static const cpu_set_t all = [] {
         cpu_set_t cores;
         CPU_ZERO(&cores);
-        sched_getaffinity(0, sizeof(cores), &cores);
+        if (sched_getaffinity(0, sizeof(cores), &cores) != 0) {
+            std::perror("the cores of this program");
+            std::_Exit(1);
+        }
         return cores;
     }();
     cpu_set_t cores = all;
@@ -296,6 +303,6 @@ void ring_peer_stay(int core) {
         if (core < CPU_SETSIZE) CPU_SET(core, &cores);
     }
     if (sched_setaffinity(0, sizeof(cores), &cores) == 0) return;
-    std::perror("a thread cannot stay on the core that was named");
-    std::exit(1);
+    std::fprintf(stderr, "a thread cannot stay on core %d: %s\n", core, std::strerror(errno));
+    std::_Exit(1);
 }

@@ -32,7 +32,8 @@ struct Measure: ParsableCommand {
     }
 
     @Argument(help: "What to measure.") var suite = Suite.all
-    @Option(help: "How often each timed figure is measured, 1 to 1,000.") var runs = 5
+    @Option(help: "How often each timed figure is measured, 1 to 1,000; those of the ring twice as often less one.")
+    var runs = 5
     @Option(help: "Where the JSON goes. (default: Results/<suite>.json beside the benchmarks)") var json: String?
     @Option(help: "The collector's program. (default: ../.build/release/spillway beside the benchmarks)")
     var collector: String?
@@ -56,7 +57,8 @@ struct Measure: ParsableCommand {
         var report = Report(machine: Machine(quick: quick), quick: quick, runs: runs)
         say(report.machine.text)
         if quick { say("quick: the figures mean little") }
-        let path = json ?? packageDirectory + "/Results/\(suite.rawValue).json"
+        let places = cores.map { "-\($0)" }.joined()
+        let path = json ?? packageDirectory + "/Results/\(suite.rawValue)\(places).json"
         let times = MachineTimes.now()
         var failed: [String] = []
         for one in suite == .all ? Suite.parts : [suite] {
@@ -87,6 +89,7 @@ struct Measure: ParsableCommand {
         case .ring:
             // Where the scheduler puts three threads on two cores decides, and lasts for a while: many short runs.
             try RingBenchmark(runs: 2 * runs - 1, scale: quick ? 1 : 4, cores: cores).run(into: &report)
+            guard cores.isEmpty else { break }
             try RingAloneBenchmark(runs: runs, rounds: quick ? 20 : 200).run(into: &report)
             try RingLatencyBenchmark(runs: runs, seconds: quick ? 0.1 : 1.0).run(into: &report)
         case .client: try ClientBenchmark(runs: runs, milliseconds: quick ? 30 : 200).run(into: &report)

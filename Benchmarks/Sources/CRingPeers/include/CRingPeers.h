@@ -41,8 +41,8 @@ uint64_t ring_peer_run(
 /// - `message_bytes`: 64 or 1,400; `messages` of them fit in `RING_PEER_ROOM_BYTES`.
 /// - `put`: messages put in with one call, of which `messages` is a multiple; 1,024 are taken with one.
 ///
-/// Adds the nanoseconds of both halves to `put_nanoseconds` and `take_nanoseconds`. Returns false for what it does not do,
-/// and when what came out is not what was put in.
+/// Adds the thread's CPU time in both halves to `put_nanoseconds` and `take_nanoseconds`. Returns false for what it does
+/// not do, and when what came out is not what was put in. Without memory it ends the program.
 bool ring_peer_alone(
     unsigned rounds, unsigned messages, unsigned message_bytes, unsigned put, uint64_t *put_nanoseconds,
     uint64_t *take_nanoseconds);

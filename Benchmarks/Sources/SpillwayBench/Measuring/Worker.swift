@@ -48,10 +48,12 @@ final class StartGate: Sendable {
         while !isOpen.load(ordering: .acquiring) { sched_yield() }
     }
 
-    /// Waits for all threads and lets them go.
-    func open() {
+    /// Waits for all threads and lets them go. Returns when, in nanoseconds of the monotonic clock: nothing is done before.
+    func open() -> UInt64 {
         // Pairs with the add in `arriveAndWait`.
         while arrived.load(ordering: .acquiring) < threads { sched_yield() }
+        let now = nowNanoseconds()
         isOpen.store(true, ordering: .releasing)
+        return now
     }
 }

@@ -5,6 +5,8 @@ import CRingPeers
 import FrameRing
 
 struct RingAloneBenchmark {
+    static let smallMessages = 16_384
+    static let largeMessages = 1_536
     let runs: Int
     let rounds: Int
 
@@ -15,7 +17,7 @@ struct RingAloneBenchmark {
     }
 
     func run(into report: inout Report) throws {
-        for (bytes, messages) in [(64, 16_384), (1_400, 1_536)] {
+        for (bytes, messages) in [(64, Self.smallMessages), (1_400, Self.largeMessages)] {
             for put in [1, 64] {
                 try measure(bytes, messages, put, &report)
             }
@@ -24,13 +26,13 @@ struct RingAloneBenchmark {
         report.note(
             "ring, alone",
             """
-            CPU of one thread that puts 16,384 small or 1,536 large messages in, a megabyte or two, and takes them out again, \
-            up to \(short(Double(RingBenchmark.takenMax))) with a call, round after round through 8 MiB of room.
+            CPU of one thread that puts \(short(Double(Self.smallMessages))) small or \(short(Double(Self.largeMessages))) \
+            large messages in, a megabyte or two, and takes them out again, up to \(short(Double(RingBenchmark.takenMax))) with a call, round after round through 8 MiB of room.
             """)
     }
 
     private func measure(_ bytes: Int, _ messages: Int, _ put: Int, _ report: inout Report) throws {
-        let row = "\(bytes) B, \(put == 1 ? "put one by one" : "\(put) at a time")"
+        let row = "\(bytes) B, \(put == 1 ? "one by one" : "\(put) at a time")"
         progress("ring, alone: \(row)")
         var ours: [Cost] = []
         var peers: [Cost] = []
@@ -69,14 +71,14 @@ struct RingAloneBenchmark {
         var cost = Cost()
         var sum: UInt64 = 0
         for _ in 0..<rounds {
-            let start = nowNanoseconds()
+            let start = threadNanoseconds()
             var isDone = true
             for _ in 0..<messages / put {
                 isDone =
                     (put == 1 ? RingBenchmark.append(message, to: ring) : RingBenchmark.claim(message, put, in: ring))
                     && isDone
             }
-            let between = nowNanoseconds()
+            let between = threadNanoseconds()
             var received = 0
             while isDone, received < messages {
                 let taken = consumer.consume(maximumRecords: RingBenchmark.takenMax) { record, _ in
@@ -88,7 +90,7 @@ struct RingAloneBenchmark {
             }
             guard isDone else { throw RingBenchmark.PeerError(peer: "FrameRing") }
             cost.put += between - start
-            cost.take += nowNanoseconds() - between
+            cost.take += threadNanoseconds() - between
         }
         guard sum == UInt64(rounds * messages) &* RingBenchmark.word(of: message) else {
             throw RingBenchmark.PeerError(peer: "FrameRing")

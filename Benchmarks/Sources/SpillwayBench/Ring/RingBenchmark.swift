@@ -15,7 +15,7 @@ struct RingBenchmark {
     /// Messages that a consumer takes with one call at most, of every queue that can give more than one.
     static let takenMax = Int(RING_PEER_TAKEN_MAX)
     let runs: Int
-    /// Messages in units of 200,000 small or 40,000 large ones, in bulk five times as many.
+    /// Messages in units of 200,000 small or 80,000 large ones, in bulk five times as many.
     let scale: Int
     /// Where the consumer and then each producer stay; none: the system decides.
     let cores: [Int]
@@ -29,13 +29,18 @@ struct RingBenchmark {
 
         var name: String {
             if put > 1 { return "\(put) at a time" }
-            return taken > 1 ? "put one by one" : "one by one"
+            return taken > 1 ? "one by one" : "one by one on both sides"
         }
 
         static let each = [
             Calls(put: 1, taken: 1), Calls(put: 1, taken: RingBenchmark.takenMax),
             Calls(put: 64, taken: RingBenchmark.takenMax),
         ]
+    }
+
+    /// Beside the name of a table: what was measured on named cores is another figure.
+    private var place: String {
+        cores.isEmpty ? "" : " on cores \(cores.map(String.init).joined(separator: " "))"
     }
 
     struct PeerError: Error, CustomStringConvertible {
@@ -45,27 +50,26 @@ struct RingBenchmark {
 
     func run(into report: inout Report) throws {
         for bytes in [64, 1_400] {
-            let messages = scale * (bytes == 64 ? 200_000 : 40_000)
+            let messages = scale * (bytes == 64 ? 200_000 : 80_000)
             for producers in 1...Self.producersMax where cores.isEmpty || cores.count == 1 + producers {
                 for calls in Calls.each {
-                    // Longer than a few of the scheduler's turns.
+                    // Long enough for some of the scheduler's turns.
                     try measure(bytes, producers, messages * (calls.put > 1 ? 5 : 1), calls, &report)
                 }
             }
         }
         progressEnd()
-        let places = cores.map(String.init)
         let placed =
-            places.isEmpty
+            cores.isEmpty
             ? "With more threads than cores the scheduler is part of the figure."
-            : "The consumer stays on core \(places[0]), the producers on \(places.dropFirst().joined(separator: ", "))."
+            : "The consumer stays on the first of the cores, the producers on the others."
         report.note(
-            "ring",
+            "ring\(place)",
             """
             Producers copy each message in, one consumer reads a word of each where it lies. Whoever finds the queue full \
-            or empty yields the processor. \(placed) One by one: a call for each message on both sides. Put one by one: a \
-            call of the consumer takes up to \(short(Double(Self.takenMax))). 64 at a time: the same, and a call of a \
-            producer puts 64 in. 8 MiB of room, but for boost, which holds \
+            or empty yields the processor. \(placed) One by one: a call of a producer for each message, \
+            while one of the consumer takes up to \(short(Double(Self.takenMax))); on both sides: one of the consumer too. \
+            64 at a time: one of a producer puts 64 in; the ring's claims for messages of one length. 8 MiB of room, but for boost, which holds \
             \(short(Double(RING_PEER_BOOST_MESSAGES_MAX))) messages at most; in large pages on request where the system \
             gives them, but for the deque's. The ring takes messages of any length, hands out whatever is published, and \
             keeps the order of all claims; boost keeps the order and hands out one by one; moodycamel, with tokens, keeps \
@@ -100,11 +104,11 @@ struct RingBenchmark {
         }
         for (contender, rates) in zip(contenders, samples) {
             report.add(
-                "ring", "\(contender.name), \(row)", column, "M messages/s", rates,
+                "ring\(place)", "\(contender.name), \(row)", column, "M messages/s", rates,
                 isPeer: contender.name != contenders[0].name)
         }
         report.add(
-            "ring, FrameRing / \(moodycamel)", row, column, "", zip(samples[0], samples[2]).map { $0 / $1 },
+            "ring\(place), FrameRing / \(moodycamel)", row, column, "", zip(samples[0], samples[2]).map { $0 / $1 },
             better: .higher)
     }
 
@@ -142,8 +146,7 @@ struct RingBenchmark {
         }
         var consumer = ring.takeConsumer()
         if !cores.isEmpty { ring_peer_stay(Int32(cores[0])) }
-        gate.open()
-        let start = nowNanoseconds()
+        let start = gate.open()
         var received = 0
         var sum: UInt64 = 0
         while received < perProducer * producers {
@@ -201,8 +204,7 @@ struct RingBenchmark {
             }
         }
         if !cores.isEmpty { ring_peer_stay(Int32(cores[0])) }
-        gate.open()
-        let start = nowNanoseconds()
+        let start = gate.open()
         var received = 0
         var sum: UInt64 = 0
         while received < perProducer * producers {

@@ -76,8 +76,7 @@ struct RingLatencyBenchmark {
         }
         var consumer = ring.takeConsumer()
         var result = Passage(latencies: [UInt32](repeating: 0, count: count))
-        gate.open()
-        let start = nowNanoseconds()
+        let start = gate.open()
         let startCPU = threadNanoseconds()
         var received = 0
         while received < count {

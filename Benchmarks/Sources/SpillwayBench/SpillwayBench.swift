@@ -77,6 +77,8 @@ struct Measure: ParsableCommand {
             say("\(one.rawValue): \((nowNanoseconds() - start) / 1_000_000_000) s")
         }
         print(report.text, terminator: "")
+        // Where both outputs go to one file, the table is whole before the next line.
+        fflush(nil)
         say("wrote \(path)")
         guard failed.isEmpty else { throw BenchError("not measured: \(failed.joined(separator: ", "))") }
     }

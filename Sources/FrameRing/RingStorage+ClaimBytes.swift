@@ -1,5 +1,6 @@
 extension RingStorage {
-    /// The bytes of one claim, laid out as `ClaimLayout` says; of a single record's claim only the record.
+    /// The bytes of one claim, laid out as `ClaimLayout` says. A single record lies at the beginning, and nothing looks at
+    /// the end of its claim: `extentBytes` is at least the record's.
     ///
     /// Sound because a claim is contiguous (R2), and because each caller has checked what it asks for against the
     /// claim's extent; they belong to one thread at a time, see `RingStorage`.

@@ -51,6 +51,8 @@ public final class CollectorService {
         self.log = log
         var limits = ConservationLedger.Limits()
         limits.sourcesMax = settings.sourcesMax
+        // Each source that has an account has room for one session.
+        limits.sessionsMax = max(limits.sessionsMax, settings.sourcesMax)
         ledger = ConservationLedger(limits: limits)
         let wake: WakeEvent
         do throws(SystemCallError) {

@@ -42,6 +42,9 @@ final class StatusSource: Sendable {
             Gauge(
                 name: "records_in_memory", help: "Records that are neither stored nor counted as lost yet.",
                 value: Double(snapshot.recordsInFlight)),
+            Gauge(
+                name: "sessions_tracked", help: "Sessions whose frames are counted one by one.",
+                value: Double(snapshot.sessionsTracked)),
             Gauge(name: "ring_used_bytes", help: "Bytes of the ring in use.", value: Double(ring.usedBytes)),
             Gauge(name: "ring_capacity_bytes", help: "Bytes of the ring.", value: Double(ring.capacityBytes)),
             Gauge(

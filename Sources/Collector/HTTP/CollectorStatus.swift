@@ -105,7 +105,7 @@ extension CollectorStatus {
         put(", \"frames_missing\": ", books.framesMissing)
         put(", \"records_missing\": ", books.recordsMissing)
         put(", \"sessions_begun_before\": ", UInt64(books.sessionsBegunBefore))
-        out += "}"
+        out += books.isExact ? ", \"exact\": true}" : ", \"exact\": false}"
     }
 
     private func append(_ members: [(name: String, value: UInt64)], to out: inout String) {
@@ -188,6 +188,7 @@ extension LedgerCounter {
         case .recordsDamaged: "Records of spilled batches that were damaged on disk."
         case .heartbeatsReceived: "Heartbeat frames."
         case .sourcesUntrackedFrames: "Frames of sources beyond the cap on accounts."
+        case .sessionsEvicted: "Sessions whose accounts made room for new ones."
         case .connectionsAccepted: "TCP connections."
         }
     }

@@ -1,10 +1,16 @@
 // The conservation ledger: what was sent is stored, or counted as lost with its place and reason.
 //
-// Limits: `sourcesMax` sources with `sessionsPerSourceMax` windows each; about 750 bytes a source and 170 a window.
+// Limits: `sourcesMax` sources, and `sessionsMax` sessions of all sources together.
+// Memory: about 720 bytes a source and 280 a session: 26 MB for all 10,000 sources and 65,536 sessions of the defaults.
+// Up to twice that, since arrays grow by doubling. 4 MB at most for the sessions evicted last.
 // Invariant, at rest: records_received = records_committed + records_dead_lettered + records in the spill
-// + ring_full_drops + quota_drops + records_refused + records_unknown_kind + records_resent + records_damaged; in total, and
-// for each source.
+// + ring_full_drops + quota_drops + records_refused + records_unknown_kind + records_resent + records_damaged; in
+// total, and for each source.
+// Invariant, always: what evictions leave out makes the reported losses smaller, never larger. The exception is a
+// session that returns with a late copy of its very first frame, after so many other evictions that its own is
+// forgotten: it is taken for a new one.
 
+import Delivery
 import FrameCodec
 import LinuxSystem
 import Synchronization
@@ -18,13 +24,12 @@ public final class ConservationLedger: Sendable {
     public struct Limits: Sendable {
         /// Sources that are counted one by one.
         public var sourcesMax = 10_000
-        /// Sessions of a source whose frames are told from resent ones at the same time.
-        public var sessionsPerSourceMax = 16
+        /// Sessions of all sources that are counted one by one. The ones used longest ago make room for new ones.
+        public var sessionsMax = SessionLimits.sessionsMax
 
         public init() {}
     }
 
-    private let limits: Limits
     private let totals = AtomicCounts()
     private let sources: SourceTable
     private let spillBytes = Atomic<UInt64>(0)
@@ -36,9 +41,8 @@ public final class ConservationLedger: Sendable {
 
     public init(limits: Limits = Limits(), startedMicroseconds: Int64 = wallClockMicroseconds()) {
         self.startedMicroseconds = startedMicroseconds
-        precondition(limits.sourcesMax >= 0 && limits.sessionsPerSourceMax > 0, "a source has one session at least")
-        self.limits = limits
-        sources = SourceTable(sourcesMax: limits.sourcesMax)
+        precondition(limits.sourcesMax >= 0 && limits.sessionsMax > 0, "there is room for one session at least")
+        sources = SourceTable(sourcesMax: limits.sourcesMax, sessionsMax: limits.sessionsMax)
     }
 
     // MARK: Receivers
@@ -55,24 +59,25 @@ public final class ConservationLedger: Sendable {
             let source = arrivals[first].identity.source
             var end = first + 1
             while end < arrivals.count, arrivals[end].identity.source == source { end += 1 }
-            let run = first..<end
-            let isTracked: Void? = sources.withSource(
-                source, peer: arrivals[first].peer, nowMicroseconds: nowMicroseconds
-            ) { entry in
-                for index in run {
-                    let verdict = entry.observe(
-                        session: arrivals[index].identity.session, sequence: arrivals[index].identity.sequence,
-                        sessionsMax: limits.sessionsPerSourceMax, isEarly: isEarly)
-                    if !areJudged { arrivals[index].verdict = verdict }
-                    if arrivals[index].isAccepted { entry.accepted(arrivals[index]) }
-                    entry.counts.add(arrivals[index])
-                    if arrivals[index].beginsDatagram { entry.counts.add(1, to: .datagramsReceived) }
+            let isTracked: Void? = sources.withShard(
+                of: source, peer: arrivals[first].peer, nowMicroseconds: nowMicroseconds
+            ) { shard, place in
+                let time = shard.tick(nowMicroseconds: nowMicroseconds)
+                var next = first
+                while true {
+                    next = shard.receive(
+                        &arrivals, next..<end, from: place, areJudged: areJudged, at: time,
+                        nowMicroseconds: nowMicroseconds)
+                    guard next < end else { break }
+                    let identity = arrivals[next].identity
+                    let evicted = sources.open(
+                        identity.session, of: place, in: &shard, hasBegun: identity.sequence > 1, isEarly: isEarly,
+                        at: time, nowMicroseconds: nowMicroseconds)
+                    batch.add(evicted, to: .sessionsEvicted)
                 }
-                entry.lastPeer = arrivals[end - 1].peer
-                entry.lastSeenMicroseconds = nowMicroseconds
             }
-            if isTracked == nil { batch.add(run.count, to: .sourcesUntrackedFrames) }
-            for index in run { batch.add(arrivals[index]) }
+            if isTracked == nil { batch.add(end - first, to: .sourcesUntrackedFrames) }
+            for index in first..<end { batch.add(arrivals[index]) }
             first = end
         }
         totals.add(batch)
@@ -104,13 +109,22 @@ public final class ConservationLedger: Sendable {
             recordsDropped: heartbeat.recordsDropped)
         let identity = header.identity
         let isEarly = nowMicroseconds - startedMicroseconds < Self.earlyMicroseconds
-        _ = sources.withSource(identity.source, peer: peer, nowMicroseconds: nowMicroseconds) { entry in
-            entry.report(
-                report, session: identity.session, sessionsMax: limits.sessionsPerSourceMax, isEarly: isEarly)
-            entry.counts.add(1, to: .heartbeatsReceived)
-            entry.lastPeer = peer
-            entry.lastSeenMicroseconds = nowMicroseconds
+        var evicted = 0
+        _ = sources.withShard(of: identity.source, peer: peer, nowMicroseconds: nowMicroseconds) { shard, place in
+            let time = shard.tick(nowMicroseconds: nowMicroseconds)
+            if !shard.report(report, of: SessionKey(identity), from: place, at: time) {
+                evicted = sources.open(
+                    identity.session, of: place, in: &shard, hasBegun: report.framesSent > 0, isEarly: isEarly,
+                    at: time, nowMicroseconds: nowMicroseconds)
+                _ = shard.report(report, of: SessionKey(identity), from: place, at: time)
+            }
+            shard.withSource(at: place) { entry in
+                entry.counts.add(1, to: .heartbeatsReceived)
+                entry.lastPeer = peer
+                entry.lastSeenMicroseconds = nowMicroseconds
+            }
         }
+        count(evicted, as: .sessionsEvicted)
     }
 
     /// Counts a frame that was refused. `source` only if a sound checksum vouches for it: else anybody's noise would
@@ -118,7 +132,7 @@ public final class ConservationLedger: Sendable {
     func refused(_ reason: FrameError.Reason, source: UInt64?, peer: PeerAddress, nowMicroseconds: Int64) {
         totals.addRefused(reason)
         guard let source else { return }
-        _ = sources.withSource(source, peer: peer, nowMicroseconds: nowMicroseconds) {
+        sources.withSource(source, peer: peer, nowMicroseconds: nowMicroseconds) {
             $0.counts[refused: reason] &+= 1
         }
     }
@@ -174,7 +188,7 @@ public final class ConservationLedger: Sendable {
 
     /// The same records by source: the totals have them already.
     public func recovered(source: UInt64, records: Int) {
-        _ = sources.withSource(source, peer: .nobody, nowMicroseconds: 0) { entry in
+        sources.withSource(source, peer: .nobody, nowMicroseconds: 0) { entry in
             entry.counts.add(records, to: .recordsReceived)
             entry.counts.add(records, to: .recordsRecovered)
         }
@@ -195,17 +209,16 @@ public final class ConservationLedger: Sendable {
 
     // MARK: Reading
 
-    /// The ledger now. O(sources); it waits for no receiver longer than for one batch.
+    /// The ledger now. O(sources + sessions). A receiver waits for it while it reads one shard.
     public func snapshot() -> LedgerSnapshot {
         var list: [LedgerSnapshot.Source] = []
         var gapFrames: UInt64 = 0
-        sources.forEach { entry in
-            let sourceGapFrames = entry.sequenceGapFrames
-            gapFrames = gapFrames.addingSaturating(sourceGapFrames)
+        sources.forEach { entry, sessions in
+            gapFrames = gapFrames.addingSaturating(sessions.gapFrames)
             list.append(
                 LedgerSnapshot.Source(
-                    source: entry.source, counts: entry.counts, sequenceGapFrames: sourceGapFrames,
-                    sessions: entry.sessionsSeen, reconciliation: entry.reconciliation, lastPeer: entry.lastPeer,
+                    source: entry.source, counts: entry.counts, sequenceGapFrames: sessions.gapFrames,
+                    sessions: entry.sessionsSeen, reconciliation: sessions.reconciliation, lastPeer: entry.lastPeer,
                     lastSeenMicroseconds: entry.lastSeenMicroseconds))
         }
         list.sort { $0.source < $1.source }
@@ -213,12 +226,12 @@ public final class ConservationLedger: Sendable {
             totals: totals.load(), sequenceGapFrames: gapFrames,
             connectionsRefused: ConnectionRefusal.allCases.map { ($0, totals.load($0)) },
             spillBytes: spillBytes.load(ordering: .relaxed), spillRecords: spillRecords.load(ordering: .relaxed),
-            sources: list)
+            sessionsTracked: sources.sessionsTracked, sources: list)
     }
 }
 
 extension LedgerCounts {
-    fileprivate mutating func add(_ arrival: FrameArrival) {
+    mutating func add(_ arrival: FrameArrival) {
         guard arrival.isAccepted else { return add(1, to: .duplicateFrames) }
         add(1, to: .framesReceived)
         add(Int(arrival.recordCount), to: .recordsReceived)

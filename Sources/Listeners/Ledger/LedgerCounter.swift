@@ -42,6 +42,8 @@ public enum LedgerCounter: Int, CaseIterable, Sendable {
     case heartbeatsReceived
     /// Frames of sources beyond `ConservationLedger.Limits.sourcesMax`: received, but counted in total alone.
     case sourcesUntrackedFrames
+    /// Sessions that made room for new ones; one that comes back may be evicted again.
+    case sessionsEvicted
     case connectionsAccepted
 
     /// For example `records_received`.
@@ -52,7 +54,8 @@ public enum LedgerCounter: Int, CaseIterable, Sendable {
         "ring_full_drops", "ring_full_drop_frames", "duplicate_frames", "frames_behind_window", "records_committed",
         "records_spilled", "records_replayed", "records_dead_lettered", "records_refused", "records_unknown_kind",
         "quota_drops", "quota_drop_frames", "records_recovered", "records_resent", "records_damaged",
-        "heartbeats_received", "sources_untracked_frames", "connections_accepted",
+        "heartbeats_received", "sources_untracked_frames", "sessions_evicted",
+        "connections_accepted",
     ]
 }
 

@@ -25,6 +25,8 @@ public struct LedgerSnapshot: Sendable {
     public let spillBytes: UInt64
     /// The records in it.
     public let spillRecords: UInt64
+    /// Sessions that are counted one by one now.
+    public let sessionsTracked: Int
     /// By ascending source id.
     public let sources: [Source]
 

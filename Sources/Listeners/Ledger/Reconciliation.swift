@@ -1,4 +1,5 @@
-// What clients say that they sent, beside what came: heartbeats show what gaps alone cannot, a lost head or tail of a session.
+// What clients say that they sent, beside what came: heartbeats show what gaps alone cannot, a lost head or tail of a
+// session.
 
 /// The totals of sessions that have sent heartbeats.
 public struct Reconciliation: Equatable, Sendable {
@@ -11,8 +12,12 @@ public struct Reconciliation: Equatable, Sendable {
     /// Sent and not received: lost on the way, in the kernel, or refused.
     public var framesMissing: UInt64 = 0
     public var recordsMissing: UInt64 = 0
-    /// Sessions that had begun before this run: what the run before received of them is not known here.
+    /// Sessions of which an earlier run, or an account that was evicted, has or may have received a part. Nothing else
+    /// here includes what they sent since.
     public var sessionsBegunBefore: UInt64 = 0
+    /// False once a session was evicted while it could still send, or one came that may have been evicted before. What
+    /// is missing is then the least that was lost, and the totals are the least that was sent.
+    public var isExact = true
 
     public init() {}
 
@@ -24,11 +29,14 @@ public struct Reconciliation: Equatable, Sendable {
         framesMissing = framesMissing.addingSaturating(other.framesMissing)
         recordsMissing = recordsMissing.addingSaturating(other.recordsMissing)
         sessionsBegunBefore &+= other.sessionsBegunBefore
+        isExact = isExact && other.isExact
     }
 }
 
 /// What a client said last of a session.
 struct SessionReport {
+    static let none = SessionReport(framesSent: 0, recordsSent: 0, recordsDropped: 0)
+
     let framesSent: UInt64
     let recordsSent: UInt64
     let recordsDropped: UInt64

@@ -1,47 +1,21 @@
-// What the ledger keeps of one source: its counters and the windows of its latest sessions.
+// What the ledger keeps of one source: its counters, and the totals of its sessions that were evicted.
+
+import Delivery
 
 /// One source's part of the ledger. Its shard's lock guards it.
 struct SourceLedger {
-    struct Session {
-        let id: UInt64
-        var window = SequenceWindow()
-        /// Accepted frames and their records.
-        var frames: UInt64 = 0
-        var records: UInt64 = 0
-        /// Its latest heartbeat.
-        var report: SessionReport?
-        /// An earlier run of the collector has received a part of it.
-        var beganBefore = false
-
-        var reconciliation: Reconciliation {
-            var result = Reconciliation()
-            guard let report else { return result }
-            guard !beganBefore else {
-                result.sessionsBegunBefore = 1
-                return result
-            }
-            result.sessions = 1
-            result.framesSent = report.framesSent
-            result.recordsSent = report.recordsSent
-            result.recordsDroppedByClient = report.recordsDropped
-            // More came than was reported when frames are on their way behind the heartbeat.
-            result.framesMissing = report.framesSent - min(frames, report.framesSent)
-            result.recordsMissing = report.recordsSent - min(records, report.recordsSent)
-            return result
-        }
-    }
-
+    // What a frame touches is at the beginning, together with the first counters.
     let source: UInt64
-    var counts = LedgerCounts()
-    var lastPeer: PeerAddress
+    /// The highest sequence of an evicted session with losses: a later frame may be one of those that seemed lost.
+    private var closedLossHighest: UInt64 = 0
     var lastSeenMicroseconds: Int64
-    /// The most recently used first.
-    private(set) var sessions: [Session] = []
-    /// Sessions seen so far; one that comes back after its window was dropped counts again.
+    var lastPeer: PeerAddress
+    var counts = LedgerCounts()
+    /// Sessions seen so far. One that comes back after its eviction counts once, as long as the eviction is remembered.
     private(set) var sessionsSeen: UInt64 = 0
-    /// Gaps of sessions whose windows were dropped: final.
-    private var closedGapFrames: UInt64 = 0
-    private var closedReconciliation = Reconciliation()
+    /// Of evicted sessions.
+    private(set) var closedGapFrames: UInt64 = 0
+    private(set) var closedReconciliation = Reconciliation()
 
     init(source: UInt64, peer: PeerAddress, nowMicroseconds: Int64) {
         self.source = source
@@ -49,56 +23,99 @@ struct SourceLedger {
         lastSeenMicroseconds = nowMicroseconds
     }
 
-    /// Saturates: a hostile sequence makes a gap of nearly 2^64 by itself.
-    var sequenceGapFrames: UInt64 {
-        sessions.reduce(closedGapFrames) { $0.addingSaturating($1.window.missingFrames) }
-    }
+    var hasEvictedSessions: Bool { counts[.sessionsEvicted] > 0 }
 
-    /// Of all sessions so far.
-    var reconciliation: Reconciliation {
-        sessions.reduce(into: closedReconciliation) { $0.add($1.reconciliation) }
-    }
-
-    /// Notes a heartbeat.
+    /// Counts frames of this source in order, up to the first of a session that has no account yet.
+    /// There is one at least. O(frames); it allocates nothing.
     ///
-    /// - Parameter isEarly: the collector has started only now: a session that is new here may be an old one.
-    mutating func report(_ report: SessionReport, session: UInt64, sessionsMax: Int, isEarly: Bool) {
-        touch(session, sessionsMax: sessionsMax, beganBefore: isEarly && report.framesSent > 0)
-        sessions[0].report = report
+    /// - Parameters:
+    ///   - owner: its own place in the shard.
+    ///   - areJudged: the frames have verdicts already.
+    /// - Returns: the index of that frame, or the end of the run.
+    mutating func receive(
+        _ arrivals: inout [FrameArrival], _ run: Range<Int>, owner: Int, areJudged: Bool, at time: Int64,
+        nowMicroseconds: Int64, _ sessions: inout SessionStore
+    ) -> Int {
+        // The account of the frame before: nothing in this loop removes it.
+        var last: (session: UInt64, account: Int)?
+        for index in run {
+            let identity = arrivals[index].identity
+            var verdict = SequenceVerdict.uncounted
+            if identity.sequence != 0 {
+                let account: Int
+                if let last, last.session == identity.session {
+                    account = last.account
+                } else {
+                    guard let place = sessions.place(of: SessionKey(identity), owner: owner) else { return index }
+                    account = place
+                    last = (identity.session, place)
+                }
+                verdict = sessions.accounts[account].receive(
+                    identity.sequence, records: arrivals[index].recordCount,
+                    judged: areJudged ? arrivals[index].verdict : nil, at: time)
+                if identity.sequence <= closedLossHighest, verdict != .duplicate,
+                    sessions.accounts[account].takeLateFrame()
+                {
+                    takeOffLosses(records: arrivals[index].recordCount)
+                }
+            }
+            if !areJudged { arrivals[index].verdict = verdict }
+            counts.add(arrivals[index])
+            if arrivals[index].beginsDatagram { counts.add(1, to: .datagramsReceived) }
+        }
+        lastPeer = arrivals[run.upperBound - 1].peer
+        lastSeenMicroseconds = nowMicroseconds
+        return run.upperBound
     }
 
-    /// Counts an accepted frame of the session that was observed last.
-    mutating func accepted(_ arrival: FrameArrival) {
-        guard arrival.identity.sequence != 0, sessions.first?.id == arrival.identity.session else { return }
-        sessions[0].frames &+= 1
-        sessions[0].records &+= UInt64(arrival.recordCount)
+    /// Opens the account of a session that has none.
+    ///
+    /// - Parameters:
+    ///   - owner: its own place in the shard.
+    ///   - hasBegun: its first frame or heartbeat here says that there were frames before.
+    ///   - isEarly: the collector has started only now, so the session may be an old one.
+    mutating func open(
+        _ session: UInt64, owner: Int, hasBegun: Bool, isEarly: Bool, at time: Int64,
+        _ sessions: inout SessionStore
+    ) {
+        let key = SessionKey(source: source, session: session)
+        let wasEvicted = sessions.wasEvicted(key)
+        var beginning = SessionAccount.Beginning.seen
+        if wasEvicted || (hasEvictedSessions && hasBegun) {
+            beginning = .evicted
+            closedReconciliation.isExact = false
+        } else if isEarly && hasBegun {
+            beginning = .beforeRun
+        }
+        let account = SessionAccount(
+            session: session, owner: Int32(owner), beginning: beginning, mayHaveLateFrames: wasEvicted,
+            lastUsed: time)
+        sessions.insert(account, key)
+        if !wasEvicted { sessionsSeen &+= 1 }
     }
 
-    /// Asks the session's window; the one used longest ago makes room for a new session beyond `sessionsMax`.
-    /// O(`sessionsMax`), allocates for a new session only.
-    mutating func observe(session: UInt64, sequence: UInt64, sessionsMax: Int, isEarly: Bool = false) -> SequenceVerdict
-    {
-        guard sequence != 0 else { return .uncounted }
-        if let first = sessions.first, first.id == session {
-            return sessions[0].window.observe(sequence)
+    /// Keeps the totals of a session that is evicted.
+    ///
+    /// - Parameter hasEnded: it was silent for so long that nothing more is expected of it.
+    mutating func close(_ account: borrowing SessionAccount, hasEnded: Bool) {
+        counts.add(1, to: .sessionsEvicted)
+        if !hasEnded { closedReconciliation.isExact = false }
+        // Its first account has what is known of it.
+        guard account.beginning != .evicted else { return }
+        let gapFrames = account.gapFrames
+        let reconciliation = account.reconciliation
+        closedGapFrames = closedGapFrames.addingSaturating(gapFrames)
+        closedReconciliation.add(reconciliation)
+        if gapFrames > 0 || reconciliation.framesMissing > 0 {
+            closedLossHighest = max(closedLossHighest, account.highestSequence)
         }
-        touch(session, sessionsMax: sessionsMax, beganBefore: isEarly && sequence > 1)
-        return sessions[0].window.observe(sequence)
     }
 
-    /// Brings the session to the front, where it is made if it is new.
-    private mutating func touch(_ session: UInt64, sessionsMax: Int, beganBefore: Bool) {
-        if let index = sessions.firstIndex(where: { $0.id == session }) {
-            for place in stride(from: index, to: 0, by: -1) { sessions.swapAt(place, place - 1) }
-            return
-        }
-        if sessions.count >= sessionsMax {
-            let oldest = sessions.removeLast()
-            closedGapFrames = closedGapFrames.addingSaturating(oldest.window.missingFrames)
-            closedReconciliation.add(oldest.reconciliation)
-        }
-        sessions.insert(Session(id: session, beganBefore: beganBefore), at: 0)
-        sessionsSeen &+= 1
+    /// A frame that may have been counted as lost has come. To report too few losses is better than to invent one.
+    private mutating func takeOffLosses(records: Int32) {
+        closedGapFrames -= min(closedGapFrames, 1)
+        closedReconciliation.framesMissing -= min(closedReconciliation.framesMissing, 1)
+        closedReconciliation.recordsMissing -= min(closedReconciliation.recordsMissing, UInt64(records))
     }
 }
 

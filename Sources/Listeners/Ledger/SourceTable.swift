@@ -1,70 +1,130 @@
-// All sources, in shards with a lock each, so that receivers and lanes seldom meet.
+// All sources and sessions, in shards with a lock each, so that receivers and lanes seldom meet.
+//
+// Limits: `sourcesMax` sources. `sessionsMax` sessions of all sources, and at most `shardsMax` more: a shard without a
+// session of its own takes one when no other shard's lock is free.
 
 import Synchronization
 
 /// A bounded map from source id to its part of the ledger.
 ///
-/// Entries are never removed: the ledger of a source that is silent is still true. What bounds the table is its cap.
+/// Sources are never removed: the ledger of a source that is silent is still true. Sessions make room for new ones.
 final class SourceTable: Sendable {
     /// A power of two.
     private static let shardsMax = 16
     private static let shardShift: UInt64 = 60
 
-    private struct Entries {
-        /// The standard dictionary: its hashing is seeded, so that nobody can choose ids that collide.
-        var indices: [UInt64: Int] = [:]
-        var sources: [SourceLedger] = []
-    }
-
     private final class Shard: Sendable {
-        let entries = Mutex(Entries())
+        let ledger: Mutex<LedgerShard>
+        /// Its sessions, for other shards to see without its lock. Relaxed: it only helps to choose a shard.
+        let sessionCount = Atomic<Int>(0)
+
+        init(number: Int) { ledger = Mutex(LedgerShard(number: number)) }
     }
 
     private let sourcesMax: Int
+    private let sessionsMax: Int
     private let shards: [Shard]
+    // Relaxed, both: only the counts themselves matter, and each source and session is guarded by its shard's lock.
     private let sourceCount = Atomic<Int>(0)
+    private let sessionCount = Atomic<Int>(0)
 
-    init(sourcesMax: Int) {
+    init(sourcesMax: Int, sessionsMax: Int) {
         self.sourcesMax = sourcesMax
-        shards = (0..<Self.shardsMax).map { _ in Shard() }
+        self.sessionsMax = sessionsMax
+        shards = (0..<Self.shardsMax).map { Shard(number: $0) }
     }
+
+    /// Sessions of all sources that have an account.
+    var sessionsTracked: Int { sessionCount.load(ordering: .relaxed) }
 
     /// Multiplied with the golden ratio, because ids need not be random.
     private func shard(of source: UInt64) -> Shard {
         shards[Int(truncatingIfNeeded: (source &* 0x9E37_79B9_7F4A_7C15) >> Self.shardShift)]
     }
 
-    /// Gives `body` the source, which is made if there is room for it.
+    /// Gives `body` the source's shard and its place there. The source is added if there is room for it.
     ///
     /// - Returns: nil when the table is full and does not have the source: `body` was not called.
-    func withSource<Result>(
-        _ source: UInt64, peer: PeerAddress, nowMicroseconds: Int64, _ body: (inout SourceLedger) -> Result
+    func withShard<Result>(
+        of source: UInt64, peer: PeerAddress, nowMicroseconds: Int64, _ body: (inout LedgerShard, Int) -> Result
     ) -> Result? {
-        shard(of: source).entries.withLock { entries in
-            if let index = entries.indices[source] { return body(&entries.sources[index]) }
-            // Relaxed: only the count itself matters, and every entry is behind its shard's lock.
+        shard(of: source).ledger.withLock { shard in
+            if let place = shard.place(of: source) { return body(&shard, place) }
             guard sourceCount.wrappingAdd(1, ordering: .relaxed).newValue <= sourcesMax else {
                 sourceCount.wrappingSubtract(1, ordering: .relaxed)
                 return nil
             }
-            entries.indices[source] = entries.sources.count
-            entries.sources.append(SourceLedger(source: source, peer: peer, nowMicroseconds: nowMicroseconds))
-            return body(&entries.sources[entries.sources.count - 1])
+            let place = shard.add(source, peer: peer, nowMicroseconds: nowMicroseconds)
+            return body(&shard, place)
+        }
+    }
+
+    /// The same for what concerns no session.
+    func withSource(
+        _ source: UInt64, peer: PeerAddress, nowMicroseconds: Int64, _ body: (inout SourceLedger) -> Void
+    ) {
+        _ = withShard(of: source, peer: peer, nowMicroseconds: nowMicroseconds) { shard, place in
+            shard.withSource(at: place, body)
         }
     }
 
     /// Gives `body` the source if the table has it.
     func withKnownSource(_ source: UInt64, _ body: (inout SourceLedger) -> Void) {
-        shard(of: source).entries.withLock { entries in
-            if let index = entries.indices[source] { body(&entries.sources[index]) }
+        shard(of: source).ledger.withLock { shard in
+            if let place = shard.place(of: source) { shard.withSource(at: place, body) }
         }
     }
 
-    /// Visits every source, one shard's lock at a time.
-    func forEach(_ body: (borrowing SourceLedger) -> Void) {
+    /// Opens a session's account in a shard whose lock the caller holds; old sessions make room for it.
+    /// Amortised O(1).
+    ///
+    /// - Returns: the sessions that were evicted.
+    func open(
+        _ session: UInt64, of place: Int, in shard: inout LedgerShard, hasBegun: Bool, isEarly: Bool, at time: Int64,
+        nowMicroseconds: Int64
+    ) -> Int {
+        let isOver = sessionCount.wrappingAdd(1, ordering: .relaxed).newValue > sessionsMax
+        let evicted = isOver ? makeRoom(in: &shard, nowMicroseconds: nowMicroseconds) : 0
+        shard.open(session, of: place, hasBegun: hasBegun, isEarly: isEarly, at: time)
+        shards[shard.number].sessionCount.store(shard.sessionCount, ordering: .relaxed)
+        return evicted
+    }
+
+    /// The shard evicts its own oldest sessions, unless it has fewer than its part of the budget. Then the shard that
+    /// has the most does: a source with one session must not pay for a source with thousands.
+    private func makeRoom(in shard: inout LedgerShard, nowMicroseconds: Int64) -> Int {
+        var evicted = 0
+        if shard.sessionCount < max(1, sessionsMax / Self.shardsMax),
+            let fullest = fullestShard(except: shard.number)
+        {
+            // Only if its lock is free: two shards that wait for each other would wait for ever.
+            evicted =
+                fullest.ledger.withLockIfAvailable { other in
+                    let evicted = other.evictOldest(nowMicroseconds: nowMicroseconds)
+                    fullest.sessionCount.store(other.sessionCount, ordering: .relaxed)
+                    return evicted
+                } ?? 0
+        }
+        if evicted == 0 { evicted = shard.evictOldest(nowMicroseconds: nowMicroseconds) }
+        sessionCount.wrappingSubtract(evicted, ordering: .relaxed)
+        return evicted
+    }
+
+    private func fullestShard(except number: Int) -> Shard? {
+        var fullest: (shard: Shard, sessions: Int)?
+        for index in shards.indices where index != number {
+            let sessions = shards[index].sessionCount.load(ordering: .relaxed)
+            if sessions > fullest?.sessions ?? 0 { fullest = (shards[index], sessions) }
+        }
+        return fullest?.shard
+    }
+
+    /// Visits every source with the totals of its sessions, one shard's lock at a time. O(sources + sessions).
+    func forEach(_ body: (borrowing SourceLedger, LedgerShard.SessionTotals) -> Void) {
         for shard in shards {
-            shard.entries.withLock { entries in
-                for index in entries.sources.indices { body(entries.sources[index]) }
+            shard.ledger.withLock { ledger in
+                let totals = ledger.sessionTotals()
+                for place in ledger.sources.indices { body(ledger.sources[place], totals[place]) }
             }
         }
     }

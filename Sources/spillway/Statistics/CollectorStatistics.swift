@@ -8,12 +8,31 @@ struct CollectorStatistics: Decodable {
         let source: String
         let peer: String?
         let totals: [String: UInt64]
-        let reconciliation: [String: UInt64]?
+        let reconciliation: Reconciliation?
+    }
+
+    /// What senders say that they sent, and what of it did not come.
+    struct Reconciliation: Decodable {
+        let sessions: UInt64?
+        let recordsSent: UInt64?
+        let recordsMissing: UInt64?
+        let recordsDroppedByClient: UInt64?
+        let sessionsBegunBefore: UInt64?
+        /// False when sessions were evicted: what is missing is then the least that was lost.
+        let exact: Bool?
+
+        private enum CodingKeys: String, CodingKey {
+            case sessions, exact
+            case recordsSent = "records_sent"
+            case recordsMissing = "records_missing"
+            case recordsDroppedByClient = "records_dropped_by_client"
+            case sessionsBegunBefore = "sessions_begun_before"
+        }
     }
 
     let totals: [String: UInt64]
     let framesRefused: [String: UInt64]?
-    let reconciliation: [String: UInt64]?
+    let reconciliation: Reconciliation?
     let gauges: [String: Double]?
     let sources: [Source]?
     let database: String?

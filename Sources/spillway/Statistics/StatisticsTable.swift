@@ -21,7 +21,7 @@ struct StatisticsTable {
             ("  frames missing by sequence", statistics["sequence_gap_frames"]),
             ("  datagrams dropped by the kernel", statistics["kernel_drops"]),
         ])
-        out.append(reconciliation)
+        out += reconciliation
         let refused = (statistics.framesRefused ?? [:]).filter { $0.value > 0 }.sorted { $0.value > $1.value }
         out += rows(refused.map { ("  frames refused: \($0.key)", $0.value) })
         if statistics["duplicate_frames"] > 0 {
@@ -47,13 +47,13 @@ struct StatisticsTable {
     }
 
     /// What the senders say, in words.
-    private var reconciliation: String {
-        let books = statistics.reconciliation ?? [:]
-        let sent = books["records_sent"] ?? 0
-        let missing = books["records_missing"] ?? 0
-        let dropped = books["records_dropped_by_client"] ?? 0
+    private var reconciliation: [String] {
+        let books = statistics.reconciliation
+        let sent = books?.recordsSent ?? 0
+        let missing = books?.recordsMissing ?? 0
+        let dropped = books?.recordsDroppedByClient ?? 0
         var text: String
-        if (books["sessions"] ?? 0) == 0 {
+        if (books?.sessions ?? 0) == 0 {
             text = "No sender has said yet what it sent."
         } else if missing == 0 {
             text = "The senders say that they sent \(grouped(sent)) records, and all of them came."
@@ -63,9 +63,16 @@ struct StatisticsTable {
                 + "lost on the way or in a kernel, or refused."
         }
         if dropped > 0 { text += " They dropped \(grouped(dropped)) more before sending." }
-        let before = books["sessions_begun_before"] ?? 0
-        if before > 0 { text += " (\(grouped(before)) sessions began before this start and are left out.)" }
-        return text
+        let before = books?.sessionsBegunBefore ?? 0
+        if before > 0 {
+            text += " (\(grouped(before)) sessions are left out: they began before this start, or were evicted.)"
+        }
+        guard books?.exact == false else { return [text] }
+        return [
+            text,
+            "These numbers are not exact: \(grouped(statistics["sessions_evicted"])) sessions were evicted. "
+                + "At least this much was sent and lost.",
+        ]
     }
 
     private var sources: [String] {
@@ -76,8 +83,8 @@ struct StatisticsTable {
             table.append([
                 source.source, source.peer ?? "", grouped(received(source)),
                 grouped(source.totals["frames_received"] ?? 0), grouped(source.totals["sequence_gap_frames"] ?? 0),
-                source.reconciliation?["records_sent"].map { grouped($0) } ?? "-",
-                source.reconciliation?["records_missing"].map { grouped($0) } ?? "-",
+                source.reconciliation?.recordsSent.map { grouped($0) } ?? "-",
+                source.reconciliation?.recordsMissing.map { grouped($0) } ?? "-",
             ])
         }
         let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }

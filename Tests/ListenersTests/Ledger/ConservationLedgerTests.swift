@@ -20,6 +20,7 @@ import Testing
         #expect(ConnectionRefusal.allCases.count == AtomicCounts().connectionReasonsMax)
         #expect(Set(LedgerCounter.allCases.map(\.name)).count == LedgerCounts.countersMax)
         #expect(LedgerCounter.connectionsAccepted.name == "connections_accepted")
+        #expect(LedgerCounter.sessionsEvicted.name == "sessions_evicted")
         #expect(LedgerCounter.recordsCommitted.name == "records_committed")
     }
 
@@ -81,7 +82,7 @@ import Testing
 
     @Test func theOldestSessionMakesRoomAndItsGapStays() throws {
         var limits = ConservationLedger.Limits()
-        limits.sessionsPerSourceMax = 2
+        limits.sessionsMax = 2
         let ledger = ConservationLedger(limits: limits)
         for session in 1...5 as ClosedRange<UInt64> {
             var arrivals = try [1, 3, 3].map { try arrival(source: 1, session: session, sequence: $0) }
@@ -91,6 +92,32 @@ import Testing
         #expect(source.sessions == 5)
         #expect(source.sequenceGapFrames == 5)
         #expect(source.counts[.duplicateFrames] == 5)
+        #expect(source.counts[.sessionsEvicted] == 3)
+    }
+
+    @Test func theBudgetOfSessionsHoldsWhenManyThreadsOpenThem() async throws {
+        var limits = ConservationLedger.Limits()
+        limits.sessionsMax = 40
+        let ledger = ConservationLedger(limits: limits)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for thread in 0..<8 as Range<UInt64> {
+                group.addTask {
+                    for session in 1...500 as ClosedRange<UInt64> {
+                        var arrivals = [
+                            try arrival(source: session % 37, session: thread * 1_000 + session, sequence: 1)
+                        ]
+                        ledger.receive(&arrivals, nowMicroseconds: 0)
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        let snapshot = ledger.snapshot()
+        // One for each shard may be above it.
+        #expect(snapshot.sessionsTracked <= 40 + 16)
+        #expect(snapshot.totals[.sessionsEvicted] == 4_000 - UInt64(snapshot.sessionsTracked))
+        #expect(snapshot.sources.reduce(0) { $0 + $1.sessions } == 4_000)
+        #expect(snapshot.sequenceGapFrames == 0)
     }
 
     @Test func hostileGapsSaturate() throws {

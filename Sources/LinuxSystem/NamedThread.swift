@@ -46,8 +46,13 @@ public final class NamedThread: Sendable {
         handle = thread
     }
 
-    /// Waits for the closure's end. Call it exactly once for each thread.
+    /// Waits for the closure's end. Call it or `detach` exactly once for each thread.
     public func join() {
         pthread_join(handle, nil)
+    }
+
+    /// Leaves the thread to end by itself.
+    public func detach() {
+        pthread_detach(handle)
     }
 }

@@ -40,8 +40,16 @@ public final class MetricsClient: Sendable {
     }
 
     /// The same with its parts made already.
-    public init(
+    public convenience init(
         to address: CollectorAddress, identity: SourceIdentity, options: MetricsClientOptions
+    ) throws(ClientError) {
+        try self.init(to: address, identity: identity, options: options, resolver: HostAddress.all)
+    }
+
+    /// - Parameter resolver: finds the addresses of a TCP host, here and before each connection.
+    init(
+        to address: CollectorAddress, identity: SourceIdentity, options: MetricsClientOptions,
+        resolver: @escaping HostResolver
     ) throws(ClientError) {
         self.address = address
         self.identity = identity
@@ -54,19 +62,18 @@ public final class MetricsClient: Sendable {
             delivery = nil
             deliveryThread = Mutex(nil)
         case .tcp:
-            try Socket.checkHost(of: address)
+            // A name that has no address is an error here and now.
+            _ = try resolver(address)
             do throws(SystemCallError) {
                 let delivery = try BackgroundDelivery()
                 buffer = RecordBuffer(transport: .stream(delivery), identity: identity, options: options)
-                let closeMilliseconds = options.closeMilliseconds
                 deliveryThread = Mutex(
                     try NamedThread(name: "metrics-send") {
                         delivery.run(
                             AcknowledgedSender(
                                 to: address, identity: identity,
                                 bytesMax: max(options.unacknowledgedBytesMax, FrameLimits.frameBytesMax),
-                                timeoutMilliseconds: nil),
-                            closeMilliseconds: closeMilliseconds)
+                                timeoutMilliseconds: nil, resolver: resolver))
                     })
                 self.delivery = delivery
             } catch {
@@ -103,14 +110,15 @@ public final class MetricsClient: Sendable {
     public func flush() { buffer.flush(withHeartbeat: false) }
 
     /// Sends what waits and the final totals, and ends the background threads. Over TCP it waits for the last
-    /// acknowledgements, for at most `MetricsClientOptions.closeTimeoutSeconds`. Records that come later are dropped.
-    /// May be called more than once.
+    /// acknowledgements, for at most `MetricsClientOptions.closeTimeoutSeconds`, whatever name servers and network do:
+    /// records without an acknowledgement by then are counted as dropped, although some of them may have arrived.
+    /// Records that come later are dropped. May be called more than once.
     public func close() {
         guard let flusher = thread.withLock({ $0.take() }) else { return }
         stop.signal()
         flusher.join()
         buffer.close()
-        delivery?.stop()
+        delivery?.stop(withinMilliseconds: options.closeMilliseconds)
         deliveryThread.withLock({ $0.take() })?.join()
     }
 

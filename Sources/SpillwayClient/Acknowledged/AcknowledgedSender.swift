@@ -7,24 +7,6 @@
 import Glibc
 import LinuxSystem
 
-/// What became of the frames of an acknowledging client.
-public struct AcknowledgementStatistics: Equatable, Sendable {
-    /// Frames given, and their records and bytes.
-    public var frames: UInt64 = 0
-    public var records: UInt64 = 0
-    public var bytes: UInt64 = 0
-    public var framesAcknowledged: UInt64 = 0
-    public var recordsAcknowledged: UInt64 = 0
-    public var framesRefused: UInt64 = 0
-    public var recordsRefused: UInt64 = 0
-    /// Frames that were written again.
-    public var framesResent: UInt64 = 0
-    /// Connections after the first one.
-    public var reconnects: UInt64 = 0
-
-    public init() {}
-}
-
 /// A session with a collector over as many connections as it takes. Used by one thread.
 public struct AcknowledgedSender: ~Copyable {
     public let address: CollectorAddress
@@ -38,17 +20,13 @@ public struct AcknowledgedSender: ~Copyable {
     public var onAcknowledged: (SequenceRanges) -> Void = { _ in }
 
     private var frames: UnacknowledgedFrames
-    private var socket: Socket?
-    /// Of `socket`; -1 without one.
-    private var descriptor: Int32 = -1
-    private var inbox = ReplyInbox()
+    private var connection: CollectorConnection
     private var isWelcomed = false
     private var isFinishing = false
     private var receipt: ReceiptFrame?
-    /// A heartbeat that is on its way: it goes between frames.
-    private var control: [UInt8] = []
-    private var controlSent = 0
-    /// What heartbeats tell was dropped before it was part of a frame.
+    /// A heartbeat is to be sent as soon as it can begin.
+    private var isHeartbeatDue = false
+    /// What heartbeats report as dropped before it was part of a frame.
     private var recordsDropped: UInt64 = 0
     private var backoffMilliseconds = backoffFirstMilliseconds
     private var nextConnect: UInt64 = 0
@@ -59,12 +37,13 @@ public struct AcknowledgedSender: ~Copyable {
 
     private static let backoffFirstMilliseconds = 100
     private static let backoffLastMilliseconds = 5_000
-    private static let connectMilliseconds: Int32 = 5_000
     /// A collector that does not know of welcomes is not waited for longer.
     private static let welcomeNanoseconds: UInt64 = 5_000_000_000
     private static let refusalsMax = 16
     private static let framesMax = 65_536
     private static let writeBytesMax = 256 << 10
+    /// A peer that never stops sending must not keep a step from ending.
+    private static let readsPerStepMax = 64
 
     /// - Parameters:
     ///   - bytesMax: at least `FrameLimits.frameBytesMax`.
@@ -73,9 +52,19 @@ public struct AcknowledgedSender: ~Copyable {
         to address: CollectorAddress, identity: SourceIdentity, bytesMax: Int = 16 << 20,
         timeoutMilliseconds: Int? = 60_000
     ) {
+        self.init(
+            to: address, identity: identity, bytesMax: bytesMax, timeoutMilliseconds: timeoutMilliseconds,
+            resolver: HostAddress.all)
+    }
+
+    init(
+        to address: CollectorAddress, identity: SourceIdentity, bytesMax: Int, timeoutMilliseconds: Int?,
+        resolver: @escaping HostResolver
+    ) {
         self.address = address
         self.identity = identity
         self.timeoutMilliseconds = timeoutMilliseconds
+        connection = CollectorConnection(to: address, resolver: resolver)
         frames = UnacknowledgedFrames(bytesMax: bytesMax, framesMax: Self.framesMax)
     }
 
@@ -115,19 +104,17 @@ public struct AcknowledgedSender: ~Copyable {
     /// Queues a heartbeat with the session's totals.
     public mutating func sendHeartbeat(recordsDropped: UInt64 = 0) {
         self.recordsDropped = recordsDropped
-        // One that has begun goes to its end.
-        guard controlSent == 0 else { return }
-        control = heartbeat()
+        isHeartbeatDue = true
     }
 
-    var isConnected: Bool { descriptor >= 0 }
+    var isConnected: Bool { connection.isOpen }
     /// Whether a heartbeat is on its way.
-    var hasHeartbeatWaiting: Bool { !control.isEmpty }
+    var hasHeartbeatWaiting: Bool { isHeartbeatDue || connection.hasControl }
 
     /// Waits until every frame is acknowledged or refused.
     public mutating func waitUntilAcknowledged() throws(ClientError) {
         lastProgress = monotonicNanoseconds()
-        while !frames.isEmpty || !control.isEmpty { try step(waitMilliseconds: 100) }
+        while !frames.isEmpty || hasHeartbeatWaiting { try step(waitMilliseconds: 100) }
     }
 
     /// Ends the session in order, after everything is acknowledged.
@@ -136,11 +123,15 @@ public struct AcknowledgedSender: ~Copyable {
     /// - Returns: what the collector took on the last connection; nil if it did not say.
     public mutating func finish(withinMilliseconds milliseconds: Int? = nil) throws(ClientError) -> ReceiptFrame? {
         precondition(frames.isEmpty, "what is not acknowledged is waited for first")
-        guard descriptor >= 0, shutdown(descriptor, Int32(SHUT_WR)) == 0 else { return nil }
+        guard connection.finishWriting() else { return nil }
         isFinishing = true
         lastProgress = monotonicNanoseconds()
         let deadline = milliseconds.map { lastProgress &+ UInt64(max($0, 0)) * 1_000_000 } ?? .max
-        while descriptor >= 0, receipt == nil, monotonicNanoseconds() < deadline { try step(waitMilliseconds: 100) }
+        while connection.isOpen, receipt == nil {
+            let now = monotonicNanoseconds()
+            guard now < deadline else { break }
+            try step(waitMilliseconds: min(100, Int((deadline - now) / 1_000_000) + 1))
+        }
         return receipt
     }
 
@@ -163,7 +154,7 @@ public struct AcknowledgedSender: ~Copyable {
 
     /// - Returns: whether there is a connection.
     private mutating func connectIfDue(now: UInt64, waitMilliseconds: Int) throws(ClientError) -> Bool {
-        if descriptor >= 0 { return true }
+        if connection.isOpen { return true }
         if isFinishing { return false }
         if now < nextConnect {
             let milliseconds = min(UInt64(max(waitMilliseconds, 0)), (nextConnect - now) / 1_000_000 + 1)
@@ -171,27 +162,22 @@ public struct AcknowledgedSender: ~Copyable {
             return false
         }
         do throws(ClientError) {
-            let connected = try Socket.connected(to: address, timeoutMilliseconds: Self.connectMilliseconds)
-            descriptor = connected.descriptor
-            socket = consume connected
+            guard try connection.connect(waitMilliseconds: waitMilliseconds) else { return false }
         } catch {
             disconnect(error)
             if case .unresolvable = error, statistics.framesAcknowledged == 0 { throw error }
             return false
         }
-        inbox = ReplyInbox()
         isWelcomed = false
-        welcomeDeadline = now &+ Self.welcomeNanoseconds
+        welcomeDeadline = monotonicNanoseconds() &+ Self.welcomeNanoseconds
         frames.rewind()
-        control = heartbeat()
-        controlSent = 0
+        isHeartbeatDue = true
         return true
     }
 
     private mutating func disconnect(_ error: ClientError) {
-        if descriptor >= 0, !isFinishing { statistics.reconnects += 1 }
-        socket = nil
-        descriptor = -1
+        if connection.isOpen, !isFinishing { statistics.reconnects += 1 }
+        connection.close()
         lastError = error
         let wait = Int.random(in: backoffMilliseconds / 2...backoffMilliseconds)
         backoffMilliseconds = min(backoffMilliseconds * 2, Self.backoffLastMilliseconds)
@@ -210,16 +196,19 @@ public struct AcknowledgedSender: ~Copyable {
     /// - Returns: false when the socket takes no more.
     private mutating func write() throws(ClientError) -> Bool {
         while true {
-            if !control.isEmpty, !frames.isWithinFrame {
-                guard try writeControl() else { return false }
-                continue
+            if !frames.isWithinFrame {
+                if isHeartbeatDue, !connection.hasControl {
+                    isHeartbeatDue = false
+                    connection.queueControl(heartbeat())
+                }
+                guard try connection.writeControl() else { return false }
+                if isHeartbeatDue { continue }
             }
             guard isWelcomed || monotonicNanoseconds() >= welcomeDeadline else { return true }
-            let descriptor = descriptor
-            let object = "\(address)"
+            let (descriptor, address) = (connection.descriptor, address)
             let result: Result<CallResult, SystemCallError>? = frames.withNextBytes(
-                atMost: Self.writeBytesMax, untilFrameEnd: !control.isEmpty
-            ) { bytes in Self.send(bytes, descriptor, object) }
+                atMost: Self.writeBytesMax, untilFrameEnd: isHeartbeatDue
+            ) { bytes in CollectorConnection.send(bytes, descriptor, address) }
             switch result {
             case nil: return true
             case .success(.wouldBlock): return false
@@ -230,49 +219,12 @@ public struct AcknowledgedSender: ~Copyable {
         }
     }
 
-    private mutating func writeControl() throws(ClientError) -> Bool {
-        let bytes = control
-        switch Self.send(bytes.span.bytes.extracting(controlSent..<bytes.count), descriptor, "\(address)") {
-        case .success(.wouldBlock): return false
-        case .success(.value(let count)):
-            controlSent += count
-            if controlSent == control.count {
-                control = []
-                controlSent = 0
-            }
-            return true
-        case .failure(let error): throw .system(error)
-        }
-    }
-
-    private static func send(
-        _ bytes: RawSpan, _ descriptor: Int32, _ object: String
-    ) -> Result<CallResult, SystemCallError> {
-        Result { () throws(SystemCallError) in
-            try systemCall("send", object: object) {
-                bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            }
-        }
-    }
-
     // MARK: Reading
 
     private mutating func read(waitMilliseconds: Int, wantsToWrite: Bool) throws(ClientError) {
-        var entry = pollfd(
-            fd: descriptor, events: Int16(POLLIN | (wantsToWrite ? POLLOUT : 0)), revents: 0)
-        do throws(SystemCallError) {
-            try checkedCall("poll") { Int(poll(&entry, 1, Int32(clamping: waitMilliseconds))) }
-        } catch {
-            throw .system(error)
-        }
-        guard Int32(entry.revents) & (POLLIN | POLLHUP | POLLERR) != 0 else { return }
-        while true {
-            let received: ReplyInbox.Received
-            do throws(SystemCallError) {
-                received = try inbox.receive(descriptor, object: "\(address)")
-            } catch {
-                throw .system(error)
-            }
+        guard try connection.hasInput(waitMilliseconds: waitMilliseconds, wantsToWrite: wantsToWrite) else { return }
+        for _ in 0..<Self.readsPerStepMax {
+            let received = try connection.receive()
             try takeReplies()
             switch received {
             case .bytes: continue
@@ -283,22 +235,18 @@ public struct AcknowledgedSender: ~Copyable {
     }
 
     private mutating func takeReplies() throws(ClientError) {
-        do throws(FrameError) {
-            while let (reply, from) = try inbox.next() {
-                switch reply {
-                case .receipt(let last): receipt = last
-                case .welcome(let welcome) where concerns(from):
-                    isWelcomed = true
-                    acknowledge(welcome.durable)
-                case .acknowledgement(let acknowledgement) where concerns(from): acknowledge(acknowledgement.durable)
-                case .refusal(let refusal, let sequence) where sequence > 0 && concerns(from):
-                    refuse(sequence, refusal)
-                case .refusal(let refusal, _): note(0, refusal)
-                case .welcome, .acknowledgement: continue
-                }
+        while let (reply, from) = try connection.nextReply() {
+            switch reply {
+            case .receipt(let last): receipt = last
+            case .welcome(let welcome) where concerns(from):
+                isWelcomed = true
+                acknowledge(welcome.durable)
+            case .acknowledgement(let acknowledgement) where concerns(from): acknowledge(acknowledgement.durable)
+            case .refusal(let refusal, let sequence) where sequence > 0 && concerns(from):
+                refuse(sequence, refusal)
+            case .refusal(let refusal, _): note(0, refusal)
+            case .welcome, .acknowledgement: continue
             }
-        } catch {
-            throw .badReply(error)
         }
     }
 

@@ -1,7 +1,9 @@
 // Delivers a client's frames over TCP on a thread of its own: what the collector has not acknowledged is kept, and sent again over
 // the next connection, for as long as the program runs.
 //
-// Limits: `FrameQueue.bytesMax` and `AcknowledgedSender.bytesMax`; a full queue drops and counts.
+// Limits: `FrameQueue.bytesMax` and `AcknowledgedSender.bytesMax`; a full queue drops and counts. From the deadline of `stop` on
+// the thread ends within one step, `stepMilliseconds`: no step waits longer, whatever the name servers and the network do.
+// Invariant: every record that the queue took is acknowledged, refused, abandoned or waiting, in each `Progress` and after it.
 
 import LinuxSystem
 import Synchronization
@@ -10,26 +12,30 @@ import Synchronization
 final class BackgroundDelivery: Sendable {
     struct Progress {
         var statistics = AcknowledgementStatistics()
-        /// Records that are neither acknowledged nor refused, those in the queue left out.
-        var recordsOpen = 0
-        /// Records that were open when the time of the end was over.
-        var recordsAbandoned = 0
+        /// Records that were open at the deadline of `stop`.
+        var recordsAbandoned: UInt64 = 0
         var lastError: ClientError?
+
+        /// Records that need nothing more.
+        var recordsSettled: UInt64 {
+            statistics.recordsAcknowledged + statistics.recordsRefused + recordsAbandoned
+        }
     }
 
     let queue: FrameQueue
     private let progress = Mutex(Progress())
-    /// The records that the next heartbeat tells were dropped before they were part of a frame; nil for no heartbeat.
+    /// The records that the next heartbeat reports as dropped before they were part of a frame; nil for no heartbeat.
     private let heartbeat = Mutex<UInt64?>(nil)
     private let stopping: WakeEvent
-    private let isStopping = Atomic(false)
+    /// On the monotonic clock; 0 before `stop`.
+    private let deadlineNanoseconds = Atomic<UInt64>(0)
 
-    /// How long the thread waits for answers before it looks for new frames.
-    private static let lookMilliseconds = 20
+    /// How long the thread waits for answers before it checks for new frames and for the deadline.
+    private static let stepMilliseconds = 20
     private static let idleMilliseconds: Int32 = 1_000
     private static let retryMilliseconds: Int32 = 1_000
-    /// The collector's last word is waited for so long at least.
-    private static let receiptMillisecondsMin = 1_000
+    /// With nothing left to deliver, the collector's receipt is waited for this long even past the deadline.
+    private static let receiptMillisecondsMin = 100
     private static let queueBytesMax = 2 << 20
 
     init() throws(SystemCallError) {
@@ -45,28 +51,27 @@ final class BackgroundDelivery: Sendable {
         queue.arrival.signal()
     }
 
-    /// Ends `run` once everything is acknowledged, or when its time is over.
-    func stop() {
+    /// Ends `run` once everything is acknowledged, or `milliseconds` from now. What is open then is abandoned.
+    func stop(withinMilliseconds milliseconds: Int) {
         // Pairs with the acquiring load in `run`: what was offered before the stop is taken after it.
-        isStopping.store(true, ordering: .releasing)
+        deadlineNanoseconds.store(
+            monotonicNanoseconds() &+ UInt64(max(milliseconds, 0)) * 1_000_000, ordering: .releasing)
         stopping.signal()
         queue.arrival.signal()
     }
 
-    /// Runs until `stop`, and then until everything is acknowledged, for at most so long.
-    func run(_ sender: consuming AcknowledgedSender, closeMilliseconds: Int) {
+    /// Runs until `stop`, and then until everything is acknowledged or the deadline has passed.
+    func run(_ sender: consuming AcknowledgedSender) {
         var taken = Taken()
-        var deadline: UInt64?
+        var deadline: UInt64 = 0
         while true {
-            if deadline == nil, isStopping.load(ordering: .acquiring) {
-                deadline = monotonicNanoseconds() &+ UInt64(closeMilliseconds) * 1_000_000
-            }
+            if deadline == 0 { deadline = deadlineNanoseconds.load(ordering: .acquiring) }
             if taken.isEmpty { taken.refill(from: queue) }
             taken.move(to: &sender)
             if let dropped = heartbeat.withLock({ $0.take() }) { sender.sendHeartbeat(recordsDropped: dropped) }
-            publish(sender, taken)
+            publish(sender)
             let isIdle = taken.isEmpty && sender.framesOpen == 0 && !sender.hasHeartbeatWaiting
-            if let deadline {
+            if deadline > 0 {
                 // A heartbeat alone is not worth the wait for a collector that is not there.
                 let isDone = taken.isEmpty && sender.framesOpen == 0 && (isIdle || !sender.isConnected)
                 if isDone || monotonicNanoseconds() >= deadline { break }
@@ -77,30 +82,15 @@ final class BackgroundDelivery: Sendable {
                 step(&sender)
             }
         }
-        if sender.framesOpen == 0, taken.isEmpty, sender.isConnected {
-            let now = monotonicNanoseconds()
-            let left = deadline.map { $0 > now ? Int(($0 - now) / 1_000_000) : 0 } ?? 0
-            do throws(ClientError) {
-                _ = try sender.finish(
-                    withinMilliseconds: min(max(left, Self.receiptMillisecondsMin), closeMilliseconds))
-            } catch {
-                note(error)
-            }
-        }
+        if sender.framesOpen == 0, taken.isEmpty, sender.isConnected { finish(&sender, deadline: deadline) }
         taken.refillAll(from: queue)
-        let open = sender.recordsOpen + taken.recordsLeft
-        let (statistics, lastError) = (sender.statistics, sender.lastError)
-        progress.withLock { progress in
-            progress.statistics = statistics
-            progress.lastError = lastError ?? progress.lastError
-            progress.recordsOpen = 0
-            progress.recordsAbandoned = open
-        }
+        let open = UInt64(sender.recordsOpen + taken.recordsLeft)
+        publish(sender, recordsAbandoned: open)
     }
 
     private func step(_ sender: inout AcknowledgedSender) {
         do throws(ClientError) {
-            try sender.progress(waitMilliseconds: Self.lookMilliseconds)
+            try sender.progress(waitMilliseconds: Self.stepMilliseconds)
         } catch {
             // A name that is not known now may be later.
             note(error)
@@ -108,14 +98,23 @@ final class BackgroundDelivery: Sendable {
         }
     }
 
+    private func finish(_ sender: inout AcknowledgedSender, deadline: UInt64) {
+        let now = monotonicNanoseconds()
+        let left = deadline > now ? Int((deadline - now) / 1_000_000) : 0
+        do throws(ClientError) {
+            _ = try sender.finish(withinMilliseconds: max(left, Self.receiptMillisecondsMin))
+        } catch {
+            note(error)
+        }
+    }
+
     private func note(_ error: ClientError) { progress.withLock { $0.lastError = error } }
 
-    private func publish(_ sender: borrowing AcknowledgedSender, _ taken: borrowing Taken) {
-        let (statistics, records) = (sender.statistics, sender.recordsOpen + taken.recordsLeft)
-        let lastError = sender.lastError
+    private func publish(_ sender: borrowing AcknowledgedSender, recordsAbandoned: UInt64 = 0) {
+        let (statistics, lastError) = (sender.statistics, sender.lastError)
         progress.withLock { progress in
             progress.statistics = statistics
-            progress.recordsOpen = records
+            progress.recordsAbandoned = recordsAbandoned
             progress.lastError = lastError ?? progress.lastError
         }
     }

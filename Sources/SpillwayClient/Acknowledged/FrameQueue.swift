@@ -26,7 +26,7 @@ final class FrameQueue: Sendable {
 
     private struct State {
         var waiting = Frames()
-        var recordsWaiting = 0
+        var recordsTaken: UInt64 = 0
         var recordsDropped: UInt64 = 0
     }
 
@@ -54,7 +54,7 @@ final class FrameQueue: Sendable {
             frame.withUnsafeBytes { state.waiting.bytes.append(contentsOf: $0) }
             state.waiting.entries.append(
                 Frames.Entry(sequence: sequence, byteCount: frame.byteCount, recordCount: recordCount))
-            state.recordsWaiting += recordCount
+            state.recordsTaken += UInt64(recordCount)
             return wasEmpty
         }
         if wasEmpty == true { arrival.signal() }
@@ -64,12 +64,10 @@ final class FrameQueue: Sendable {
     /// Exchanges what waits for the emptied `frames`.
     func take(_ frames: inout Frames) {
         precondition(frames.entries.isEmpty)
-        state.withLock { state in
-            swap(&frames, &state.waiting)
-            state.recordsWaiting = 0
-        }
+        state.withLock { swap(&frames, &$0.waiting) }
     }
 
-    var recordsWaiting: Int { state.withLock { $0.recordsWaiting } }
+    /// Records of all frames that it ever took.
+    var recordsTaken: UInt64 { state.withLock { $0.recordsTaken } }
     var recordsDropped: UInt64 { state.withLock { $0.recordsDropped } }
 }

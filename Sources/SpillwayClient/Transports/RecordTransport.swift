@@ -69,13 +69,15 @@ extension RecordTransport {
             totals.bytesSent = sent.bytes
             totals.recordsWaiting = UInt64(datagrams.recordsWaiting)
         case .stream(let delivery):
+            // One snapshot, and the rest is waiting: the totals add up whatever the delivering thread does meanwhile. Its
+            // caller holds the lock under which frames are offered.
             let progress = delivery.now
             totals.recordsSent = progress.statistics.recordsAcknowledged
             totals.recordsRefused = progress.statistics.recordsRefused
-            totals.recordsDropped = delivery.queue.recordsDropped + UInt64(progress.recordsAbandoned)
+            totals.recordsDropped = delivery.queue.recordsDropped + progress.recordsAbandoned
             totals.framesSent = progress.statistics.framesAcknowledged
             totals.bytesSent = progress.statistics.bytes
-            totals.recordsWaiting = UInt64(delivery.queue.recordsWaiting + progress.recordsOpen)
+            totals.recordsWaiting = delivery.queue.recordsTaken - progress.recordsSettled
             totals.lastError = progress.lastError
         }
     }

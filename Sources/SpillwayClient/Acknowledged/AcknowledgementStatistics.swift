@@ -1,0 +1,17 @@
+/// The totals of an acknowledging client: given = acknowledged + refused + open.
+public struct AcknowledgementStatistics: Equatable, Sendable {
+    /// Frames given, and their records and bytes.
+    public var frames: UInt64 = 0
+    public var records: UInt64 = 0
+    public var bytes: UInt64 = 0
+    public var framesAcknowledged: UInt64 = 0
+    public var recordsAcknowledged: UInt64 = 0
+    public var framesRefused: UInt64 = 0
+    public var recordsRefused: UInt64 = 0
+    /// Frames that were written again.
+    public var framesResent: UInt64 = 0
+    /// Connections after the first one.
+    public var reconnects: UInt64 = 0
+
+    public init() {}
+}

@@ -1,5 +1,9 @@
 // Why a collector could not start: one line, and the exit code that goes with it.
 
+import LinuxSystem
+import Listeners
+import SpillLog
+
 /// A start that failed.
 public struct CollectorError: Error, Sendable, CustomStringConvertible {
     /// The groups that a caller tells apart.
@@ -20,5 +24,20 @@ public struct CollectorError: Error, Sendable, CustomStringConvertible {
     init(_ kind: Kind, _ description: String) {
         self.kind = kind
         self.description = description
+    }
+
+    /// - Parameter isAllStored: whether what was accepted before the failure is stored or in the spill.
+    init(startFailure error: any Error, isAllStored: Bool) {
+        let failure =
+            switch error {
+            case let error as CollectorError: error
+            case let error as ListenAddressError: CollectorError(.configuration, "\(error)")
+            case let error as ListenerError: CollectorError(.unavailable, "\(error)")
+            case let error as SpillError: CollectorError(.disk, "\(error)")
+            case let error as SystemCallError: CollectorError(.system, "\(error)")
+            default: CollectorError(.unavailable, "\(error)")
+            }
+        let loss = isAllStored ? "" : "; records that were accepted until then could not be stored; see the log"
+        self.init(failure.kind, failure.description + loss)
     }
 }

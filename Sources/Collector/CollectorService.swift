@@ -45,8 +45,12 @@ public final class CollectorService {
     /// A database that cannot be reached does not keep the collector from starting: the ring holds what it can, and
     /// `/readyz` says why it waits. One that refuses the user, or has no such database, does.
     ///
-    /// - Throws: one line; whatever was started is stopped again.
-    public init(_ settings: CollectorSettings, environment: [String: String], log: Logger) throws(CollectorError) {
+    /// - Parameter onAccepting: called once, before the first listener starts: from then on records may have been accepted,
+    ///   and only `stop`, or this initializer's own failure, brings them to the database or the spill.
+    /// - Throws: one line; whatever was started is stopped again, in the order of `stop`.
+    public init(
+        _ settings: CollectorSettings, environment: [String: String], log: Logger, onAccepting: () -> Void = {}
+    ) throws(CollectorError) {
         self.settings = settings
         self.log = log
         var limits = ConservationLedger.Limits()
@@ -83,12 +87,12 @@ public final class CollectorService {
             if let path { try startSpill(path) }
             try startStore(environment)
             try startDrain()
+            onAccepting()
             try startListeners()
             try startHTTP()
             try startReporter()
         } catch {
-            stop()
-            throw Self.collectorError(error)
+            throw CollectorError(startFailure: error, isAllStored: stop())
         }
     }
 
@@ -286,17 +290,6 @@ public final class CollectorService {
     }
 
     // MARK: Texts
-
-    private static func collectorError(_ error: any Error) -> CollectorError {
-        switch error {
-        case let error as CollectorError: error
-        case let error as ListenAddressError: CollectorError(.configuration, "\(error)")
-        case let error as ListenerError: CollectorError(.unavailable, "\(error)")
-        case let error as SpillError: CollectorError(.disk, "\(error)")
-        case let error as SystemCallError: CollectorError(.system, "\(error)")
-        default: CollectorError(.unavailable, "\(error)")
-        }
-    }
 
     private static func text(_ address: SocketAddress) -> String {
         let host = address.ipAddress ?? "?"

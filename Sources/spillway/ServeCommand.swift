@@ -13,8 +13,8 @@ struct ServeCommand: ParsableCommand {
         abstract: "Run the collector in the foreground.",
         discussion: """
             Takes frames over UDP and TCP and stores their records. Prints one line that begins with "ready" when it \
-            listens; logs go to standard error. SIGTERM or SIGINT: stores what was accepted and ends; a second one ends \
-            at once.
+            listens; logs go to standard error. SIGTERM or SIGINT: stores what was accepted and ends; a second one, or one \
+            before any record can be accepted, ends at once.
 
             Every setting can also stand in the environment (SPILLWAY_ and its name in capitals) or in the file of \
             --config (key = value); a flag goes before the environment, that before the file. Without any setting for \
@@ -105,14 +105,15 @@ struct ServeCommand: ParsableCommand {
         for warning in settings.warnings { log.warning("\(warning)") }
         let service: CollectorService
         do throws(CollectorError) {
-            service = try CollectorService(settings, environment: environment, log: log)
+            service = try CollectorService(settings, environment: environment, log: log) { signals.accepting() }
         } catch {
             throw CommandError(error)
         }
-        signals.serving()
-        print(service.readyLine)
-        fflush(nil)
-
+        // A stop that was asked for meanwhile comes first: this collector never becomes ready.
+        if !signals.isStopRequested {
+            print(service.readyLine)
+            fflush(nil)
+        }
         signals.wait()
         log.notice("stopping: what was accepted is stored first; another signal ends at once")
         guard service.stop() else {
@@ -134,12 +135,13 @@ extension Setting {
     }
 }
 
-/// SIGTERM and SIGINT, taken by a thread of their own: before the collector serves they end the process, since nothing was
-/// accepted yet; then the first one asks for the stop, and the next one ends the process.
+/// SIGTERM and SIGINT, taken by a thread of their own. Until the collector accepts records they end the process at once: a start
+/// that waits for a database can be interrupted, and nothing is lost by it. From then on the first one asks for the stop, which
+/// comes when the start has ended, and the next one ends the process.
 private final class StopSignals: Sendable {
     private enum Phase {
         case starting
-        case serving
+        case accepting
         case stopping
     }
 
@@ -150,7 +152,7 @@ private final class StopSignals: Sendable {
         stop = try WakeEvent()
         var set = Self.set
         pthread_sigmask(SIG_BLOCK, &set, nil)
-        // A peer that is gone is an error of the write, not the end of the process.
+        // A write to a closed connection is an error of that write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         _ = try NamedThread(name: "signals") { [self] in
             while true { take() }
@@ -158,7 +160,9 @@ private final class StopSignals: Sendable {
     }
 
     /// From here on a signal is answered by storing what was accepted.
-    func serving() { phase.withLock { $0 = .serving } }
+    func accepting() { phase.withLock { $0 = .accepting } }
+
+    var isStopRequested: Bool { phase.withLock { $0 == .stopping } }
 
     /// Waits for the first signal.
     func wait() { while !stop.wait(timeoutMilliseconds: 60_000) {} }
@@ -167,12 +171,12 @@ private final class StopSignals: Sendable {
         var set = Self.set
         var number: Int32 = 0
         guard sigwait(&set, &number) == 0 else { return }
-        let before = phase.withLock { phase in
-            defer { if phase == .serving { phase = .stopping } }
-            return phase
+        phase.withLock { phase in
+            // Within the lock: a start that reaches its listeners meanwhile must not accept records that this would lose.
+            // With the exit code that a shell expects of a process that a signal ended. An embedded server ends with it.
+            guard phase == .accepting else { _exit(128 + number) }
+            phase = .stopping
         }
-        // As a shell expects it of a process that a signal ended. An embedded server ends with this process.
-        if before != .serving { _exit(128 + number) }
         stop.signal()
     }
 

@@ -53,7 +53,10 @@ public struct FrameHeader: Equatable, Sendable {
     static let version: UInt8 = 1
     static let authenticatedFlag: UInt8 = 1
     package static let criticalFlags: UInt8 = 0b1110
+    private static let flagsOffset = 7
     static let checksumOffset = 12
+    private static let sourceOffset = 16
+    private static let sessionOffset = 24
     package static let sequenceOffset = 32
     static let baseTimeOffset = 40
     @usableFromInline static let recordCountOffset = 48
@@ -71,8 +74,8 @@ public struct FrameHeader: Equatable, Sendable {
         guard load(0, UInt32.self) == magic else { throw FrameError(.badMagic, at: 0) }
         guard load(4, UInt8.self) == version else { throw FrameError(.unsupportedVersion, at: 4) }
         guard let type = FrameType(rawValue: load(6, UInt8.self)) else { throw FrameError(.unknownType, at: 6) }
-        let flags = load(7, UInt8.self)
-        guard flags & criticalFlags == 0 else { throw FrameError(.unknownFlag, at: 7) }
+        let flags = load(flagsOffset, UInt8.self)
+        guard flags & criticalFlags == 0 else { throw FrameError(.unknownFlag, at: flagsOffset) }
         let headerLength = Int(load(5, UInt8.self))
         let needed = flags & authenticatedFlag == 0 ? lengthMin : authenticatedLengthMin
         guard headerLength >= needed else { throw FrameError(.badHeaderLength, at: 5) }
@@ -81,7 +84,8 @@ public struct FrameHeader: Equatable, Sendable {
         return FrameHeader(
             type: type, flags: flags, headerLength: headerLength, payloadLength: payloadLength,
             identity: FrameIdentity(
-                source: load(16, UInt64.self), session: load(24, UInt64.self), sequence: load(32, UInt64.self)),
+                source: load(sourceOffset, UInt64.self), session: load(sessionOffset, UInt64.self),
+                sequence: load(sequenceOffset, UInt64.self)),
             baseTime: load(baseTimeOffset, Int64.self),
             // Clamped, so that a 32-bit count stays one: admission refuses anything over the limit.
             recordCount: Int(load(recordCountOffset, UInt32.self)))
@@ -128,14 +132,27 @@ public struct FrameHeader: Equatable, Sendable {
         store(version, at: 4)
         store(UInt8(lengthMin), at: 5)
         store(type.rawValue, at: 6)
-        store(UInt8(0), at: 7)
+        store(UInt8(0), at: flagsOffset)
         store(UInt32(frame.count - lengthMin), at: 8)
         store(UInt32(0), at: checksumOffset)
-        store(identity.source, at: 16)
-        store(identity.session, at: 24)
-        store(identity.sequence, at: 32)
+        store(identity.source, at: sourceOffset)
+        store(identity.session, at: sessionOffset)
+        store(identity.sequence, at: sequenceOffset)
         store(baseTime, at: baseTimeOffset)
         store(UInt32(recordCount), at: recordCountOffset)
+        store(Checksum.ofFrame(UnsafeRawBufferPointer(frame)), at: checksumOffset)
+    }
+    /// Gives a whole frame another identity, and the checksum that goes with it. O(frame length).
+    ///
+    /// - Precondition: the frame is sound and not authenticated: a code would have to be made anew.
+    package static func replaceIdentity(_ identity: FrameIdentity, in frame: UnsafeMutableRawBufferPointer) {
+        precondition(frame.count >= lengthMin && frame[flagsOffset] & authenticatedFlag == 0)
+        func store<T: FixedWidthInteger>(_ value: T, at offset: Int) {
+            frame.storeBytes(of: value.littleEndian, toByteOffset: offset, as: T.self)
+        }
+        store(identity.source, at: sourceOffset)
+        store(identity.session, at: sessionOffset)
+        store(identity.sequence, at: sequenceOffset)
         store(Checksum.ofFrame(UnsafeRawBufferPointer(frame)), at: checksumOffset)
     }
 }

@@ -16,6 +16,8 @@ import Synchronization
 ///     metrics.close()
 public final class MetricsClient: Sendable {
     public let address: CollectorAddress
+    /// With the session that the client begins with. Over TCP a new one begins when the collector cannot remember a frame
+    /// of it (refusal 44, `sequence_refused`).
     public let identity: SourceIdentity
     public let options: MetricsClientOptions
 

@@ -16,6 +16,9 @@ public struct SourceIdentity: Sendable, Hashable {
         source = Self.hash(name)
     }
 
+    /// The same source in a new session.
+    func renewed() -> SourceIdentity { SourceIdentity(name: name) }
+
     /// The identity of a frame of this session.
     ///
     /// - Parameter sequence: counts the session's record frames from 1.

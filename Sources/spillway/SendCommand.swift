@@ -94,7 +94,8 @@ struct SendCommand: ParsableCommand {
             }
             try send(
                 through: AcknowledgedSink(
-                    to: address, identity: identity, timeoutSeconds: acknowledgeTimeout, log: log), encoder, identity)
+                    to: address, identity: identity, isOwnSession: session == nil, timeoutSeconds: acknowledgeTimeout,
+                    log: log), encoder, identity)
         }
     }
 

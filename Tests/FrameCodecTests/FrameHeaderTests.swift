@@ -87,4 +87,31 @@ import Testing
         repair(&bytes, length: true)
         #expect(fault(of: bytes) == FrameError(.frameTooLarge, at: 8))
     }
+
+    @Test func `another identity leaves the rest of a frame as it was`() throws {
+        var generator = SystemRandomNumberGenerator()
+        let original = try plain()
+        for _ in 0..<100 {
+            let identity = FrameIdentity(
+                source: generator.next(), session: generator.next(), sequence: generator.next())
+            var bytes = original
+            bytes.withUnsafeMutableBytes { FrameHeader.replaceIdentity(identity, in: $0) }
+            let whole = try decodeFrame(bytes)
+            #expect(whole.header.identity == identity)
+            #expect(bytes[..<12] == original[..<12] && bytes[40...] == original[40...])
+            // The way back gives the same bytes, checksum included.
+            let own = FrameIdentity(source: 1, session: 2, sequence: 3)
+            bytes.withUnsafeMutableBytes { FrameHeader.replaceIdentity(own, in: $0) }
+            #expect(bytes == original)
+        }
+    }
+
+    @Test func `a frame that was damaged before is sound afterwards, which is why it is checked first`() throws {
+        var bytes = try plain()
+        bytes[12] ^= 1
+        #expect(fault(of: bytes) == FrameError(.checksumMismatch, at: 12))
+        let identity = FrameIdentity(source: 1, session: 2, sequence: 4)
+        bytes.withUnsafeMutableBytes { FrameHeader.replaceIdentity(identity, in: $0) }
+        #expect(fault(of: bytes) == nil)
+    }
 }

@@ -2,7 +2,8 @@
 // one breaks or the collector restarts.
 //
 // Limits: `bytesMax` of frames that are not acknowledged; a call that has to wait ends after `timeoutMilliseconds` without an
-// acknowledgement. Invariant: a frame leaves the memory only when it was acknowledged or refused.
+// acknowledgement. Invariant: a frame leaves the memory only when it was acknowledged or refused, and one that was written keeps
+// its session and sequence.
 
 import Glibc
 import LinuxSystem
@@ -10,27 +11,27 @@ import LinuxSystem
 /// A session with a collector over as many connections as it takes. Used by one thread.
 public struct AcknowledgedSender: ~Copyable {
     public let address: CollectorAddress
+    /// That of the frames as they are given. When the session is renewed, their headers are changed.
     public let identity: SourceIdentity
+    /// Whether a new session begins when the collector cannot remember a frame of this one.
+    public let renewsSession: Bool
     /// Nil: nothing that waits fails, however long the collector is away.
     public let timeoutMilliseconds: Int?
     public private(set) var statistics = AcknowledgementStatistics()
     /// The first refusals, each with its frame's sequence.
     public private(set) var refusals: [(sequence: UInt64, refusal: RefusalFrame)] = []
-    /// Called with sequences that became durable, as they are known.
-    public var onAcknowledged: (SequenceRanges) -> Void = { _ in }
+    /// Called with a session's sequences that became durable, as they are known.
+    public var onAcknowledged: (_ session: UInt64, _ sequences: SequenceRanges) -> Void = { _, _ in }
 
     private var frames: UnacknowledgedFrames
+    private var sessions: SenderSessions
     private var connection: CollectorConnection
-    private var isWelcomed = false
     private var isFinishing = false
     private var receipt: ReceiptFrame?
     /// A heartbeat is to be sent as soon as it can begin.
     private var isHeartbeatDue = false
-    /// What heartbeats report as dropped before it was part of a frame.
-    private var recordsDropped: UInt64 = 0
     private var backoffMilliseconds = backoffFirstMilliseconds
     private var nextConnect: UInt64 = 0
-    private var welcomeDeadline: UInt64 = 0
     private var lastProgress = monotonicNanoseconds()
     /// Why the last connection ended or was not had.
     private(set) var lastError: ClientError?
@@ -48,21 +49,25 @@ public struct AcknowledgedSender: ~Copyable {
     /// - Parameters:
     ///   - bytesMax: at least `FrameLimits.frameBytesMax`.
     ///   - timeoutMilliseconds: how long nothing may be acknowledged before a call that waits for it fails.
+    ///   - renewsSession: when the collector refuses a frame because it cannot remember it, put all frames that were not
+    ///     written yet into a new session. False for a session that another process has sent before: it may be stored.
     public init(
         to address: CollectorAddress, identity: SourceIdentity, bytesMax: Int = 16 << 20,
-        timeoutMilliseconds: Int? = 60_000
+        timeoutMilliseconds: Int? = 60_000, renewsSession: Bool = true
     ) {
         self.init(
             to: address, identity: identity, bytesMax: bytesMax, timeoutMilliseconds: timeoutMilliseconds,
-            resolver: HostAddress.all)
+            renewsSession: renewsSession, resolver: HostAddress.all)
     }
 
     init(
         to address: CollectorAddress, identity: SourceIdentity, bytesMax: Int, timeoutMilliseconds: Int?,
-        resolver: @escaping HostResolver
+        renewsSession: Bool = true, resolver: @escaping HostResolver
     ) {
         self.address = address
         self.identity = identity
+        self.renewsSession = renewsSession
+        sessions = SenderSessions(first: identity)
         self.timeoutMilliseconds = timeoutMilliseconds
         connection = CollectorConnection(to: address, resolver: resolver)
         frames = UnacknowledgedFrames(bytesMax: bytesMax, framesMax: Self.framesMax)
@@ -74,9 +79,9 @@ public struct AcknowledgedSender: ~Copyable {
     /// Whether a frame of so many bytes would have to wait.
     public func isFull(for bytes: Int) -> Bool { frames.isFull(for: bytes) }
 
-    /// Takes a frame of this session. Waits while the memory is full.
+    /// Takes a frame of `identity`. Waits while the memory is full.
     ///
-    /// - Parameter sequence: larger than that of the frame before.
+    /// - Parameter sequence: larger than that of the frame before. In a renewed session the header gets another one.
     public mutating func send(_ frame: RawSpan, sequence: UInt64, recordCount: Int) throws(ClientError) {
         if frames.isEmpty { lastProgress = monotonicNanoseconds() }
         while frames.isFull(for: frame.byteCount) { try step(waitMilliseconds: 100) }
@@ -89,7 +94,9 @@ public struct AcknowledgedSender: ~Copyable {
     ///
     /// - Precondition: it is not full for it.
     mutating func take(_ frame: RawSpan, sequence: UInt64, recordCount: Int) {
-        frames.append(frame, sequence: sequence, recordCount: recordCount)
+        let placed = sessions.add(number: sequence, records: recordCount, bytes: frame.byteCount)
+        let isRenewed = placed.session != identity.session
+        frames.append(frame, sequence: sequence, recordCount: recordCount, identity: isRenewed ? placed : nil)
         statistics.frames += 1
         statistics.records += UInt64(recordCount)
         statistics.bytes += UInt64(frame.byteCount)
@@ -103,7 +110,7 @@ public struct AcknowledgedSender: ~Copyable {
 
     /// Queues a heartbeat with the session's totals.
     public mutating func sendHeartbeat(recordsDropped: UInt64 = 0) {
-        self.recordsDropped = recordsDropped
+        sessions.dropped(recordsDropped)
         isHeartbeatDue = true
     }
 
@@ -147,6 +154,9 @@ public struct AcknowledgedSender: ~Copyable {
         do throws(ClientError) {
             let wroteAll = try write()
             try read(waitMilliseconds: waitMilliseconds, wantsToWrite: !wroteAll)
+            if sessions.hasEndedSessions {
+                sessions.removeEnded(oldestNumber: frames.oldestSequence, nowNanoseconds: monotonicNanoseconds())
+            }
         } catch {
             disconnect(error)
         }
@@ -168,8 +178,7 @@ public struct AcknowledgedSender: ~Copyable {
             if case .unresolvable = error, statistics.framesAcknowledged == 0 { throw error }
             return false
         }
-        isWelcomed = false
-        welcomeDeadline = monotonicNanoseconds() &+ Self.welcomeNanoseconds
+        sessions.connected(welcomeDeadlineNanoseconds: monotonicNanoseconds() &+ Self.welcomeNanoseconds)
         frames.rewind()
         isHeartbeatDue = true
         return true
@@ -184,30 +193,19 @@ public struct AcknowledgedSender: ~Copyable {
         nextConnect = monotonicNanoseconds() &+ UInt64(wait) * 1_000_000
     }
 
-    private func heartbeat() -> [UInt8] {
-        HeartbeatFrame(
-            framesSent: statistics.frames, recordsSent: statistics.records, bytesSent: statistics.bytes,
-            recordsDropped: recordsDropped, name: identity.name
-        ).encoded(identity.frame(sequence: frames.lastSequence), baseTime: Timestamp.now)
-    }
-
     // MARK: Writing
 
     /// - Returns: false when the socket takes no more.
     private mutating func write() throws(ClientError) -> Bool {
         while true {
             if !frames.isWithinFrame {
-                if isHeartbeatDue, !connection.hasControl {
-                    isHeartbeatDue = false
-                    connection.queueControl(heartbeat())
-                }
-                guard try connection.writeControl() else { return false }
+                guard try writeHeartbeats() else { return false }
                 if isHeartbeatDue { continue }
             }
-            guard isWelcomed || monotonicNanoseconds() >= welcomeDeadline else { return true }
             let (descriptor, address) = (connection.descriptor, address)
             let result: Result<CallResult, SystemCallError>? = frames.withNextBytes(
-                atMost: Self.writeBytesMax, untilFrameEnd: isHeartbeatDue
+                atMost: Self.writeBytesMax, untilFrameEnd: isHeartbeatDue,
+                before: sessions.firstHeldBack(nowNanoseconds: monotonicNanoseconds())
             ) { bytes in CollectorConnection.send(bytes, descriptor, address) }
             switch result {
             case nil: return true
@@ -217,6 +215,18 @@ public struct AcknowledgedSender: ~Copyable {
             case .failure(let error): throw .system(error)
             }
         }
+    }
+
+    /// - Returns: false when the socket takes no more.
+    private mutating func writeHeartbeats() throws(ClientError) -> Bool {
+        if isHeartbeatDue, !connection.hasControl {
+            isHeartbeatDue = false
+            connection.queueControl(sessions.takeHeartbeats(baseTime: Timestamp.now))
+        }
+        guard connection.hasControl else { return true }
+        guard try connection.writeControl() else { return false }
+        sessions.wroteHeartbeats()
+        return true
     }
 
     // MARK: Reading
@@ -236,40 +246,46 @@ public struct AcknowledgedSender: ~Copyable {
 
     private mutating func takeReplies() throws(ClientError) {
         while let (reply, from) = try connection.nextReply() {
-            switch reply {
-            case .receipt(let last): receipt = last
-            case .welcome(let welcome) where concerns(from):
-                isWelcomed = true
-                acknowledge(welcome.durable)
-            case .acknowledgement(let acknowledgement) where concerns(from): acknowledge(acknowledgement.durable)
-            case .refusal(let refusal, let sequence) where sequence > 0 && concerns(from):
-                refuse(sequence, refusal)
-            case .refusal(let refusal, _): note(0, refusal)
-            case .welcome, .acknowledgement: continue
+            let session = sessions.index(of: from)
+            switch (reply, session) {
+            case (.receipt(let last), _): receipt = last
+            case (.welcome(let welcome), let session?):
+                sessions.welcomed(session)
+                acknowledge(welcome.durable, in: session)
+            case (.acknowledgement(let acknowledgement), let session?):
+                acknowledge(acknowledgement.durable, in: session)
+            case (.refusal(let refusal, let sequence), let session?) where sequence > 0:
+                refuse(sequence, in: session, refusal)
+            case (.refusal(let refusal, _), _): note(0, refusal)
+            case (.welcome, nil), (.acknowledgement, nil): continue
             }
         }
     }
 
-    private func concerns(_ from: FrameIdentity) -> Bool {
-        from.source == identity.source && from.session == identity.session
-    }
-
-    private mutating func acknowledge(_ durable: SequenceRanges) {
-        let released = frames.acknowledge(durable)
+    private mutating func acknowledge(_ durable: SequenceRanges, in session: Int) {
+        let released = frames.acknowledge(sessions.numbers(of: durable, in: session))
         guard released.frames > 0 else { return }
         statistics.framesAcknowledged += released.frames
         statistics.recordsAcknowledged += released.records
         lastProgress = monotonicNanoseconds()
         backoffMilliseconds = Self.backoffFirstMilliseconds
-        onAcknowledged(released.sequences)
+        onAcknowledged(sessions.session(session), sessions.sequences(of: released.sequences, in: session))
     }
 
-    private mutating func refuse(_ sequence: UInt64, _ refusal: RefusalFrame) {
-        guard let released = frames.refuse(sequence) else { return }
+    private mutating func refuse(_ sequence: UInt64, in session: Int, _ refusal: RefusalFrame) {
+        guard let number = sessions.number(of: sequence, in: session), let released = frames.refuse(number) else {
+            return
+        }
         statistics.framesRefused += released.frames
         statistics.recordsRefused += released.records
         lastProgress = monotonicNanoseconds()
         note(sequence, refusal)
+        guard refusal.reasonCode == UInt64(FrameError.Reason.sequenceRefused.rawValue), renewsSession,
+            sessions.isCurrent(session)
+        else { return }
+        sessions.renew(&frames, welcomeDeadlineNanoseconds: monotonicNanoseconds() &+ Self.welcomeNanoseconds)
+        statistics.sessionsRenewed += 1
+        isHeartbeatDue = true
     }
 
     private mutating func note(_ sequence: UInt64, _ refusal: RefusalFrame) {

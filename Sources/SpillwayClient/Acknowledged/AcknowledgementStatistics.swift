@@ -12,6 +12,8 @@ public struct AcknowledgementStatistics: Equatable, Sendable {
     public var framesResent: UInt64 = 0
     /// Connections after the first one.
     public var reconnects: UInt64 = 0
+    /// Sessions after the first one, each begun because the collector could not remember a frame of the one before.
+    public var sessionsRenewed: UInt64 = 0
 
     public init() {}
 }

@@ -39,6 +39,20 @@ struct ByteRing {
         return try body(storage.span.bytes.extracting(index..<min(index + count, storage.count)))
     }
 
+    /// Gives `body` bytes from a place on to change, in one piece wherever they lie. O(count).
+    mutating func update(from place: Int, count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
+        precondition(place >= start && count >= 0 && place + count <= end)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
+        while bytes.count < count {
+            withPiece(from: place + bytes.count, count: count - bytes.count) { part in
+                part.withUnsafeBytes { bytes.append(contentsOf: $0) }
+            }
+        }
+        bytes.withUnsafeMutableBytes { body($0) }
+        bytes.withUnsafeBytes { put($0, at: place) }
+    }
+
     private mutating func grow(to count: Int) {
         var larger = ByteRing()
         var capacity = storage.count

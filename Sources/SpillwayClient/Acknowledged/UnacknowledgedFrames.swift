@@ -1,4 +1,5 @@
-// The frames of one session that the collector does not have for certain: what is sent again when a connection breaks.
+// The frames that the collector does not have for certain: what is sent again when a connection breaks. A sequence here is the
+// caller's number of a frame; `SenderSessions` says which session and sequence its header has.
 // No I/O and no clock: who owns it writes the bytes and says how far that went.
 //
 // Limits: `bytesMax` and `framesMax`, from the oldest frame that is not acknowledged to the newest; what was acknowledged in
@@ -34,6 +35,15 @@ struct UnacknowledgedFrames {
         var bytes: UInt64 = 0
         /// Again.
         var framesAgain: UInt64 = 0
+    }
+
+    /// Frames that were given another identity.
+    struct Restamped: Equatable {
+        var frames: UInt64 = 0
+        var records: UInt64 = 0
+        var bytes: UInt64 = 0
+        /// The last frame before them, which keeps its identity; 0 when there never was one.
+        var lastKeptSequence: UInt64 = 0
     }
 
     let bytesMax: Int
@@ -89,10 +99,18 @@ struct UnacknowledgedFrames {
 
     /// Takes a frame behind all others.
     ///
+    /// - Parameter identity: what its header is to have; nil for what it has.
     /// - Precondition: it is not full for it, and the sequence is larger than `lastSequence`.
-    mutating func append(_ frame: RawSpan, sequence: UInt64, recordCount count: Int) {
+    mutating func append(
+        _ frame: RawSpan, sequence: UInt64, recordCount count: Int, identity: FrameIdentity? = nil
+    ) {
         precondition(!isFull(for: frame.byteCount) && sequence > lastSequence)
         ring.append(frame)
+        if let identity {
+            ring.update(from: ring.end - frame.byteCount, count: frame.byteCount) {
+                FrameHeader.replaceIdentity(identity, in: $0)
+            }
+        }
         entries.append(Entry(sequence: sequence, byteCount: frame.byteCount, recordCount: count))
         frameCount += 1
         recordCount += count
@@ -156,22 +174,67 @@ struct UnacknowledgedFrames {
         }
     }
 
+    // MARK: Another session
+
+    /// Gives every frame that was never written whole, and is not being written, another identity. O(their bytes).
+    ///
+    /// A frame of which a connection took a part before it broke is one of them: no collector has it.
+    ///
+    /// - Parameters:
+    ///   - first: frames before this sequence keep theirs.
+    ///   - identity: of a frame by its sequence. Called in ascending order.
+    mutating func restampUnwritten(from first: UInt64, _ identity: (UInt64) -> FrameIdentity) -> Restamped {
+        var index = cursor
+        var place = cursorPlace
+        if cursorOffset > 0 {
+            place += entries[index].byteCount - cursorOffset
+            index += 1
+        }
+        while index < entries.end,
+            entries[index].wasSent || entries[index].doneRun > 0 || entries[index].sequence < first
+        {
+            place += entries[index].byteCount
+            index += 1
+        }
+        var restamped = Restamped()
+        restamped.lastKeptSequence = index > entries.start ? entries[index - 1].sequence : lastSentSequence
+        while index < entries.end {
+            let entry = entries[index]
+            if entry.doneRun == 0 {
+                ring.update(from: place, count: entry.byteCount) {
+                    FrameHeader.replaceIdentity(identity(entry.sequence), in: $0)
+                }
+                restamped.frames += 1
+                restamped.records += UInt64(entry.recordCount)
+                restamped.bytes += UInt64(entry.byteCount)
+            }
+            place += entry.byteCount
+            index += 1
+        }
+        return restamped
+    }
+
     // MARK: Writing
 
     /// Hands out bytes to write next, in one piece: of one frame or of several, one behind the other.
     ///
-    /// - Parameter untilFrameEnd: none behind the frame that has been begun.
+    /// - Parameters:
+    ///   - untilFrameEnd: none past the end of the frame that has been begun.
+    ///   - end: no frame from this sequence on, but the one that has been begun.
     /// - Returns: what `body` returned, or nil without a call when everything is written.
     mutating func withNextBytes<Result, Failure: Error>(
-        atMost limit: Int, untilFrameEnd: Bool = false, _ body: (RawSpan) throws(Failure) -> Result
+        atMost limit: Int, untilFrameEnd: Bool = false, before end: UInt64 = .max,
+        _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result? {
         if cursorOffset == 0 {
             while cursor < entries.end, entries[cursor].doneRun > 0 { passOver() }
         }
-        guard cursor < entries.end else { return nil }
+        guard cursor < entries.end, cursorOffset > 0 || entries[cursor].sequence < end else { return nil }
         var count = entries[cursor].byteCount - cursorOffset
         var next = cursor + 1
-        while !untilFrameEnd, count < limit, next < entries.end, entries[next].doneRun == 0 {
+        while !untilFrameEnd, count < limit, next < entries.end, entries[next].doneRun == 0,
+            entries[next].sequence < end
+        {
             count += entries[next].byteCount
             next += 1
         }
@@ -218,31 +281,4 @@ struct UnacknowledgedFrames {
         cursorPlace += entries[cursor].byteCount
         cursor += 1
     }
-}
-
-/// Entries with indices that count from the first one ever. The memory is a ring that grows to the most that were held.
-private struct EntryRing {
-    private(set) var start = 0
-    private(set) var end = 0
-    private var storage: [UnacknowledgedFrames.Entry] = []
-
-    private static let capacityMin = 256
-
-    subscript(index: Int) -> UnacknowledgedFrames.Entry {
-        get { storage[index & (storage.count - 1)] }
-        set { storage[index & (storage.count - 1)] = newValue }
-    }
-
-    mutating func append(_ entry: UnacknowledgedFrames.Entry) {
-        if end - start == storage.count {
-            var larger = [UnacknowledgedFrames.Entry](
-                repeating: entry, count: max(Self.capacityMin, storage.count * 2))
-            for index in start..<end { larger[index & (larger.count - 1)] = self[index] }
-            storage = larger
-        }
-        end += 1
-        self[end - 1] = entry
-    }
-
-    mutating func removeFirst() { start += 1 }
 }

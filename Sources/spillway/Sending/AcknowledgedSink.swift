@@ -9,13 +9,17 @@ struct AcknowledgedSink: FrameSink, ~Copyable {
     private var sender: AcknowledgedSender
     private static let refusalsShownMax = 5
 
-    /// - Parameter log: a file that gets a line for each range of sequences that became durable.
+    /// - Parameters:
+    ///   - isOwnSession: the session was drawn for this run. One that the user names may be stored in part already: it is
+    ///     never renewed.
+    ///   - log: a file that gets a line for each range of sequences that became durable.
     init(
-        to address: CollectorAddress, identity: SourceIdentity, timeoutSeconds: Int, log: AcknowledgementLog?
+        to address: CollectorAddress, identity: SourceIdentity, isOwnSession: Bool, timeoutSeconds: Int,
+        log: AcknowledgementLog?
     ) {
         sender = AcknowledgedSender(
-            to: address, identity: identity, timeoutMilliseconds: timeoutSeconds * 1_000)
-        if let log { sender.onAcknowledged = { log.write($0) } }
+            to: address, identity: identity, timeoutMilliseconds: timeoutSeconds * 1_000, renewsSession: isOwnSession)
+        if let log { sender.onAcknowledged = { log.write($1, session: $0) } }
     }
 
     var statistics: SendStatistics {
@@ -80,11 +84,11 @@ struct AcknowledgedSink: FrameSink, ~Copyable {
     }
 }
 
-/// What became durable, line by line: `source session first behind`. Each line is with the kernel when the call returns, so
+/// What became durable, line by line: `source session first end`. Each line is with the kernel when the call returns, so
 /// that it survives this process.
 final class AcknowledgementLog: Sendable {
     private let descriptor: Int32
-    private let prefix: String
+    private let source: String
 
     init(path: String, identity: SourceIdentity) throws(CommandError) {
         let opened = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
@@ -92,12 +96,13 @@ final class AcknowledgementLog: Sendable {
             throw CommandError(.cannotCreate, "\(path): \(String(cString: strerror(errno)))")
         }
         descriptor = opened
-        prefix = "\(hexadecimal(identity.source)) \(hexadecimal(identity.session))"
+        source = hexadecimal(identity.source)
     }
 
     deinit { close(descriptor) }
 
-    func write(_ sequences: SequenceRanges) {
+    func write(_ sequences: SequenceRanges, session: UInt64) {
+        let prefix = "\(source) \(hexadecimal(session))"
         var text = ""
         for range in sequences.ranges { text += "\(prefix) \(range.lowerBound) \(range.upperBound)\n" }
         let bytes = Array(text.utf8)

@@ -32,6 +32,7 @@ struct SendMeasure {
             object.add("records_acknowledged", acknowledgements.recordsAcknowledged)
             object.add("frames_resent", acknowledgements.framesResent)
             object.add("reconnects", acknowledgements.reconnects)
+            object.add("sessions_renewed", acknowledgements.sessionsRenewed)
         }
         return object.text
     }

@@ -74,7 +74,25 @@ final class ScriptedPeer: Sendable {
             send(WelcomeFrame(frameBytesMax: 1_048_576, recordsPerFrameMax: 16_384, durable: SequenceRanges(ranges)))
         }
 
-        /// A frame of a type that nobody knows, with a sound checksum.
+        /// Sends a control frame of another session than the usual one.
+        func send(_ frame: some ControlFrame, _ identity: FrameIdentity) { send(frame.encoded(identity)) }
+
+        /// The next frame of any type; nil when the client has ended.
+        func nextFrame() -> (header: FrameHeader, bytes: [UInt8])? {
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            while true {
+                if let header = whole() {
+                    let frame = Array(bytes[..<header.frameLength])
+                    bytes.removeFirst(header.frameLength)
+                    return (header, frame)
+                }
+                let received = recv(descriptor, &buffer, buffer.count, 0)
+                guard received > 0 else { return nil }
+                bytes += buffer[..<received]
+            }
+        }
+
+        /// A frame of an unknown type, with a sound checksum.
         func sendUnknownType() {
             var frame = AcknowledgementFrame(durable: SequenceRanges()).encoded(identity)
             frame[6] = 77

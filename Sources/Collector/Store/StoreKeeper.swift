@@ -21,6 +21,7 @@ final class StoreKeeper: Sendable {
     private static let askNanoseconds: UInt64 = 5 * 1_000_000_000
 
     private let gate: StoreGate
+    private let appended: AppendedSessions
     private let fence: CommitFence
     private let embedded: EmbeddedServer?
     private let daysAhead: Int
@@ -37,10 +38,12 @@ final class StoreKeeper: Sendable {
     private let log: Logger
 
     init(
-        gate: StoreGate, fence: CommitFence, embedded: EmbeddedServer?, daysAhead: Int, policies: PolicyChanges,
+        gate: StoreGate, appended: AppendedSessions, fence: CommitFence, embedded: EmbeddedServer?, daysAhead: Int,
+        policies: PolicyChanges,
         directCompress: Bool, log: Logger
     ) throws(SystemCallError) {
         self.gate = gate
+        self.appended = appended
         self.fence = fence
         self.embedded = embedded
         self.daysAhead = daysAhead
@@ -100,6 +103,8 @@ final class StoreKeeper: Sendable {
         var ahead: UInt64 = 0
         var warn: UInt64 = 0
         var compact: UInt64 = 0
+        var sweep = SessionSweep()
+        var sweepWarnings: [String] = []
         var housekeepingWarnings: [String] = []
         /// Not at once: what a collector has to do at its start comes first.
         var housekeeping = monotonicNanoseconds() + warnNanoseconds
@@ -154,7 +159,7 @@ final class StoreKeeper: Sendable {
         if now >= rounds.compact, connection.isUsable {
             rounds.compact = now + Self.compactNanoseconds
             do throws(DatabaseError) {
-                while try SessionLedger(connection).compact() > 0 {}
+                try joinRanges(connection, &rounds)
             } catch {
                 log.warning("the ranges of sessions could not be joined: \(error)")
             }
@@ -170,6 +175,23 @@ final class StoreKeeper: Sendable {
                 log.warning("the default partitions could not be looked into: \(error)")
             }
         }
+    }
+
+    /// The rows of the sessions that this collector has stored frames of; the leader also takes a page of the whole table.
+    private func joinRanges(_ connection: DatabaseConnection, _ rounds: inout Rounds) throws(DatabaseError) {
+        while true {
+            let windows = appended.takeDue()
+            if windows.isEmpty { break }
+            // Another collector is at it: what is not joined now is found by the sweep.
+            _ = try SessionCompaction(connection).join(windows)
+        }
+        guard try Housekeeping(SchemaManager(connection)).isLeader() else { return }
+        let report = try rounds.sweep.nextPage(connection, localMicroseconds: wallClockMicroseconds())
+        if report.rowsForgotten > 0 {
+            log.notice("ranges of silent sessions are forgotten", metadata: ["ranges": "\(report.rowsForgotten)"])
+        }
+        if report.warnings != rounds.sweepWarnings { for line in report.warnings { log.warning("\(line)") } }
+        rounds.sweepWarnings = report.warnings
     }
 
     private func keepHouse(_ manager: SchemaManager, now: UInt64, _ rounds: inout Rounds) {

@@ -27,7 +27,7 @@ final class StoreService {
     /// - Throws: why it cannot work: a server that does not start or a database that refuses. Nothing is left running then.
     init?(
         settings: CollectorSettings, environment: [String: String], spillID: UInt64?, desk: SessionDesk,
-        inquiry: WakeEvent, giveUp: WakeEvent, log: Logger
+        appended: AppendedSessions, inquiry: WakeEvent, giveUp: WakeEvent, log: Logger
     ) throws {
         let location: DatabaseLocation
         switch settings.database {
@@ -49,7 +49,7 @@ final class StoreService {
             self.gate = gate
             self.fence = fence
             keeper = try StoreKeeper(
-                gate: gate, fence: fence, embedded: embedded, daysAhead: settings.daysAhead,
+                gate: gate, appended: appended, fence: fence, embedded: embedded, daysAhead: settings.daysAhead,
                 policies: settings.policies, directCompress: settings.directCompress, log: log)
             inquirer = SessionInquirer(desk: desk, wake: inquiry) {
                 LaneSession(name: "sessions", target: .database(gate, fence), giveUp: giveUp, log: log)

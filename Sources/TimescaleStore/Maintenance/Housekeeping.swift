@@ -63,13 +63,6 @@ public struct Housekeeping {
                 batches += moved
             }
             if batches > 0 { report.done.append("\(batches) old batches of the ledger are ranges now") }
-            var sessions = 0
-            while true {
-                let gone = try pruning.forgetSessions()
-                if gone == 0 { break }
-                sessions += gone
-            }
-            if sessions > 0 { report.done.append("\(sessions) ranges of silent sessions are forgotten") }
         }
         return report
     }

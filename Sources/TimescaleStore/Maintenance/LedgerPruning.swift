@@ -5,8 +5,6 @@
 public struct LedgerPruning {
     /// Batches younger than this stay rows of their own: an operator may look for them.
     private static let batchHours = 24
-    /// A client that was silent for so long does not send again what it had no answer for.
-    private static let sessionDays = 90
     private static let rowsAtOnce = 100_000
     /// The writers of batches wait behind the move.
     private static let lockTimeout = "2s"
@@ -51,25 +49,6 @@ public struct LedgerPruning {
                 """, operation: "moving old batches into ranges")
             return rows.first?[0].flatMap { Int($0) } ?? 0
         }
-    }
-
-    /// Forgets sessions that nothing was stored of for a long time. O(rows).
-    ///
-    /// - Returns: how many rows are gone.
-    public func forgetSessions() throws(DatabaseError) -> Int {
-        let rows = try connection.query(
-            """
-            WITH silent AS (
-                SELECT source, session FROM spillway.session_frames GROUP BY source, session
-                HAVING max(committed_at) < now() - interval '\(Self.sessionDays) days'
-                LIMIT \(Self.rowsAtOnce)
-            ), gone AS (
-                DELETE FROM spillway.session_frames f USING silent s
-                WHERE f.source = s.source AND f.session = s.session RETURNING 1
-            )
-            SELECT count(*) FROM gone
-            """, operation: "forgetting old sessions")
-        return rows.first?[0].flatMap { Int($0) } ?? 0
     }
 
     private func exists(_ query: String) throws(DatabaseError) -> Bool {

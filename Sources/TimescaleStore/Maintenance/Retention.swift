@@ -39,23 +39,12 @@ public struct Retention {
         self.report = report
     }
 
-    private static let clocksApartMaxMicroseconds: Int64 = 300_000_000
-
     /// The earlier of this machine's time and the server's: a clock that has jumped ahead must not drop what is young. In
     /// microseconds since the Unix epoch.
     public func now(_ local: Int64, _ report: inout HousekeepingReport) throws(DatabaseError) -> Int64 {
-        let rows = try connection.query(
-            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint", operation: "asking for the time")
-        guard let server = rows.first?.first.flatMap({ $0 }).flatMap({ Int64($0) }) else {
-            throw connection.error(.unexpectedReply(reason: "it does not know the time"))
-        }
-        let apart = local > server ? local - server : server - local
-        if apart > Self.clocksApartMaxMicroseconds {
-            report.warnings.append(
-                "the clocks of this machine and of the database are \(apart / 1_000_000) s apart: old rows are dropped by the "
-                    + "earlier of them")
-        }
-        return min(local, server)
+        let (now, warning) = try DatabaseClock.earlier(of: local, connection)
+        if let warning { report.warnings.append("\(warning): old rows are dropped by the earlier of them") }
+        return now
     }
 
     /// What of a table is older than a time, oldest first. Changes nothing. O(chunks), and O(rows) of those without a chunk or
@@ -73,7 +62,7 @@ public struct Retention {
         }
     }
 
-    private static let time = "('epoch'::timestamptz + $1::bigint * interval '1 microsecond')"
+    private static let time = DatabaseClock.time("$1")
 
     private func chunks(_ kind: MetricKind, before cutoff: Int64) throws(DatabaseError) -> [ExpiredRows] {
         let rows = try connection.query(

@@ -26,6 +26,9 @@ struct Migration: Sendable {
         Migration(number: 4, name: "ascending indexes on time", needs: 2) { _ in
             BatchWriter.kindsByTable.map { SchemaSQL.turnTimeIndex($0) }
         },
+        Migration(number: 5, name: "indexes for session ranges and dead letters of a batch", needs: 2) { _ in
+            batchIndexes
+        },
     ]
 
     /// Notes in the database that the step is done.
@@ -94,6 +97,14 @@ struct Migration: Sendable {
         """,
         "CREATE INDEX IF NOT EXISTS session_frames_idx ON spillway.session_frames (source, session)",
         "ALTER TABLE spillway.dead_letters ADD COLUMN IF NOT EXISTS records integer NOT NULL DEFAULT 1",
+    ]
+
+    /// The ranges of a session in their order, so that a commit compares one row and not all of the session's; the letters of a
+    /// batch, which a repeated attempt looks for.
+    private static let batchIndexes = [
+        "CREATE INDEX IF NOT EXISTS session_frames_end_idx ON spillway.session_frames (source, session, behind)",
+        "DROP INDEX IF EXISTS spillway.session_frames_idx",
+        "CREATE INDEX IF NOT EXISTS dead_letters_batch_idx ON spillway.dead_letters (epoch, sequence)",
     ]
 
     /// `table_policies` holds what an operator decided for each table, and whether TimescaleDB's jobs were made to follow it. `maintenance` is the diary of what was dropped or

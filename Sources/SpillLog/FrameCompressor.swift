@@ -67,9 +67,35 @@ struct FrameCompressor: ~Copyable {
     ///
     /// - Returns: nil, or what is wrong with it.
     static func decompress(_ frame: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) -> String? {
+        let (consumed, reason) = decompressPrefix(frame, into: target)
+        guard let consumed else { return reason }
+        guard consumed == frame.count else { return "the LZ4 frame has \(consumed) bytes of \(frame.count)" }
+        return nil
+    }
+
+    /// What the header of an LZ4 frame says of its content's size; nil where it says nothing or is none. Informational: hold it
+    /// against a limit before anything is allocated.
+    static func contentBytes(_ header: UnsafeRawBufferPointer) -> Int? {
+        var context: OpaquePointer?
+        guard LZ4F_isError(LZ4F_createDecompressionContext(&context, UInt32(LZ4F_VERSION))) == 0 else { return nil }
+        defer { LZ4F_freeDecompressionContext(context) }
+        var info = LZ4F_frameInfo_t()
+        var headerBytes = header.count
+        guard LZ4F_isError(LZ4F_getFrameInfo(context, &info, header.baseAddress, &headerBytes)) == 0,
+            info.contentSize > 0
+        else { return nil }
+        return Int(exactly: info.contentSize)
+    }
+
+    /// Decompresses the frame that the bytes begin with, which must give exactly the target's size.
+    ///
+    /// - Returns: the frame's bytes, or what is wrong with it.
+    static func decompressPrefix(
+        _ frame: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) -> (consumed: Int?, reason: String) {
         var context: OpaquePointer?
         guard LZ4F_isError(LZ4F_createDecompressionContext(&context, UInt32(LZ4F_VERSION))) == 0 else {
-            return "no memory for decompressing"
+            return (nil, "no memory for decompressing")
         }
         defer { LZ4F_freeDecompressionContext(context) }
         var read = 0
@@ -80,15 +106,13 @@ struct FrameCompressor: ~Copyable {
             let hint = LZ4F_decompress(
                 context, target.baseAddress.map { $0 + written }, &targetBytes, frame.baseAddress.map { $0 + read },
                 &sourceBytes, nil)
-            if LZ4F_isError(hint) != 0 { return String(cString: LZ4F_getErrorName(hint)) }
+            if LZ4F_isError(hint) != 0 { return (nil, String(cString: LZ4F_getErrorName(hint))) }
             read += sourceBytes
             written += targetBytes
             if hint == 0 { break }
-            guard sourceBytes > 0 || targetBytes > 0 else { return "the LZ4 frame is not whole" }
+            guard sourceBytes > 0 || targetBytes > 0 else { return (nil, "the LZ4 frame is not whole") }
         }
-        guard read == frame.count, written == target.count else {
-            return "the LZ4 frame has \(written) bytes of \(target.count)"
-        }
-        return nil
+        guard written == target.count else { return (nil, "the LZ4 frame has \(written) bytes of \(target.count)") }
+        return (read, "")
     }
 }

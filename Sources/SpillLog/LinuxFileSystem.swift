@@ -64,8 +64,7 @@ public final class LinuxFileSystem: SpillFileSystem {
     public func quarantine(_ name: String, _ bytes: UnsafeRawBufferPointer) throws(SystemCallError) {
         let quarantine = try quarantineFolder()
         defer { Glibc.close(quarantine) }
-        var status = stat()
-        if fstatat(quarantine, name, &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_size == bytes.count {
+        if try holds(bytes, name, in: quarantine) {
             // An earlier start has kept it already.
             return try sync(quarantine, object(Self.quarantineName))
         }
@@ -120,6 +119,26 @@ public final class LinuxFileSystem: SpillFileSystem {
             throw SystemCallError(call: "mkdirat", code: errno, object: object(Self.quarantineName))
         }
         return try descriptor("openat", Self.quarantineName, O_RDONLY | O_DIRECTORY)
+    }
+
+    /// Whether the quarantine's file of that name has these very bytes: another end of the same segment may have had its place
+    /// and size.
+    private func holds(
+        _ bytes: UnsafeRawBufferPointer, _ name: String, in quarantine: Int32
+    ) throws(SystemCallError) -> Bool {
+        var status = stat()
+        guard fstatat(quarantine, name, &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_size == bytes.count,
+            status.st_mode & S_IFMT == S_IFREG
+        else { return false }
+        let object = object(Self.quarantineName + "/" + name)
+        let opened = try checkedCall("openat", object: object) {
+            Int(openat(quarantine, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC))
+        }
+        let file = LinuxFile(object, Int32(opened))
+        let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+        defer { kept.deallocate() }
+        let count = try file.read(at: 0, into: kept)
+        return count == bytes.count && bytes.elementsEqual(kept)
     }
 
     private func freeName(_ name: String, in quarantine: Int32) throws(SystemCallError) -> String {

@@ -22,6 +22,17 @@ struct BadRegion: Equatable {
     var brokenBatches: [BrokenBatch] = []
     /// Batches that the numbering says were here.
     var missing = 0
+    /// Batches of which no intact header is left.
+    var nameless: [NamelessBatch] = []
+    /// It holds nothing: the file was made longer, and its bytes were never written.
+    var isZeros = false
+
+    /// How many batches are lost with it.
+    var batchCount: Int { max(brokenBatches.count + nameless.count, missing) }
+    /// Records of those of which the number is known.
+    var recordCount: Int {
+        brokenBatches.reduce(0) { $0 + $1.recordCount } + nameless.reduce(0) { $0 + $1.recordCount }
+    }
 }
 
 /// What a segment holds.
@@ -90,6 +101,7 @@ struct SegmentScan {
                 region.bytes = region.bytes.lowerBound..<offset
                 // The segment header, which has the first ordinal, is no batch.
                 region.missing = Int(record.ordinal) - min(Int(record.ordinal), max(nextOrdinal, 1))
+                try survey(&region)
                 damage.append(region)
                 bad = nil
             }
@@ -99,8 +111,16 @@ struct SegmentScan {
         }
         if var region = bad {
             region.bytes = region.bytes.lowerBound..<sizeBytes
+            try survey(&region)
             tail = region
         }
+    }
+
+    private func survey(_ region: inout BadRegion) throws(SystemCallError) {
+        let survey = try DamageSurvey(
+            file, region.bytes, of: name, expected: (nextOrdinal, chain), broken: region.brokenBatches)
+        region.isZeros = survey.isZeros
+        region.nameless = survey.batches
     }
 
     private mutating func accept(_ record: SpillRecord, headerOffset: Int, frameOffset: Int) {

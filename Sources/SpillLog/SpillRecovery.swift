@@ -1,7 +1,8 @@
-// What a start finds in the spill, and how it is put in order: torn tails are cut, damage is kept in quarantine, empty
-// segments are removed. It may be interrupted anywhere and run again.
+// What a start finds in the spill, and how it is put in order: damage and torn ends are kept in quarantine, torn ends are cut,
+// segments without a batch are removed. It may be interrupted anywhere and run again.
 //
-// Invariant: an intact batch is never cut or removed.
+// Limits: `quarantineCopyBytesMax` of memory for a copy; what is larger goes to the quarantine with its whole segment.
+// Invariants: an intact batch is never cut or removed, and no byte but zeros is cut or removed that is not in the quarantine.
 
 import Delivery
 import LinuxSystem
@@ -13,10 +14,12 @@ public struct SpillDamage: Equatable, Sendable {
     public let byteCount: Int
     /// Batches that are lost with it, as far as the numbering tells.
     public let batches: Int
-    /// Records of those whose headers are intact.
+    /// Records of those whose headers or frames are intact.
     public let records: Int
-    /// Behind the last intact batch: most likely a write that a crash cut off.
+    /// Past the last intact batch: most likely a write that a crash cut off.
     public let isTail: Bool
+    /// Nothing was ever written there.
+    public let isZeros: Bool
 }
 
 /// A segment that an earlier run left.
@@ -51,9 +54,9 @@ public struct SpillRecovery: Sendable {
     /// What an operator should know.
     public private(set) var warnings: [String] = []
     /// Batches that are damaged or missing.
-    public var damagedBatches: Int { broken.count + brokenWithoutHeader }
-    /// Records of those whose headers are intact.
-    public var damagedRecords: Int { broken.values.reduce(0, +) }
+    public var damagedBatches: Int { broken.count + namelessBatches }
+    /// Records of those whose headers or frames are intact.
+    public var damagedRecords: Int { broken.values.reduce(0, +) + namelessRecords }
     public private(set) var tornTails = 0
     public private(set) var tornBytes = 0
 
@@ -66,8 +69,11 @@ public struct SpillRecovery: Sendable {
     private let verifiesSealedBodies: Bool
     /// Batches with an intact header and a damaged body, and their records. One that is whole elsewhere is not lost.
     private var broken: [BatchIdentity: Int] = [:]
-    /// Damaged batches of which no header is left.
-    private var brokenWithoutHeader = 0
+    /// Damaged batches without an intact header, and their records where these are known.
+    private var namelessBatches = 0
+    private var namelessRecords = 0
+    /// Of a copy in the quarantine.
+    private static let quarantineCopyBytesMax = 16 << 20
 
     /// Looks through all segments, and unless `isReadOnly` puts them in order.
     ///
@@ -132,6 +138,13 @@ public struct SpillRecovery: Sendable {
         broken = broken.filter { !seen.contains($0.key) }
     }
 
+    private mutating func count(_ region: BadRegion) {
+        for batch in region.brokenBatches { broken[batch.identity] = batch.recordCount }
+        namelessBatches += region.batchCount - region.brokenBatches.count
+        // Whether another copy of such a batch is whole is not known: it counts all the same.
+        for batch in region.nameless { namelessRecords += batch.recordCount }
+    }
+
     private mutating func recover(_ name: SegmentName) throws(SystemCallError) -> RecoveredSegment? {
         let file = try fileSystem.open(name.text, forReading: isReadOnly)
         defer { file.close() }
@@ -144,28 +157,25 @@ public struct SpillRecovery: Sendable {
                 tornBytes += entry.byteCount
             }
         }
-        for region in scan.damage + (scan.tail.map { [$0] } ?? []) {
-            for batch in region.brokenBatches { broken[batch.identity] = batch.recordCount }
-            brokenWithoutHeader += max(0, region.missing - region.brokenBatches.count)
-        }
+        for region in scan.damage + (scan.tail.map { [$0] } ?? []) { count(region) }
         var segment = RecoveredSegment(
             name: name, sizeBytes: scan.sizeBytes, batches: scan.batches, isSealed: scan.isSealed,
             isDurable: scan.isSealed, damage: damage,
             mustKeepInQuarantine: false,
             createdMicroseconds: scan.createdMicroseconds ?? scan.batches.first?.summary.openedMicroseconds ?? 0)
-        if !isReadOnly {
-            try putInOrder(&segment, file)
-            if !scan.isSealed, !segment.batches.isEmpty { makeDurable(&segment, scan, file) }
-        }
-        guard !segment.batches.isEmpty || isReadOnly else {
-            try removeEmpty(segment)
-            return nil
-        }
+        guard !isReadOnly else { return segment }
+        guard !segment.batches.isEmpty else { return removeEmpty(&segment) ? nil : segment }
+        putInOrder(&segment, file)
+        if !scan.isSealed { makeDurable(&segment, scan, file) }
         return segment
     }
 
-    private mutating func putInOrder(_ segment: inout RecoveredSegment, _ file: any SpillFile) throws(SystemCallError) {
-        for entry in segment.damage where !entry.isTail || entry.batches > 0 {
+    private mutating func putInOrder(_ segment: inout RecoveredSegment, _ file: any SpillFile) {
+        for entry in segment.damage where !entry.isZeros {
+            guard entry.byteCount <= Self.quarantineCopyBytesMax else {
+                segment.mustKeepInQuarantine = true
+                continue
+            }
             do throws(SystemCallError) {
                 try copyToQuarantine(entry, file)
             } catch {
@@ -232,12 +242,22 @@ public struct SpillRecovery: Sendable {
             "\(damage.segment.text)-at-\(damage.offset)", UnsafeRawBufferPointer(rebasing: bytes[..<count]))
     }
 
-    private mutating func removeEmpty(_ segment: RecoveredSegment) throws(SystemCallError) {
-        if segment.mustKeepInQuarantine {
-            try fileSystem.moveToQuarantine(segment.name.text)
-        } else {
-            try fileSystem.unlink(segment.name.text)
-            try fileSystem.syncFolder()
+    /// Takes away a segment without an intact batch: to the quarantine, unless it holds nothing.
+    ///
+    /// - Returns: whether that worked; else it is left to who removes settled segments.
+    private mutating func removeEmpty(_ segment: inout RecoveredSegment) -> Bool {
+        segment.mustKeepInQuarantine = segment.damage.contains { !$0.isZeros }
+        do throws(SystemCallError) {
+            if segment.mustKeepInQuarantine {
+                try fileSystem.moveToQuarantine(segment.name.text)
+            } else {
+                try fileSystem.unlink(segment.name.text)
+                try fileSystem.syncFolder()
+            }
+            return true
+        } catch {
+            warnings.append("\(segment.name) holds no batch and cannot be taken away yet: \(error)")
+            return false
         }
     }
 }
@@ -246,7 +266,6 @@ extension SpillDamage {
     fileprivate init(_ name: SegmentName, _ region: BadRegion, isTail: Bool) {
         self.init(
             segment: name, offset: region.bytes.lowerBound, byteCount: region.bytes.count,
-            batches: max(region.brokenBatches.count, region.missing),
-            records: region.brokenBatches.reduce(0) { $0 + $1.recordCount }, isTail: isTail)
+            batches: region.batchCount, records: region.recordCount, isTail: isTail, isZeros: region.isZeros)
     }
 }

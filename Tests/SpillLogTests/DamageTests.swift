@@ -1,7 +1,8 @@
-// Damage of every kind: no changed byte is ever delivered, at most the batch that was hit is missing and it is counted, all
-// others are delivered, and a second recovery finds the same.
+// Damage of every kind: no changed byte is ever delivered, at most the batch that was hit is missing, its bytes are in the
+// quarantine and it is counted, all others are delivered, and a second recovery finds the same.
 
 import Delivery
+import FrameCodec
 import Foundation
 import Testing
 
@@ -10,12 +11,18 @@ import Testing
 @Suite(.serialized) struct DamageTests {
     private static let isLong = ProcessInfo.processInfo.environment["SPILLWAY_TORTURE"] == "1"
 
+    /// Where the batches of an intact segment are.
+    private static func places(_ subject: Subject) throws -> [SpilledBatch] {
+        try subject.folder.recover(isReadOnly: true).segments.flatMap(\.batches)
+    }
+
     /// A segment on disk that is damaged again and again.
     private final class Subject {
         let folder: SpillFolder
         let batches: [TestBatch]
         let name: SegmentName
         let intact: [UInt8]
+        private var places: [SpilledBatch] = []
         private(set) var trials = 0
         private(set) var lost = 0
         private(set) var counted = 0
@@ -33,13 +40,35 @@ import Testing
             name = try #require(current)
             if isSealed { _ = try writer.endSegment() }
             intact = Array(try Data(contentsOf: folder.file(name)))
+            places = try folder.recover(isReadOnly: true).segments.flatMap(\.batches)
+        }
+
+        /// Every byte of a batch that is missing is in the quarantine, unless its place is past the file's end or holds zeros.
+        private func checkQuarantine(_ bytes: [UInt8], _ found: [BatchIdentity: [UInt8]], _ what: String) throws {
+            let files = try folder.quarantined.map { name in
+                (name, Array(try Data(contentsOf: URL(fileURLWithPath: folder.path + "/quarantine/" + name))))
+            }
+            for place in places where found[place.summary.identity] == nil {
+                let batch = min(place.headerOffset, bytes.count)..<min(place.endOffset, bytes.count)
+                guard bytes[batch].contains(where: { $0 != 0 }) else { continue }
+                let isKept = files.contains { name, file in
+                    if name == self.name.text { return file == bytes }
+                    guard let start = Int(name.split(separator: "-").last ?? "") else { return false }
+                    let end = start + file.count
+                    return start <= batch.lowerBound && batch.upperBound <= end
+                        && bytes[start..<end].elementsEqual(file)
+                }
+                try #require(isKept, "batch \(place.summary.identity) is not in the quarantine: \(what)")
+            }
         }
 
         /// - Parameters:
         ///   - lostMax: batches that may be missing.
         ///   - isEndOfBatch: the bytes end where a batch ends: nobody can see that there was more.
-        func check(_ bytes: [UInt8], lostMax: Int, isEndOfBatch: Bool = false, _ what: @autoclosure () -> String) throws
-        {
+        func check(
+            _ bytes: [UInt8], lostMax: Int, isEndOfBatch: Bool = false, countsBatches: Bool = false,
+            _ what: @autoclosure () -> String
+        ) throws {
             trials += 1
             try Data(bytes).write(to: folder.file(name))
             let recovery = try folder.recover()
@@ -55,6 +84,11 @@ import Testing
             if missing > 0, !isEndOfBatch {
                 try #require(
                     recovery.damagedBatches >= 1 || recovery.tornTails > 0, "nothing was counted: \(what())")
+                try checkQuarantine(bytes, found, what())
+            }
+            // A batch that is there to its last byte is counted as one, and its records where they can still be read.
+            if countsBatches {
+                try #require(recovery.damagedBatches >= missing, "\(recovery.damagedBatches) counted: \(what())")
             }
             let again = try folder.recover()
             try #require(try folder.contents(again) == found, "a second recovery finds something else: \(what())")
@@ -112,5 +146,72 @@ import Testing
             try subject.check(bytes, lostMax: 1, "bit \(bit), seed \(seed)")
         }
         print("flips \(subject.trials), batches lost \(subject.lost), counted \(subject.counted)")
+    }
+
+    /// A run that was killed leaves a segment without a seal: its last header decides whether its frames are found.
+    @Test(arguments: [false, true])
+    func everyBitOfEveryHeaderLosesItsBatchToTheQuarantineAndIsCounted(_ isSealed: Bool) throws {
+        var generator = SeededGenerator(seed: 13)
+        let subject = try Subject(isSealed: isSealed, using: &generator)
+        for batch in try Self.places(subject) {
+            for bit in stride(from: batch.headerOffset * 8, to: batch.frameOffset * 8, by: Self.isLong ? 1 : 3) {
+                var bytes = subject.intact
+                bytes[bit / 8] ^= 1 << UInt8(bit % 8)
+                try subject.check(bytes, lostMax: 1, countsBatches: true, "bit \(bit) of a header")
+            }
+        }
+        print("bits of headers \(subject.trials), batches lost \(subject.lost), counted \(subject.counted)")
+    }
+
+    @Test func aSegmentThatReadsAsGarbageIsKeptWhole() throws {
+        var generator = SeededGenerator(seed: 14)
+        let subject = try Subject(isSealed: false, using: &generator)
+        let garbage = subject.intact.map { _ in UInt8.random(in: 1...255, using: &generator) }
+        try subject.check(garbage, lostMax: 6, "garbage")
+        // The bytes that came back wrong once are right again: what is put back is delivered.
+        try subject.check(subject.intact, lostMax: 0, "put back")
+    }
+
+    /// Frames that are real ones: their records are counted though the header of their batch is gone.
+    @Test func recordsOfABatchWithADamagedHeaderAreCounted() throws {
+        let folder = try SpillFolder()
+        var frames: [UInt8] = []
+        var encoder = FrameEncoder(frameBytesTarget: 1_400)
+        for number in 0..<2_000 {
+            let record = PointRecord(time: Int64(number), metricName: "m\(number)", value: 1)
+            while try !encoder.append(record) {
+                _ = encoder.finish(FrameIdentity(source: 1, session: 2, sequence: 3)) { frame in
+                    frame.withUnsafeBytes { frames += Array($0) }
+                }
+            }
+        }
+        _ = encoder.finish(FrameIdentity(source: 1, session: 2, sequence: 4)) { frame in
+            frame.withUnsafeBytes { frames += Array($0) }
+        }
+        var writer = SpillWriter(fileSystem: folder.fileSystem, directoryID: 5, epoch: 0x17, limits: SpillLimits())
+        let batch = try frames.span.bytes.withUnsafeBytes { bytes in
+            try writer.append(
+                BatchSummary(
+                    identity: BatchIdentity(epoch: 1, sequence: 1), recordCount: 2_000, frameCount: 1,
+                    byteCount: bytes.count, openedMicroseconds: 0), frames: bytes, nowMicroseconds: 0)
+        }
+        try writer.sync()
+        let file = folder.file(batch.segment)
+        var bytes = Array(try Data(contentsOf: file))
+        bytes[batch.headerOffset + 40] ^= 4
+        try Data(bytes).write(to: file)
+        let recovery = try folder.recover()
+        #expect(recovery.damagedBatches == 1 && recovery.damagedRecords == 2_000 && recovery.batches == 0)
+        #expect(folder.quarantined == [batch.segment.text])
+    }
+
+    @Test func anotherEndOfTheSamePlaceAndSizeIsKeptBesideTheFirst() throws {
+        let folder = try SpillFolder()
+        for byte in [UInt8(1), 2, 1] {
+            try [UInt8](repeating: byte, count: 100).span.bytes.withUnsafeBytes { bytes in
+                try folder.fileSystem.quarantine("segment-at-7", bytes)
+            }
+        }
+        #expect(folder.quarantined == ["segment-at-7", "segment-at-7-2"])
     }
 }

@@ -17,9 +17,9 @@ extension DeliveryPlan {
         if areAllLanesLost, canSpill { queueWaitingForSpill() }
     }
 
-    /// The next work of an idle lane; nil while there is none for it.
+    /// The next work of an idle lane; nil while there is none for it. A lane that has not answered for its last work gets it again.
     package mutating func work(forLane lane: Int, now: UInt64) -> LaneWork? {
-        precondition(laneWork[lane] == nil)
+        if let leased = laneWork[lane] { return leased }
         if case .lost = laneStates[lane] { return nil }
         let live = nextLive(now: now)
         let replayed = isStopping ? nil : nextReplay(now: now)
@@ -74,9 +74,12 @@ extension DeliveryPlan {
         case queue
     }
 
+    /// Deferred batches that are due and the queue take turns: however many batches fail, the good ones go on.
     private func nextReplay(now: UInt64) -> ReplayPlace? {
+        let hasQueue = replayStart < replay.count
+        if hasQueue, lastReplayWasDeferred { return .queue }
         if let index = deferred.firstIndex(where: { $0.notBefore <= now }) { return .deferred(index) }
-        return replayStart < replay.count ? .queue : nil
+        return hasQueue ? .queue : nil
     }
 
     private func batch(_ place: ReplayPlace) -> SpilledBatch {
@@ -88,6 +91,7 @@ extension DeliveryPlan {
 
     private mutating func takeReplay(_ place: ReplayPlace, _ lane: Int) -> LaneWork {
         let batch = batch(place)
+        lastReplayWasDeferred = if case .deferred = place { true } else { false }
         switch place {
         case .deferred(let index):
             laneAttempts[lane] = deferred.remove(at: index).attempts

@@ -1,9 +1,17 @@
 // The spill's part of the plan: what its writer does next, what it holds, and which segments may go.
 
+/// A settled segment that the spill's writer is to remove.
+package struct SegmentRemoval: Equatable, Sendable {
+    package let name: SegmentName
+    /// It holds damage that is not in the quarantine yet: it is moved there instead.
+    package let keepInQuarantine: Bool
+}
+
 extension DeliveryPlan {
     /// Batches that the writer appends and syncs together: it writes them in this order. While the spill is blocked one is
-    /// given for a try, when its time has come.
+    /// given for a try, when its time has come. A writer that has not answered for its last batches gets them again.
     package mutating func spillWork(max count: Int, now: UInt64) -> [BatchSlot] {
+        guard spillLease.isEmpty else { return spillLease }
         var count = count
         if let spillBlock {
             guard now >= spillBlock.retryAt else { return [] }
@@ -12,6 +20,7 @@ extension DeliveryPlan {
         let slots = Array(toSpill.prefix(count))
         toSpill.removeFirst(slots.count)
         for slot in slots { places[slot] = .spilling }
+        spillLease = slots
         return slots
     }
 
@@ -19,7 +28,7 @@ extension DeliveryPlan {
     package mutating func spilled(_ batches: [(slot: BatchSlot, batch: SpilledBatch)]) {
         spillBlock = nil
         for (slot, batch) in batches {
-            precondition(places[slot] == .spilling)
+            endSpilling(slot)
             release(slot)
             add(batch)
         }
@@ -28,11 +37,16 @@ extension DeliveryPlan {
     /// The batches are not durable: they are written again, or stored by a lane that is free.
     package mutating func spillFailed(_ slots: [BatchSlot], reason: String, retryAt: UInt64) {
         for slot in slots {
-            precondition(places[slot] == .spilling)
+            endSpilling(slot)
             places[slot] = .toSpill
         }
         toSpill.insert(contentsOf: slots, at: 0)
         spillBlock = (reason, retryAt)
+    }
+
+    private mutating func endSpilling(_ slot: BatchSlot) {
+        precondition(places[slot] == .spilling)
+        spillLease.removeAll { $0 == slot }
     }
 
     /// Nothing more is written to the segment.
@@ -52,19 +66,27 @@ extension DeliveryPlan {
         for copy in copies { self.copies[copy.summary.identity, default: []].append(copy.withoutSessions) }
     }
 
-    /// Segments of which nothing is needed any more, and whether they hold damage that is to be kept. Each is given once.
-    package mutating func takeSettledSegments() -> [(name: SegmentName, keepInQuarantine: Bool)] {
-        var settled: [(name: SegmentName, keepInQuarantine: Bool)] = []
-        for (name, segment) in segments where segment.hasEnded && segment.open == 0 {
-            settled.append((name, segment.keepInQuarantine))
-            segments[name] = nil
+    /// Segments of which nothing is needed any more, oldest first. Each stays in the plan until `removed` confirms that it is
+    /// gone; one that is not confirmed is given again later. O(segments).
+    package mutating func leaseRemovals(now: UInt64) -> [SegmentRemoval] {
+        var leased: [SegmentRemoval] = []
+        for (name, segment) in segments
+        where segment.hasEnded && segment.open == 0 && now >= segment.removalNotBefore {
+            leased.append(SegmentRemoval(name: name, keepInQuarantine: segment.keepInQuarantine))
+            segments[name]?.removalNotBefore = now &+ Self.removalLeaseNanoseconds
         }
-        return settled.sorted { $0.name < $1.name }
+        return leased.sorted { $0.name < $1.name }
     }
 
-    /// The segment could not be removed: it is given again by `takeSettledSegments`.
-    package mutating func removalFailed(_ name: SegmentName, keepInQuarantine: Bool) {
-        segments[name] = Segment(hasEnded: true, keepInQuarantine: keepInQuarantine)
+    /// The segment is gone from the disk, or in the quarantine.
+    package mutating func removed(_ name: SegmentName) {
+        precondition(segments[name]?.open == 0, "only a settled segment is removed")
+        segments[name] = nil
+    }
+
+    /// The segment could not be removed. It is given again, and the other ones do not wait for it.
+    package mutating func removalFailed(_ name: SegmentName, now: UInt64) {
+        segments[name]?.removalNotBefore = now &+ Self.removalRetryNanoseconds
     }
 
     /// Whether all that was written to the segment so far is settled, so that it may be ended and removed.

@@ -4,7 +4,9 @@
 // Limits: as many batches in memory as there are slots; one reference of about 200 bytes for each spilled batch,
 // whose sessions stay on the disk.
 // Invariants: a slot is in one place; a batch in memory is let go only when it is committed, durable in the spill, or
-// given up and counted; a segment is removed only when each of its batches is settled, whichever copy of it was stored.
+// abandoned and counted; a segment is removed only when each of its batches is settled, whichever copy of it was stored. What
+// the plan gives to a thread is a lease: the plan owns it until the thread has answered, and gives it again to one that asks
+// instead of answering.
 
 /// The number of a batch in memory.
 package typealias BatchSlot = Int
@@ -83,6 +85,8 @@ package struct DeliveryPlan: Sendable {
         /// Nothing more is written to it.
         var hasEnded = false
         var keepInQuarantine = false
+        /// When its removal is given out the next time: it was given to the writer, which has not answered yet or failed.
+        var removalNotBefore: UInt64 = 0
     }
 
     /// A replayed batch that failed on its own account waits so long, doubling, before it is tried again.
@@ -93,6 +97,11 @@ package struct DeliveryPlan: Sendable {
     /// So often the disk may say that it cannot read a batch, over about three minutes, and then it counts as lost.
     static let readAttemptsMax = 10
 
+    /// A removal that its receiver has not confirmed after this time is given out again.
+    package static let removalLeaseNanoseconds: UInt64 = 60_000_000_000
+    /// A removal that failed is tried again after this time. The other segments do not wait for it.
+    package static let removalRetryNanoseconds: UInt64 = 1_000_000_000
+
     package let limits: Limits
     package internal(set) var places: [Place]
     var summaries: [BatchSummary?]
@@ -100,6 +109,8 @@ package struct DeliveryPlan: Sendable {
     var failures: [(count: Int, notBefore: UInt64)]
     var waiting: [BatchSlot] = []
     var toSpill: [BatchSlot] = []
+    /// What the spill's writer has and has not answered for, in its order.
+    var spillLease: [BatchSlot] = []
     package internal(set) var laneStates: [LaneState]
     var laneWork: [LaneWork?]
     /// How often the replayed batch of each lane failed before.
@@ -108,6 +119,8 @@ package struct DeliveryPlan: Sendable {
     var replay: [SpilledBatch] = []
     var replayStart = 0
     var deferred: [Deferred] = []
+    /// Whether the last replayed work was a deferred batch: the next one comes from the queue, if it has any.
+    var lastReplayWasDeferred = false
     /// Further copies of spilled batches, in other segments: a batch is written again when a sync fails, and the first
     /// writing may be whole all the same. One is read where the copy before it turns out to be damaged.
     var copies: [BatchIdentity: [SpilledBatch]] = [:]
@@ -189,13 +202,16 @@ package struct DeliveryPlan: Sendable {
     /// Nothing is in memory any more.
     package var isEmpty: Bool { places.allSatisfy { $0 == .free } }
 
-    /// The stop has waited for the spill as well: what is still in memory is lost, and its account is what is given.
-    package mutating func abandonAll() -> [BatchSummary] {
-        var lost: [BatchSummary] = []
+    /// The stop has waited for the spill as well: what is still in memory is lost.
+    ///
+    /// - Returns: the closed batches that are lost, in slots that are free now. No other slot may be read: the drainer may
+    ///   be filling the batch in it.
+    package mutating func abandonAll() -> [(slot: BatchSlot, summary: BatchSummary)] {
+        var lost: [(slot: BatchSlot, summary: BatchSummary)] = []
         for slot in places.indices {
             switch places[slot] {
             case .waiting, .toSpill:
-                if let summary = summaries[slot] { lost.append(summary) }
+                lost.append((slot, summary(slot)))
                 release(slot)
             case .free, .open, .inLane, .spilling: continue
             }

@@ -87,16 +87,16 @@ struct DeliveryPlanTests {
         plan.recovered(first, batches: [spilled(1, segment: 1)], keepInQuarantine: false)
         plan.recovered(second, batches: [], copies: [spilled(1, segment: 2)], keepInQuarantine: false)
         #expect(plan.spillRecords == 10)
-        #expect(plan.takeSettledSegments().isEmpty)
+        #expect(plan.leaseRemovals(now: 0).isEmpty)
         _ = plan.work(forLane: 0, now: 0)
         #expect(plan.unreadable(lane: 0, .damaged, now: 0) == nil)
         #expect(plan.spillRecords == 10)
-        #expect(plan.takeSettledSegments().map(\.name) == [first])
+        #expect(plan.leaseRemovals(now: 0) == [SegmentRemoval(name: first, keepInQuarantine: true)])
         guard case .replay(let copy)? = plan.work(forLane: 0, now: 0) else { throw Missing() }
         #expect(copy.segment == second)
         _ = plan.stored(lane: 0)
         #expect(plan.spillRecords == 0)
-        #expect(plan.takeSettledSegments().map(\.name) == [second])
+        #expect(plan.leaseRemovals(now: 0).map(\.name) == [second])
     }
 
     @Test func aStoredBatchLetsGoOfItsOtherCopies() {
@@ -106,7 +106,7 @@ struct DeliveryPlanTests {
             SegmentName(epoch: 9, sequence: 2), batches: [], copies: [spilled(1, segment: 2)], keepInQuarantine: false)
         _ = plan.work(forLane: 0, now: 0)
         _ = plan.stored(lane: 0)
-        #expect(plan.takeSettledSegments().count == 2)
+        #expect(plan.leaseRemovals(now: 0).count == 2)
         #expect(plan.spillBatches == 0)
     }
 
@@ -201,6 +201,73 @@ struct DeliveryPlanTests {
         #expect((18...22).contains(live))
         // Oldest first.
         #expect(replayed == replayed.sorted())
+    }
+
+    // MARK: Leases
+
+    @Test func aRemovalStaysInThePlanUntilItIsConfirmed() {
+        var plan = plan()
+        let names = (1...3).map { SegmentName(epoch: 9, sequence: $0) }
+        for name in names { plan.recovered(name, batches: [], keepInQuarantine: false) }
+        #expect(plan.leaseRemovals(now: 0).map(\.name) == names)
+        // The receiver has them: they are not given twice at the same time.
+        #expect(plan.leaseRemovals(now: 0).isEmpty)
+        plan.removed(names[0])
+        plan.removalFailed(names[1], now: 0)
+        #expect(plan.leaseRemovals(now: DeliveryPlan.removalRetryNanoseconds - 1).isEmpty)
+        #expect(plan.leaseRemovals(now: DeliveryPlan.removalRetryNanoseconds).map(\.name) == [names[1]])
+        // The third was never answered for.
+        #expect(plan.leaseRemovals(now: DeliveryPlan.removalLeaseNanoseconds).map(\.name) == [names[2]])
+        plan.removed(names[1])
+        plan.removed(names[2])
+        #expect(plan.leaseRemovals(now: .max).isEmpty)
+    }
+
+    @Test func aThreadThatAsksInsteadOfAnsweringGetsItsWorkAgain() throws {
+        var plan = plan()
+        for sequence in 1...3 as ClosedRange<Int64> {
+            guard let slot = plan.openSlot() else { throw Missing() }
+            plan.close(slot, summary(sequence))
+        }
+        let work = plan.work(forLane: 0, now: 0)
+        #expect(work != nil && plan.work(forLane: 0, now: 0) == work)
+        let slots = plan.spillWork(max: 1, now: 0)
+        #expect(slots.count == 1 && plan.spillWork(max: 4, now: 0) == slots)
+        plan.spilled([(slots[0], spilled(2, segment: 1))])
+        #expect(plan.spillWork(max: 4, now: 0) != slots)
+    }
+
+    @Test func batchesThatFailAgainAndAgainDoNotKeepGoodOnesFromBeingReplayed() throws {
+        var plan = plan()
+        for sequence in 1...40 as ClosedRange<Int64> {
+            plan.recovered(
+                SegmentName(epoch: 9, sequence: UInt32(sequence)),
+                batches: [spilled(sequence, segment: UInt32(sequence))], keepInQuarantine: false)
+        }
+        // The first twenty are poisoned. When the lane has tried them all, their time has come again.
+        var now: UInt64 = 0
+        var good = 0
+        for _ in 0..<90 {
+            now += DeliveryPlan.deferLastNanoseconds / 20
+            guard case .replay(let batch)? = plan.work(forLane: 0, now: now) else { throw Missing() }
+            if batch.summary.identity.sequence <= 20 {
+                plan.failed(lane: 0, isLaneLost: false, now: now)
+            } else {
+                good += 1
+                _ = plan.stored(lane: 0)
+            }
+        }
+        #expect(good == 20)
+    }
+
+    @Test func whatIsAbandonedLeavesTheBatchAloneThatIsBeingFilled() throws {
+        var plan = plan()
+        guard let closed = plan.openSlot() else { throw Missing() }
+        plan.close(closed, summary(1))
+        guard let open = plan.openSlot() else { throw Missing() }
+        let lost = plan.abandonAll()
+        #expect(lost.map(\.slot) == [closed] && lost.map(\.summary.identity.sequence) == [1])
+        #expect(plan.places[open] == .open)
     }
 
     private struct Missing: Error {}

@@ -36,6 +36,8 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// Records of unknown kinds in the present frame.
     public private(set) var skippedInFrame = 0
 
+    /// Memory of all tables together that is kept for the next batch, in bytes.
+    static let keptBytesMax = 32 << 20
     private static let kindCount = MetricKind.allCases.count
 
     public init() {
@@ -79,11 +81,23 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         beginFrame()
     }
 
-    /// Forgets all rows, for the next batch.
+    /// Forgets all rows, for the next batch, and gives back the memory beyond `keptBytesMax`, the largest tables first.
     public mutating func removeAll() {
         current = -1
         limit = cursor
-        for index in 0..<Self.kindCount { tables[index].removeAll() }
+        var keptBytes = 0
+        for index in 0..<Self.kindCount {
+            tables[index].removeAll()
+            keptBytes += tables[index].capacity
+        }
+        while keptBytes > Self.keptBytesMax,
+            let largest = (0..<Self.kindCount).max(by: { tables[$0].capacity < tables[$1].capacity })
+        {
+            keptBytes -= tables[largest].capacity
+            tables[largest].deallocate()
+            tables[largest] = CopyTable()
+            keptBytes += tables[largest].capacity
+        }
         (earliest, latest) = (.max, .min)
         skippedInFrame = 0
     }

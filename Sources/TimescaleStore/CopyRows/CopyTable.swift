@@ -4,7 +4,7 @@
 import Glibc
 import MetricKinds
 
-/// One table's rows. Its memory grows to what a batch needs and is kept for the next batch up to `keptBytesMax`.
+/// One table's rows. Its memory grows to what a batch needs; `CopyRowWriter` decides how much of it is kept.
 struct CopyTable {
     /// "PGCOPY\n\xFF\r\n\0", no flags, no extension.
     private static let header: [UInt8] = [
@@ -12,8 +12,6 @@ struct CopyTable {
     ]
     static let headerBytes = 19
     static let trailerBytes = 2
-    /// A batch with larger rows gives its memory back afterwards, in bytes.
-    static let keptBytesMax = 32 << 20
     private static let firstCapacity = 64 << 10
 
     var base: UnsafeMutableRawPointer
@@ -24,29 +22,27 @@ struct CopyTable {
 
     init() {
         capacity = Self.firstCapacity
-        base = .allocate(byteCount: capacity, alignment: 16)
+        base = Self.resized(nil, to: capacity)
         count = Self.headerBytes
         Self.header.withUnsafeBytes { base.copyMemory(from: $0.baseAddress!, byteCount: Self.headerBytes) }
     }
 
-    func deallocate() { base.deallocate() }
+    func deallocate() { free(base) }
+
+    /// `realloc` moves the pages of a large table instead of copying them: while it grows it is in memory once.
+    private static func resized(_ base: UnsafeMutableRawPointer?, to bytes: Int) -> UnsafeMutableRawPointer {
+        guard let resized = realloc(base, bytes) else { preconditionFailure("no memory for \(bytes) bytes of rows") }
+        return resized
+    }
 
     /// Makes room for so many bytes behind `used`, which is at least `count`. Amortised O(1).
     mutating func grow(used: Int, by bytes: Int) {
         capacity = max(capacity * 2, used + bytes)
-        let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
-        memcpy(larger, base, used)
-        base.deallocate()
-        base = larger
+        base = Self.resized(base, to: capacity)
     }
 
     mutating func removeAll() {
-        if capacity > Self.keptBytesMax {
-            deallocate()
-            self = CopyTable()
-        } else {
-            count = Self.headerBytes
-            rowCount = 0
-        }
+        count = Self.headerBytes
+        rowCount = 0
     }
 }

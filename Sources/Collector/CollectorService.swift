@@ -22,6 +22,7 @@ public final class CollectorService {
     private let ledger: ConservationLedger
     private let ring: FrameRing
     private let desk: SessionDesk
+    private let appended = AppendedSessions()
     private let inquiry: WakeEvent
     private let epoch = Int64.random(in: 1...Int64.max)
     private var spill: SpillDirectory?
@@ -114,15 +115,15 @@ public final class CollectorService {
 
     private func startStore(_ environment: [String: String]) throws {
         store = try StoreService(
-            settings: settings, environment: environment, spillID: spill?.directoryID, desk: desk, inquiry: inquiry,
-            giveUp: giveUp, log: log)
+            settings: settings, environment: environment, spillID: spill?.directoryID, desk: desk, appended: appended,
+            inquiry: inquiry, giveUp: giveUp, log: log)
     }
 
     private func startDrain() throws {
         let target = store?.target ?? .discard
         for number in 0..<settings.lanes {
             let lane = Lane(
-                number: number, target: target, hub: hub, desk: desk, spill: spill, ledger: ledger, health: health,
+                number: number, target: target, hub: hub, spill: spill, appended: appended, health: health,
                 giveUp: giveUp, log: log)
             laneThreads.append(try NamedThread(name: "lane-\(number)") { lane.run() })
         }

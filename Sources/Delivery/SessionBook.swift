@@ -1,9 +1,12 @@
-// What the collector has of each TCP session, frame by frame: which frames are on their way, which are durable, and what
-// its client was told. Decides who is acknowledged what, and which frames are resent ones.
+// What the collector remembers of each TCP session, frame by frame: which frames are on their way, which are durable, and what
+// its client has heard of. Decides which frames are acknowledged to which connection, and which frames are resent ones.
 //
-// Limits: `sessionsMax` sessions of `rangesPerSessionMax` ranges each: about 300 bytes a session, 16 more a range.
-// Invariants: durable frames are accepted ones; what waits to be told is durable; a session that has frames on their way
-// or in the spill is never forgotten, since only the database could tell of them again.
+// Limits: `sessionsMax` sessions of `rangesPerSessionMax` ranges each, and one range for each hole that frames on their way
+// leave: about 300 bytes a session, 16 more a range. This memory is not what exactly-once rests on. What is forgotten here is
+// only ever durable; the database closes gaps when a session opens on a connection, and `spillway.session_frames` refuses a
+// frame that is stored already. So a frame that comes again after it was forgotten costs a second way through the collector
+// and is stored once.
+// Invariants: durable frames are accepted ones; what is unacknowledged is durable; a frame on its way is never forgotten.
 
 import FrameCodec
 
@@ -13,28 +16,27 @@ public enum FrameAdmission: Equatable, Sendable {
     case fresh
     /// It came before: it goes no further. Durable ones are acknowledged again.
     case resent
-    /// It can never be remembered, so it could be stored twice: too many gaps in its session, or a sequence beyond
-    /// `SessionBook.sequenceMax`.
+    /// Its sequence is not one that the ledger can keep: 0, or beyond `SessionBook.sequenceMax`.
     case refused
-    /// There are too many sessions now. It may come again.
+    /// There is no room to remember it now: all that is remembered is on its way. It may come again.
     case crowded
 }
 
-/// What a client is told when its session begins on a connection.
+/// What a client learns when its session begins on a connection.
 public enum SessionOpening: Equatable, Sendable {
-    /// All that is known of the session is known.
+    /// The database knows nothing that is not known here.
     case welcome(SequenceRanges)
-    /// An earlier run may have stored frames of this session: the database must be asked first.
+    /// Another collector, or an earlier run, may have stored frames of this session: the database must be asked first.
     case ask
-    /// There is no room for another session: its numbered frames are refused.
+    /// There is no room for another session: its numbered frames are not taken now.
     case refused
 }
 
 /// The book of sessions. A plain value: no clock, no I/O; its owner locks it.
 public struct SessionBook: Sendable {
     public struct Limits: Sendable {
-        public var sessionsMax = 65_536
-        public var rangesPerSessionMax = FrameLimits.rangesMax
+        public var sessionsMax = SessionLimits.sessionsMax
+        public var rangesPerSessionMax = SessionLimits.rangesPerSessionMax
 
         public init() {}
     }
@@ -42,32 +44,17 @@ public struct SessionBook: Sendable {
     /// The ledger keeps sequences as BIGINT.
     public static let sequenceMax = UInt64(Int64.max) - 1
 
-    struct Session {
-        /// On their way or durable.
-        var accepted = SequenceRanges()
-        /// Committed, or synced to the spill.
-        var durable = SequenceRanges()
-        /// What earlier runs had stored when the database was asked; nil before.
-        var storedBefore: SequenceRanges?
-        /// Durable, and not told to `connection` yet.
-        var untold = SequenceRanges()
-        /// Whom acknowledgements go to: where the session was last heard of.
-        var connection: UInt64?
-        /// Accepted frames that are not committed.
-        var openFrames: UInt64 = 0
-    }
-
     private let limits: Limits
     private let hasStore: Bool
     private var sessions: [SessionKey: Session] = [:]
-    /// The sessions of each connection, and which of them have something to be told.
+    /// The sessions of each connection, and which of them have something to acknowledge.
     private var connections: [UInt64: Set<SessionKey>] = [:]
-    private var untold: [UInt64: Set<SessionKey>] = [:]
+    private var unacknowledged: [UInt64: Set<SessionKey>] = [:]
     private var lastConnection: UInt64 = 0
-    /// False once a full book was looked through in vain, until something has changed.
+    /// False once a full book was searched in vain, until something has changed.
     private var mayHaveSpareSessions = true
 
-    /// - Parameter hasStore: whether earlier runs may have left something; else no session is asked for.
+    /// - Parameter hasStore: whether a database may know more of a session than this run; else no session is looked up.
     public init(limits: Limits = Limits(), hasStore: Bool) {
         self.limits = limits
         self.hasStore = hasStore
@@ -83,50 +70,53 @@ public struct SessionBook: Sendable {
         return lastConnection
     }
 
-    /// The connection is gone: its sessions have nobody to be told.
+    /// The connection has ended. A session that is still open on an older connection is acknowledged there from now on: all
+    /// that is durable of it, since nothing is known of what that connection has heard.
     ///
-    /// - Returns: these sessions.
+    /// - Returns: the sessions that are open on no connection any more.
     @discardableResult
     public mutating func close(connection: UInt64) -> [SessionKey] {
-        untold[connection] = nil
+        unacknowledged[connection] = nil
         mayHaveSpareSessions = true
-        let keys = (connections.removeValue(forKey: connection) ?? []).filter { sessions[$0]?.connection == connection }
-        for key in keys {
-            sessions[key]?.connection = nil
-            sessions[key]?.untold = SequenceRanges()
+        var closed: [SessionKey] = []
+        for key in connections.removeValue(forKey: connection) ?? [] where sessions[key] != nil {
+            withSession(key) { session in
+                let wasLast = session.connection == connection
+                session.connections.removeAll { $0 == connection }
+                if wasLast { session.unacknowledged = session.connections.isEmpty ? SequenceRanges() : session.durable }
+                if session.connections.isEmpty {
+                    session.needsLookup = false
+                    closed.append(key)
+                }
+            }
         }
-        return Array(keys)
+        return closed
     }
 
-    /// Whether the session is in the book.
-    public func knows(_ key: SessionKey) -> Bool { sessions[key] != nil }
-
-    /// The first frame of a session on a connection, which from now on is told what becomes of the session's frames.
+    /// The first frame of a session on a connection, which from now on gets the session's acknowledgements.
+    ///
+    /// The database is asked at every opening: another collector may have stored frames meanwhile, which are gaps here.
     public mutating func open(_ key: SessionKey, on connection: UInt64) -> SessionOpening {
         guard makeRoom(for: key) else { return .refused }
-        var session = sessions[key] ?? newSession()
-        if let former = session.connection, former != connection {
-            forget(key, for: former)
-            connections[former]?.remove(key)
-        }
-        session.connection = connection
-        // The welcome tells all that is durable until it is made.
-        session.untold = SequenceRanges()
-        forget(key, for: connection)
+        var session = takeSession(key)
+        if let former = session.connection { forget(key, for: former) }
+        session.connections.removeAll { $0 == connection }
+        session.connections.append(connection)
+        session.needsLookup = hasStore
+        // The welcome says all that is durable until it is made.
+        session.unacknowledged = SequenceRanges()
         connections[connection, default: []].insert(key)
-        let opening: SessionOpening = session.storedBefore == nil ? .ask : .welcome(session.durable)
-        sessions[key] = session
+        let opening: SessionOpening = hasStore ? .ask : .welcome(session.durable)
+        putBack(session, key)
         return opening
     }
 
-    /// What a welcome says now: everything durable, which is then told.
+    /// What a welcome says now: everything durable, which is then known to the client.
     public mutating func welcome(_ key: SessionKey, on connection: UInt64) -> SequenceRanges? {
-        guard var session = sessions[key], session.connection == connection else { return nil }
-        session.untold = SequenceRanges()
+        guard let session = sessions[key], session.connection == connection else { return nil }
+        sessions[key]?.unacknowledged = SequenceRanges()
         forget(key, for: connection)
-        let durable = session.durable
-        sessions[key] = session
-        return durable
+        return session.durable
     }
 
     /// Whether all frames of these sessions that were taken are durable.
@@ -134,22 +124,21 @@ public struct SessionBook: Sendable {
         keys.allSatisfy { key in sessions[key].map { $0.accepted == $0.durable } ?? true }
     }
 
-    /// The connections that have something to be told.
-    public var connectionsToTell: [UInt64] { Array(untold.keys) }
+    /// The connections that have something to acknowledge.
+    public var connectionsToNotify: [UInt64] { Array(unacknowledged.keys) }
 
-    /// Where the session was last heard of, if that connection is still there.
+    /// The connection that gets the session's acknowledgements.
     public func connection(of key: SessionKey) -> UInt64? { sessions[key]?.connection }
 
-    /// Acknowledgements for a connection: each of at most `FrameLimits.rangesMax` ranges. They count as told.
+    /// Acknowledgements for a connection: each of at most `FrameLimits.rangesMax` ranges. They count as sent.
     public mutating func takeAcknowledgements(for connection: UInt64) -> [SessionFrames] {
         var taken: [SessionFrames] = []
-        for key in (untold.removeValue(forKey: connection) ?? []).sorted() {
-            guard var session = sessions[key] else { continue }
-            while !session.untold.isEmpty {
-                taken.append(
-                    SessionFrames(key: key, sequences: session.untold.takeFirst(FrameLimits.rangesMax)))
+        for key in (unacknowledged.removeValue(forKey: connection) ?? []).sorted() {
+            guard var ranges = sessions[key]?.unacknowledged else { continue }
+            sessions[key]?.unacknowledged = SequenceRanges()
+            while !ranges.isEmpty {
+                taken.append(SessionFrames(key: key, sequences: ranges.takeFirst(FrameLimits.rangesMax)))
             }
-            sessions[key] = session
         }
         return taken
     }
@@ -163,7 +152,7 @@ public struct SessionBook: Sendable {
         return admission
     }
 
-    /// Numbered frames of one session came: `body` asks for each of them, and the session is looked up once.
+    /// Numbered frames of one session came: `body` asks for each of them, and the session is found once.
     public mutating func admit(_ key: SessionKey, _ body: (_ admit: (UInt64) -> FrameAdmission) -> Void) {
         // Made by the first frame that it can remember.
         var session: Session?
@@ -174,7 +163,7 @@ public struct SessionBook: Sendable {
                 session = takeSession(key)
             }
             guard let admission = session?.admit(sequence, rangesMax: limits.rangesPerSessionMax) else {
-                preconditionFailure("the session is taken out by here")
+                preconditionFailure("the session was taken out above")
             }
             return admission
         }
@@ -188,170 +177,86 @@ public struct SessionBook: Sendable {
         withSession(key) { session in
             session.accepted.subtract(sequences)
             session.durable.subtract(sequences)
-            session.untold.subtract(sequences)
-            session.openFrames -= min(session.openFrames, sequences.count)
+            session.unacknowledged.subtract(sequences)
         }
     }
 
     /// Frames are durable: committed, or synced to the spill.
     public mutating func durable(_ frames: [SessionFrames]) {
-        for frames in frames where sessions[frames.key] != nil {
-            withSession(frames.key) { session in
-                session.durable.formUnion(frames.sequences)
-                for range in frames.sequences.ranges { session.tell(range) }
-            }
-        }
+        for frames in frames { durable(frames.key, frames.sequences) }
     }
 
-    /// Frames are committed, or settled in another way: nothing of them is open any more.
-    public mutating func settled(_ frames: [SessionFrames]) {
-        for frames in frames {
-            guard let open = sessions[frames.key]?.openFrames else { continue }
-            sessions[frames.key]?.openFrames = open - min(open, frames.sequences.count)
-            mayHaveSpareSessions = true
-        }
+    /// What the database has of a session now, by whichever collector stored it.
+    public mutating func stored(_ key: SessionKey, _ sequences: SequenceRanges) {
+        sessions[key]?.needsLookup = false
+        durable(key, sequences)
     }
 
-    /// Frames that the spill held are committed. Where they stand in another batch of the spill too, they are passed over
-    /// there: a segment that could not be read at one start and was at the next may hold what its client sent again.
-    public mutating func replayed(_ frames: [SessionFrames]) {
-        for frames in frames where sessions[frames.key] != nil {
-            withSession(frames.key) { $0.storedBefore?.formUnion(frames.sequences) }
-        }
-    }
-
-    /// Frames that were on their way are lost. Those that are not durable may come again.
-    public mutating func lost(_ frames: [SessionFrames]) {
-        settled(frames)
-        for frames in frames where sessions[frames.key] != nil {
-            withSession(frames.key) { session in
-                var open = frames.sequences
-                open.subtract(session.durable)
-                session.accepted.subtract(open)
-            }
-        }
-    }
-
-    /// Frames that the spill of an earlier run holds. Before any connection.
-    ///
-    /// - Parameter isDurable: else they are on their way, and their clients are told once they are stored.
-    public mutating func recovered(_ frames: [SessionFrames], isDurable: Bool) {
-        for frames in frames {
-            var session = sessions[frames.key] ?? newSession()
-            // A copy of a batch adds nothing.
-            var added = frames.sequences
-            added.subtract(session.accepted)
-            session.openFrames += added.count
-            session.accepted.formUnion(frames.sequences)
-            if isDurable { session.durable.formUnion(frames.sequences) }
-            sessions[frames.key] = session
-        }
-    }
-
-    // MARK: What earlier runs stored
-
-    /// Whose sessions among these the database was not asked for yet.
-    public func unasked(_ frames: [SessionFrames]) -> [SessionKey] {
-        guard hasStore else { return [] }
-        return frames.map(\.key).filter { sessions[$0]?.storedBefore == nil }
-    }
-
-    /// What the database has of a session. The first answer counts: what it has later includes what this run stored.
-    public mutating func asked(_ key: SessionKey, stored: SequenceRanges) {
-        guard sessions[key]?.storedBefore == nil else { return }
-        askedAgain(key, stored: stored)
-    }
-
-    /// What the database has of a session now, since others have stored frames of it meanwhile. It may have what this run
-    /// stored as well: that does not come again.
-    public mutating func askedAgain(_ key: SessionKey, stored: SequenceRanges) {
-        if sessions[key] == nil { sessions[key] = newSession() }
+    private mutating func durable(_ key: SessionKey, _ sequences: SequenceRanges) {
+        guard sessions[key] != nil else { return }
+        mayHaveSpareSessions = true
+        let rangesMax = limits.rangesPerSessionMax
         withSession(key) { session in
-            session.storedBefore = session.storedBefore ?? SequenceRanges()
-            session.storedBefore?.formUnion(stored)
-            session.accepted.formUnion(stored)
-            session.durable.formUnion(stored)
-            for range in stored.ranges { session.tell(range) }
+            session.accepted.formUnion(sequences)
+            session.durable.formUnion(sequences)
+            for range in sequences.ranges { session.acknowledge(range) }
+            session.forgetLowestRanges(rangesMax: rangesMax)
         }
     }
 
-    /// Which of these frames an earlier run has stored already: they must not be stored again. By session, only where
-    /// there are any.
-    public func storedBefore(_ frames: [SessionFrames]) -> [SessionKey: SequenceRanges] {
-        var found: [SessionKey: SequenceRanges] = [:]
+    /// Whether the database is still to be asked for a session that was opened.
+    public func needsLookup(_ key: SessionKey) -> Bool { sessions[key]?.needsLookup ?? false }
+
+    /// Frames that the spill of an earlier run holds durably, so that welcomes can say it. Before any connection. What finds no
+    /// room is forgotten: if it comes again it is stored once all the same.
+    public mutating func recovered(_ frames: [SessionFrames]) {
+        let rangesMax = limits.rangesPerSessionMax
         for frames in frames {
-            guard let stored = sessions[frames.key]?.storedBefore, stored.intersects(frames.sequences) else { continue }
-            found[frames.key] = stored
+            guard sessions[frames.key] != nil || sessions.count < limits.sessionsMax else { continue }
+            withSession(frames.key) { session in
+                session.accepted.formUnion(frames.sequences)
+                session.durable.formUnion(frames.sequences)
+                session.forgetLowestRanges(rangesMax: rangesMax)
+            }
         }
-        return found
     }
 
-    /// The session has nothing to be told on this connection.
+    /// The session has nothing to acknowledge on this connection.
     private mutating func forget(_ key: SessionKey, for connection: UInt64) {
-        untold[connection]?.remove(key)
-        if untold[connection]?.isEmpty == true { untold[connection] = nil }
+        unacknowledged[connection]?.remove(key)
+        if unacknowledged[connection]?.isEmpty == true { unacknowledged[connection] = nil }
     }
 
     // MARK: Room
 
-    private func newSession() -> Session {
-        var session = Session()
-        if !hasStore { session.storedBefore = SequenceRanges() }
-        return session
-    }
-
-    @discardableResult
-    private mutating func withSession<Result>(_ key: SessionKey, _ body: (inout Session) -> Result) -> Result {
+    private mutating func withSession(_ key: SessionKey, _ body: (inout Session) -> Void) {
         var session = takeSession(key)
-        let result = body(&session)
+        body(&session)
         putBack(session, key)
-        return result
     }
 
     /// Takes the session out while it changes, so that its ranges are not copied. `putBack` follows.
-    private mutating func takeSession(_ key: SessionKey) -> Session {
-        sessions.removeValue(forKey: key) ?? newSession()
-    }
+    private mutating func takeSession(_ key: SessionKey) -> Session { sessions.removeValue(forKey: key) ?? Session() }
 
     private mutating func putBack(_ session: consuming Session, _ key: SessionKey) {
-        if let connection = session.connection, !session.untold.isEmpty {
-            untold[connection, default: []].insert(key)
+        if let connection = session.connection, !session.unacknowledged.isEmpty {
+            unacknowledged[connection, default: []].insert(key)
         }
         sessions[key] = session
     }
 
-    /// Forgets sessions that the database can tell of when the book is full. O(1) amortised.
+    /// Forgets sessions when the book is full: those that no connection has open and whose frames are all durable.
+    /// O(1) amortised.
     private mutating func makeRoom(for key: SessionKey) -> Bool {
         guard sessions.count >= limits.sessionsMax, sessions[key] == nil else { return true }
         guard mayHaveSpareSessions else { return false }
         var spare = max(1, limits.sessionsMax / 8)
-        for (key, session) in sessions where session.openFrames == 0 && session.connection == nil {
+        for (key, session) in sessions where session.canBeForgotten {
             sessions[key] = nil
             spare -= 1
             if spare == 0 { break }
         }
         mayHaveSpareSessions = sessions.count < limits.sessionsMax
         return mayHaveSpareSessions
-    }
-}
-
-extension SessionBook.Session {
-    fileprivate mutating func admit(_ sequence: UInt64, rangesMax: Int) -> FrameAdmission {
-        guard !accepted.contains(sequence) else {
-            if durable.contains(sequence) { tell(sequence..<sequence + 1) }
-            return .resent
-        }
-        accepted.insert(sequence)
-        guard accepted.ranges.count <= rangesMax else {
-            accepted.remove(sequence)
-            return .refused
-        }
-        openFrames += 1
-        return .fresh
-    }
-
-    /// Notes that the client is to be told. Without a connection the next welcome tells it.
-    fileprivate mutating func tell(_ range: Range<UInt64>) {
-        if connection != nil { untold.insert(range) }
     }
 }

@@ -5,7 +5,7 @@ import FrameCodec
 /// The one budget of sessions.
 ///
 /// The registry of TCP sessions and the sequence windows of the accounting each keep up to `sessionsMax` of them, and a
-/// formula of their memory starts from the same numbers.
+/// formula of their memory starts from the same numbers. What is forgotten to keep the budget is durable or counted.
 public enum SessionLimits {
     /// Sessions of all sources together.
     public static let sessionsMax = 65_536

@@ -25,10 +25,11 @@ public struct SpilledBatch: Equatable, Sendable {
         self.storedChecksum = storedChecksum
     }
 
-    /// The same without the sessions, of which there may be as many as frames: they are read again with the batch.
+    /// The same without what grows with the number of its frames, which is read again with the batch.
     public var withoutSessions: SpilledBatch {
         var batch = self
         batch.summary.sessions = []
+        batch.summary.acknowledged = nil
         return batch
     }
 

@@ -99,6 +99,9 @@ public struct SequenceRanges: Equatable, Sendable {
         return taken
     }
 
+    /// Keeps the highest `count` ranges.
+    public mutating func keepLast(_ count: Int) { ranges.removeFirst(max(0, ranges.count - count)) }
+
     /// The first range whose end lies behind the sequence. O(log n).
     private func firstIndex(endingAfter sequence: UInt64) -> Int {
         var low = 0

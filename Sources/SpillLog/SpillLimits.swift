@@ -23,6 +23,8 @@ public enum SpillFormat {
     /// "SPWB".
     static let recordMagic: UInt32 = 0x4257_5053
     static let version: UInt8 = 1
+    /// Of a batch's record that says which of its frames are acknowledged. One without acknowledged frames has version 1.
+    static let versionWithFlags: UInt8 = 2
     /// Skippable frame's magic and size, record's magic, version, type, zero, ordinal, epoch, sequence, chain.
     static let prefixBytes = 36
     static let checksumBytes = 4

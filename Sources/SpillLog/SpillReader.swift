@@ -42,10 +42,10 @@ public final class SpillReader {
         }
     }
 
-    /// Reads what a batch's header says of its sessions.
+    /// Reads a batch's account from its header, with its sessions and which frames are acknowledged.
     ///
     /// - Throws: like `read`.
-    public func sessions(of batch: SpilledBatch) throws(SpillError) -> [SessionFrames] {
+    public func summary(of batch: SpilledBatch) throws(SpillError) -> BatchSummary {
         var bytes = [UInt8](repeating: 0, count: batch.frameOffset - batch.headerOffset)
         let count: Int
         do throws(SystemCallError) {
@@ -62,7 +62,7 @@ public final class SpillReader {
         guard count == bytes.count, let record = SpillRecord(bytes), case .batch(let summary, _, _) = record.body,
             record.segment == batch.segment, summary.identity == batch.summary.identity
         else { throw damaged(batch, "its header is not the one that was written") }
-        return summary.sessions
+        return summary
     }
 
     /// Lets go of the open file.

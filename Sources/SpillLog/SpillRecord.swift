@@ -46,7 +46,7 @@ struct SpillRecord: Equatable {
         add(SpillFormat.skippableMagic)
         add(UInt32(0))
         add(SpillFormat.recordMagic)
-        add(SpillFormat.version)
+        add(hasFlags ? SpillFormat.versionWithFlags : SpillFormat.version)
         switch body {
         case .header: add(Kind.header.rawValue)
         case .batch: add(Kind.batch.rawValue)
@@ -80,6 +80,7 @@ struct SpillRecord: Equatable {
                     add(range.upperBound)
                 }
             }
+            if hasFlags, let acknowledged = summary.acknowledged { bytes += acknowledged.bytes }
         case .seal(let batches, let records):
             add(batches)
             add(records)
@@ -91,11 +92,21 @@ struct SpillRecord: Equatable {
         return bytes
     }
 
-    static func batchRecordBytes(_ sessions: [SessionFrames]) -> Int {
-        sessions.reduce(SpillFormat.prefixBytes + SpillFormat.batchFieldsBytes + SpillFormat.checksumBytes) {
+    static func batchRecordBytes(_ summary: BatchSummary) -> Int {
+        let flagsBytes = hasFlags(summary) ? FrameFlags.byteCount(frames: summary.frameCount) : 0
+        return summary.sessions.reduce(
+            SpillFormat.prefixBytes + SpillFormat.batchFieldsBytes + flagsBytes + SpillFormat.checksumBytes
+        ) {
             $0 + SpillFormat.sessionFieldsBytes + $1.sequences.ranges.count * SpillFormat.rangeBytes
         }
     }
+
+    /// A batch that no client waits for has a record that older programs read as well.
+    private static func hasFlags(_ summary: BatchSummary) -> Bool {
+        !summary.sessions.isEmpty && summary.acknowledged != nil
+    }
+
+    private var hasFlags: Bool { if case .batch(let summary, _, _) = body { Self.hasFlags(summary) } else { false } }
 
     /// The checksum that stands at the record's end.
     static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
@@ -112,12 +123,17 @@ struct SpillRecord: Equatable {
         }
         let contentBytes = Int(load(4, UInt32.self))
         guard load(0, UInt32.self) == SpillFormat.skippableMagic, load(8, UInt32.self) == SpillFormat.recordMagic,
-            load(12, UInt8.self) == SpillFormat.version, Kind(rawValue: load(13, UInt8.self)) != nil,
+            isKnown(version: load(12, UInt8.self), kind: load(13, UInt8.self)),
             load(14, UInt16.self) == 0, load(20, UInt64.self) == segment.epoch,
             load(28, UInt32.self) == segment.sequence, contentBytes <= SpillFormat.recordBytesMax,
             contentBytes >= SpillFormat.prefixBytes - 8 + SpillFormat.checksumBytes
         else { return nil }
         return 8 + contentBytes
+    }
+
+    private static func isKnown(version: UInt8, kind: UInt8) -> Bool {
+        guard let kind = Kind(rawValue: kind) else { return false }
+        return version == SpillFormat.version || version == SpillFormat.versionWithFlags && kind == .batch
     }
 
     /// Reads a whole record.
@@ -128,9 +144,10 @@ struct SpillRecord: Equatable {
         var reader = FieldReader(bytes)
         reader.offset = bytes.count - SpillFormat.checksumBytes
         guard reader.next(UInt32.self) == Self.checksum(bytes.dropLast(SpillFormat.checksumBytes)) else { return nil }
-        reader.offset = 13
+        reader.offset = 12
         reader.end = bytes.count - SpillFormat.checksumBytes
-        guard let kind = reader.next(UInt8.self).flatMap({ Kind(rawValue: $0) }), reader.next(UInt16.self) == 0,
+        guard let version = reader.next(UInt8.self), let code = reader.next(UInt8.self),
+            Self.isKnown(version: version, kind: code), let kind = Kind(rawValue: code), reader.next(UInt16.self) == 0,
             let ordinal = reader.next(UInt32.self), let epoch = reader.next(UInt64.self),
             let sequence = reader.next(UInt32.self), let chain = reader.next(UInt32.self)
         else { return nil }
@@ -142,7 +159,7 @@ struct SpillRecord: Equatable {
             guard let directoryID = reader.next(UInt64.self), let created = reader.next(Int64.self) else { return nil }
             body = .header(directoryID: directoryID, createdMicroseconds: created)
         case .batch:
-            guard let batch = Self.batch(&reader) else { return nil }
+            guard let batch = Self.batch(&reader, hasFlags: version == SpillFormat.versionWithFlags) else { return nil }
             body = batch
         case .seal:
             guard let batches = reader.next(UInt32.self), let records = reader.next(UInt64.self) else { return nil }
@@ -151,7 +168,7 @@ struct SpillRecord: Equatable {
         guard reader.offset == reader.end else { return nil }
     }
 
-    private static func batch(_ reader: inout FieldReader) -> Body? {
+    private static func batch(_ reader: inout FieldReader, hasFlags: Bool) -> Body? {
         guard let epoch = reader.next(Int64.self), let sequence = reader.next(Int64.self), epoch >= 0, sequence > 0,
             let records = reader.next(UInt32.self), let frames = reader.next(UInt32.self),
             let rawBytes = reader.next(UInt64.self), rawBytes <= UInt64(SpillFormat.batchBytesMax),
@@ -176,9 +193,17 @@ struct SpillRecord: Equatable {
             guard sessions.last.map({ $0.key < key }) ?? true else { return nil }
             sessions.append(SessionFrames(key: key, sequences: SequenceRanges(ranges)))
         }
+        var acknowledged: FrameFlags?
+        if hasFlags {
+            guard !sessions.isEmpty, let bytes = reader.next(byteCount: FrameFlags.byteCount(frames: Int(frames))),
+                let flags = FrameFlags(bytes: bytes, count: Int(frames))
+            else { return nil }
+            acknowledged = flags
+        }
         let summary = BatchSummary(
             identity: BatchIdentity(epoch: epoch, sequence: sequence), recordCount: Int(records),
-            frameCount: Int(frames), byteCount: Int(rawBytes), openedMicroseconds: opened, sessions: sessions)
+            frameCount: Int(frames), byteCount: Int(rawBytes), openedMicroseconds: opened, sessions: sessions,
+            acknowledged: acknowledged)
         return .batch(summary, storedBytes: Int(storedBytes), storedChecksum: storedChecksum)
     }
 }
@@ -192,6 +217,12 @@ private struct FieldReader {
     init(_ bytes: [UInt8]) {
         self.bytes = bytes
         end = bytes.count
+    }
+
+    mutating func next(byteCount: Int) -> ArraySlice<UInt8>? {
+        guard end - offset >= byteCount else { return nil }
+        defer { offset += byteCount }
+        return bytes[offset..<offset + byteCount]
     }
 
     mutating func next<Value: FixedWidthInteger>(_ type: Value.Type) -> Value? {

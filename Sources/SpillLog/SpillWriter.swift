@@ -71,7 +71,7 @@ public struct SpillWriter: ~Copyable {
     ) throws(SpillError) -> SpilledBatch {
         precondition(!hasFailed, "a segment that failed is abandoned first")
         precondition(frames.count == summary.byteCount && frames.count <= SpillFormat.batchBytesMax)
-        let headerBytes = SpillRecord.batchRecordBytes(summary.sessions)
+        let headerBytes = SpillRecord.batchRecordBytes(summary)
         let neededBytes = headerBytes + FrameCompressor.bound(contentBytes: frames.count)
         if buffer.count < neededBytes {
             buffer.deallocate()

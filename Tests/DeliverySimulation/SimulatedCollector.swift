@@ -10,21 +10,36 @@ struct SimulatedBooks {
     var received = 0
     var committed = 0
     var resent = 0
+    var refused = 0
+    var deadLettered = 0
     var lost = 0
     var damaged = 0
 }
 
-struct SimulatedCollector: ~Copyable {
+/// How small a collector's memory is.
+struct SimulatedLimits {
+    var sessionsMax = 100
+    var rangesPerSessionMax = 100
+    var quotaBytes: UInt64 = 1 << 30
+    var isJournal = false
+}
+
+final class SimulatedCollector {
     static let slots = 7
     static let lanes = 2
     static let batchFramesMax = 6
 
     let epoch: Int64
-    private let disk: SimulatedDisk
     var plan: DeliveryPlan
     var book: SessionBook
     private(set) var books = SimulatedBooks()
-    private var writer: SpillWriter
+    /// Batches that were found damaged at the start.
+    let damagedBatches: Int
+    /// The frames of every batch that was closed in this run.
+    private(set) var closed: [BatchIdentity: [SimulatedFrame]] = [:]
+    /// Frames that were not taken, until their client hears of it.
+    private var refusals: [(client: Int, sequence: UInt64)] = []
+    private var steps: SpillSteps
     private let readers: [SpillReader]
     private var frames: [[SimulatedFrame]]
     private var ring: [SimulatedFrame] = []
@@ -35,51 +50,72 @@ struct SimulatedCollector: ~Copyable {
     var now: UInt64 = 1
 
     /// Starts on what is on the disk.
-    init(epoch: Int64, disk: SimulatedDisk, isJournal: Bool) throws(SpillError) {
+    init(epoch: Int64, disk: SimulatedDisk, limits: SimulatedLimits) throws(SpillError) {
         self.epoch = epoch
-        self.disk = disk
         plan = DeliveryPlan(
             limits: DeliveryPlan.Limits(
-                slots: Self.slots, lanes: Self.lanes, waitingMax: Self.lanes, isJournal: isJournal))
-        book = SessionBook(hasStore: true)
+                slots: Self.slots, lanes: Self.lanes, waitingMax: Self.lanes, isJournal: limits.isJournal))
+        var sessionLimits = SessionBook.Limits()
+        sessionLimits.sessionsMax = limits.sessionsMax
+        sessionLimits.rangesPerSessionMax = limits.rangesPerSessionMax
+        book = SessionBook(limits: sessionLimits, hasStore: true)
         readers = (0..<Self.lanes).map { _ in SpillReader(fileSystem: disk) }
         frames = Array(repeating: [], count: Self.slots)
-        var recovered: [([SessionFrames], Bool)] = []
-        let recovery = try SpillRecovery(fileSystem: disk, onSessions: { recovered.append(($0, $1)) })
-        for (sessions, isDurable) in recovered { book.recovered(sessions, isDurable: isDurable) }
+        var recovered: [[SessionFrames]] = []
+        let recovery = try SpillRecovery(
+            fileSystem: disk, onSessions: { sessions, isDurable in if isDurable { recovered.append(sessions) } })
+        for sessions in recovered { book.recovered(sessions) }
         for segment in recovery.segments {
             plan.recovered(
                 segment.name, batches: segment.batches, copies: segment.copies,
                 keepInQuarantine: segment.mustKeepInQuarantine)
         }
-        books.received = recovery.records
-        var limits = SpillLimits()
-        limits.segmentBytesMax = 2_000
-        writer = SpillWriter(
-            fileSystem: disk, directoryID: 1, epoch: UInt64(bitPattern: epoch), limits: limits,
-            found: Dictionary(uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) }))
+        books.received = recovery.records + recovery.damagedRecords
+        books.damaged = recovery.damagedRecords
+        damagedBatches = recovery.damagedBatches
+        var spillLimits = SpillLimits()
+        spillLimits.segmentBytesMax = 2_000
+        spillLimits.quotaBytes = limits.quotaBytes
+        steps = SpillSteps(
+            SpillWriter(
+                fileSystem: disk, directoryID: 1, epoch: UInt64(bitPattern: epoch), limits: spillLimits,
+                found: Dictionary(uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) })))
     }
 
     // MARK: Listeners
 
     /// A frame over TCP.
-    mutating func receive(_ frame: SimulatedFrame) {
-        guard book.admit(frame.key, frame.sequence) == .fresh else { return }
-        books.received += 1
-        ring.append(frame)
+    ///
+    /// - Returns: false when there is no room for it: the connection ends.
+    func receive(_ frame: SimulatedFrame) -> Bool {
+        switch book.admit(frame.key, frame.sequence) {
+        case .fresh:
+            books.received += 1
+            ring.append(frame)
+        case .resent: break
+        case .refused: refusals.append((frame.client, frame.sequence))
+        case .crowded: return false
+        }
+        return true
     }
 
     /// A datagram, which is dropped and counted when there is no room.
-    mutating func receiveDatagram(_ frame: SimulatedFrame) {
+    func receiveDatagram(_ frame: SimulatedFrame) {
         books.received += 1
         if ring.count < 40 { ring.append(frame) } else { books.lost += 1 }
     }
 
     var hasRoom: Bool { ring.count < 30 }
 
+    /// What a client hears on its connection, beside acknowledgements.
+    func takeRefusals(of client: Int) -> [UInt64] {
+        defer { refusals.removeAll { $0.client == client } }
+        return refusals.filter { $0.client == client }.map(\.sequence)
+    }
+
     // MARK: Threads, a step each
 
-    mutating func drain(_ dice: inout Dice) {
+    func drain(_ dice: inout Dice) {
         guard open != nil || !ring.isEmpty, let slot = open ?? plan.openSlot() else { return }
         open = slot
         while frames[slot].count < Self.batchFramesMax, !ring.isEmpty { frames[slot].append(ring.removeFirst()) }
@@ -88,20 +124,24 @@ struct SimulatedCollector: ~Copyable {
         }
         sequence += 1
         var sessions: [SessionKey: SequenceRanges] = [:]
-        for frame in frames[slot] where !frame.isDatagram {
-            sessions[frame.key, default: SequenceRanges()].insert(frame.sequence)
+        var acknowledged = FrameFlags()
+        for frame in frames[slot] {
+            acknowledged.append(!frame.isDatagram)
+            if !frame.isDatagram { sessions[frame.key, default: SequenceRanges()].insert(frame.sequence) }
         }
+        let identity = BatchIdentity(epoch: epoch, sequence: sequence)
+        closed[identity] = frames[slot]
         plan.close(
             slot,
             BatchSummary(
-                identity: BatchIdentity(epoch: epoch, sequence: sequence), recordCount: frames[slot].count,
-                frameCount: frames[slot].count, byteCount: frames[slot].count * SimulatedFrame.byteCount,
-                openedMicroseconds: Int64(now),
-                sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }.sorted { $0.key < $1.key }))
+                identity: identity, recordCount: frames[slot].count, frameCount: frames[slot].count,
+                byteCount: frames[slot].count * SimulatedFrame.byteCount, openedMicroseconds: Int64(now),
+                sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }.sorted { $0.key < $1.key },
+                acknowledged: acknowledged))
         open = nil
     }
 
-    mutating func stepLane(_ lane: Int, _ database: inout SimulatedDatabase, _ dice: inout Dice) {
+    func stepLane(_ lane: Int, _ database: inout SimulatedDatabase, _ dice: inout Dice) {
         guard let work = laneWork[lane] else {
             if case .lost = plan.laneStates[lane] {
                 if database.isUp { plan.laneConnected(lane) }
@@ -110,133 +150,174 @@ struct SimulatedCollector: ~Copyable {
             laneWork[lane] = plan.work(forLane: lane, now: now)
             return
         }
+        // A thread that asks for work again without an answer gets the same: it owns nothing of its own.
+        if dice.happens(perMille: 50) { precondition(plan.work(forLane: lane, now: now) == work) }
         laneWork[lane] = nil
-        var summary: BatchSummary
-        let content: [SimulatedFrame]
         switch work {
-        case .live(let slot, let live):
-            summary = live
-            content = frames[slot]
+        case .live(let slot, let summary): store(lane, work, summary, frames[slot], &database, &dice)
         case .replay(let batch):
-            summary = batch.summary
             var bytes = [UInt8](repeating: 0, count: batch.summary.byteCount)
+            let summary: BatchSummary
             do throws(SpillError) {
                 var span = bytes.mutableSpan
                 var target = span.mutableBytes
-                summary.sessions = try readers[lane].sessions(of: batch)
+                summary = try readers[lane].summary(of: batch)
                 try target.withUnsafeMutableBytes { (target) throws(SpillError) in
                     try readers[lane].read(batch, into: target)
                 }
             } catch {
                 if let lost = plan.unreadable(lane: lane, error.readFailure, now: now) {
                     books.damaged += lost.recordCount
-                    book.lost(summary.sessions)
                 }
                 return
             }
-            content = SimulatedFrame.read(bytes)
-        }
-        let unasked = book.unasked(summary.sessions)
-        if !unasked.isEmpty {
-            guard database.isUp else { return plan.failed(lane: lane, isLaneLost: true, now: now) }
-            for (key, stored) in database.stored(of: unasked) { book.asked(key, stored: stored) }
-        }
-        let before = book.storedBefore(summary.sessions)
-        let fresh = content.filter { $0.isDatagram || !(before[$0.key]?.contains($0.sequence) ?? false) }
-        switch database.store(summary, fresh, &dice) {
-        case .stored, .storedBefore:
-            books.committed += fresh.count
-            books.resent += content.count - fresh.count
-            book.durable(summary.sessions)
-            book.settled(summary.sessions)
-            if case .replay = work { book.replayed(summary.sessions) }
-            if let slot = plan.stored(lane: lane).slot { frames[slot] = [] }
-        case .refused: plan.failed(lane: lane, isLaneLost: false, now: now)
-        case .unknown: plan.failed(lane: lane, isLaneLost: true, now: now)
+            store(lane, work, summary, SimulatedFrame.read(bytes), &database, &dice)
         }
     }
 
+    /// What decoding makes of a batch.
+    private struct Decoded {
+        var rows: [SimulatedFrame] = []
+        var resent = 0
+        var letters: [SimulatedFrame] = []
+        var refused: [(frame: SimulatedFrame, isAcknowledged: Bool)] = []
+        var sessions: [SessionFrames]
+    }
+
+    private func decode(
+        _ content: [SimulatedFrame], _ summary: BatchSummary, without known: [SessionKey: SequenceRanges],
+        isReplay: Bool
+    ) -> Decoded {
+        var decoded = Decoded(sessions: summary.sessions)
+        for (place, frame) in content.enumerated() {
+            let isAcknowledged = summary.isAcknowledged(frame.identity, at: place)
+            if isAcknowledged, known[frame.key]?.contains(frame.sequence) == true {
+                decoded.resent += 1
+            } else if !frame.isMalformed {
+                decoded.rows.append(frame)
+            } else if isReplay, isAcknowledged {
+                decoded.letters.append(frame)
+            } else {
+                decoded.refused.append((frame, isAcknowledged))
+            }
+        }
+        for index in decoded.sessions.indices {
+            let key = decoded.sessions[index].key
+            for (frame, isAcknowledged) in decoded.refused where isAcknowledged && frame.key == key {
+                decoded.sessions[index].sequences.remove(frame.sequence)
+            }
+            if let known = known[key] { decoded.sessions[index].sequences.subtract(known) }
+        }
+        return decoded
+    }
+
+    private func store(
+        _ lane: Int, _ work: LaneWork, _ summary: BatchSummary, _ content: [SimulatedFrame],
+        _ database: inout SimulatedDatabase, _ dice: inout Dice
+    ) {
+        let isReplay = if case .replay = work { true } else { false }
+        guard database.isUp else { return plan.failed(lane: lane, isLaneLost: true, now: now) }
+        var known = isReplay ? database.stored(among: summary.sessions) : [:]
+        for _ in 0..<2 {
+            let decoded = decode(content, summary, without: known, isReplay: isReplay)
+            let outcome = database.store(
+                SimulatedTransaction(
+                    identity: summary.identity, rows: decoded.rows, letters: decoded.letters,
+                    sessions: decoded.sessions), &dice)
+            switch outcome {
+            case .framesStoredBefore:
+                known = database.stored(among: summary.sessions)
+                continue
+            case .refused: return plan.failed(lane: lane, isLaneLost: false, now: now)
+            case .unknown: return plan.failed(lane: lane, isLaneLost: true, now: now)
+            case .stored, .storedBefore:
+                let isOwn = if case .storedBefore = outcome { true } else { false }
+                if isOwn { database.keep(decoded.letters) }
+                return settle(lane, summary, decoded, isOwn: isOwn, isReplay: isReplay)
+            }
+        }
+        plan.failed(lane: lane, isLaneLost: false, now: now)
+    }
+
+    private func settle(_ lane: Int, _ summary: BatchSummary, _ decoded: Decoded, isOwn: Bool, isReplay: Bool) {
+        books.committed += decoded.rows.count + (isOwn ? decoded.resent : 0)
+        books.resent += isOwn ? 0 : decoded.resent
+        books.deadLettered += decoded.letters.count
+        books.refused += decoded.refused.count
+        var sessions = summary.sessions
+        if !isReplay {
+            for (frame, isAcknowledged) in decoded.refused where isAcknowledged {
+                book.withdraw(frame.key, SequenceRanges([frame.sequence..<frame.sequence + 1]))
+                refusals.append((frame.client, frame.sequence))
+                guard let index = sessions.firstIndex(where: { $0.key == frame.key }) else { continue }
+                sessions[index].sequences.remove(frame.sequence)
+            }
+        }
+        book.durable(sessions)
+        if let slot = plan.stored(lane: lane).slot { frames[slot] = [] }
+    }
+
     /// Takes batches for the spill, or writes those that were taken: a crash may come in between.
-    mutating func stepSpill() {
+    func stepSpill() {
         guard !spilling.isEmpty else {
             spilling = plan.spillWork(max: 3, now: now)
             return
         }
-        let slots = spilling
+        precondition(plan.spillWork(max: 3, now: now) == spilling)
+        _ = steps.write(spilling, for: self, now: now, nowMicroseconds: Int64(now))
         spilling = []
-        var written: [(slot: BatchSlot, batch: SpilledBatch)] = []
-        do throws(SpillError) {
-            for slot in slots {
-                let bytes = SimulatedFrame.bytes(frames[slot])
-                let batch = try bytes.span.bytes.withUnsafeBytes { (raw) throws(SpillError) in
-                    try writer.append(plan.summary(slot), frames: raw, nowMicroseconds: Int64(now))
-                }
-                written.append((slot, batch))
-            }
-            try writer.sync()
-        } catch {
-            if let name = writer.abandonSegment() { plan.segmentEnded(name) }
-            for name in writer.takeEndedSegments() { plan.segmentEnded(name) }
-            return plan.spillFailed(slots, reason: "\(error)", retryAt: now + 5)
-        }
-        for name in writer.takeEndedSegments() { plan.segmentEnded(name) }
-        for (_, batch) in written { book.durable(batch.summary.sessions) }
-        plan.spilled(written)
-        for (slot, _) in written { frames[slot] = [] }
     }
 
-    mutating func tidy() {
-        if let name = writer.currentSegment, spilling.isEmpty, plan.isSettled(name) {
-            do throws(SpillError) {
-                if let ended = try writer.endSegment() { plan.segmentEnded(ended) }
-            } catch {
-                if let ended = writer.abandonSegment() { plan.segmentEnded(ended) }
-            }
-        }
-        for (name, keep) in plan.takeSettledSegments() {
-            do throws(SpillError) {
-                try writer.remove(name, keepInQuarantine: keep)
-            } catch {
-                plan.removalFailed(name, keepInQuarantine: keep)
-            }
-        }
+    func tidy() {
+        if let name = steps.currentSegment, spilling.isEmpty, plan.isSettled(name) { _ = steps.endSegment(for: self) }
+        _ = steps.removeSettled(for: self, now: now)
     }
 
     /// The stop has no more time: what is nowhere else is counted as lost.
-    mutating func abandon() {
-        for summary in plan.abandonAll() { books.lost += summary.recordCount }
-        for slot in frames.indices where plan.places[slot] == .free { frames[slot] = [] }
+    func abandon() {
+        for (slot, summary) in plan.abandonAll() {
+            books.lost += summary.recordCount
+            frames[slot] = []
+        }
         books.lost += ring.count
         ring = []
     }
 
     var isEmpty: Bool { ring.isEmpty && open == nil && plan.isEmpty && laneWork.allSatisfy { $0 == nil } }
+    var spillUsedBytes: UInt64 { steps.usedBytes }
 
     /// Received and neither stored nor lost nor in the spill.
     var unaccounted: Int {
-        books.received - books.committed - books.resent - books.lost - books.damaged - Int(plan.spillRecords)
+        books.received - books.committed - books.resent - books.refused - books.deadLettered - books.lost
+            - books.damaged - Int(plan.spillRecords)
     }
 }
 
-extension SimulatedFrame {
-    static func bytes(_ frames: [SimulatedFrame]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        for frame in frames {
-            for value in [UInt64(frame.client), frame.sequence, frame.isDatagram ? 1 : 0] {
-                withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
-            }
-        }
-        return bytes
+extension SimulatedCollector: SpillOwner {
+    func summary(_ slot: BatchSlot) -> BatchSummary { plan.summary(slot) }
+
+    func withFrames<Result, Failure: Error>(
+        _ slot: BatchSlot, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let bytes = SimulatedFrame.bytes(frames[slot])
+        return try bytes.span.bytes.withUnsafeBytes { (raw) throws(Failure) in try body(raw) }
     }
 
-    static func read(_ bytes: [UInt8]) -> [SimulatedFrame] {
-        bytes.withUnsafeBytes { raw in
-            stride(from: 0, to: raw.count, by: byteCount).map { offset in
-                let values = (0..<3).map {
-                    UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: offset + 8 * $0, as: UInt64.self))
-                }
-                return SimulatedFrame(client: Int(values[0]), sequence: values[1], isDatagram: values[2] == 1)
-            }
+    func spilled(_ batches: [(slot: BatchSlot, batch: SpilledBatch)]) {
+        for (slot, batch) in batches {
+            book.durable(batch.summary.sessions)
+            frames[slot] = []
         }
+        plan.spilled(batches)
     }
+
+    func spillFailed(_ slots: [BatchSlot], reason: String, retryAt: UInt64) {
+        plan.spillFailed(slots, reason: reason, retryAt: now + 5)
+    }
+
+    func segmentEnded(_ name: SegmentName) { plan.segmentEnded(name) }
+    func isSettled(_ name: SegmentName) -> Bool { plan.isSettled(name) }
+    func leaseRemovals(now: UInt64) -> [SegmentRemoval] { plan.leaseRemovals(now: now) }
+    func removed(_ name: SegmentName) { plan.removed(name) }
+    func removalFailed(_ name: SegmentName, now: UInt64) { plan.removalFailed(name, now: now) }
 }

@@ -3,6 +3,7 @@
 //
 // Used by one thread.
 
+import Delivery
 import Glibc
 import LinuxSystem
 import SpillLog
@@ -36,6 +37,8 @@ final class SimulatedDisk: SpillFileSystem, @unchecked Sendable {
         var durable: [UInt8] = []
         /// In the order in which they were made.
         var pending: [Write] = []
+        /// Where the batches are that were written last, and their identity.
+        var batches: [(bytes: Range<Int>, identity: BatchIdentity)] = []
     }
 
     var dice: Dice
@@ -61,6 +64,31 @@ final class SimulatedDisk: SpillFileSystem, @unchecked Sendable {
         for name in after.keys.sorted() { after[name]?.forget(&dice) }
         files = after
         durableFiles = after
+    }
+
+    /// Flips a bit in the header of a segment's last batch, as a failing disk does.
+    ///
+    /// - Returns: the batch, and its bytes after the damage; nil where there is none.
+    func damageLastBatch() -> (identity: BatchIdentity, bytes: [UInt8])? {
+        let names = files.keys.sorted().filter { files[$0]?.batches.isEmpty == false }
+        guard !names.isEmpty, let content = files[names[dice.below(names.count)]], let last = content.batches.last,
+            last.bytes.upperBound <= content.bytes.count
+        else { return nil }
+        let headerBytes = 96
+        let bit = dice.below(headerBytes * 8)
+        let place = last.bytes.lowerBound + bit / 8
+        content.bytes[place] ^= 1 << UInt8(bit % 8)
+        content.durable = content.bytes
+        content.pending = []
+        return (last.identity, Array(content.bytes[last.bytes]))
+    }
+
+    /// Whether a file of the quarantine holds these bytes.
+    func isInQuarantine(_ bytes: [UInt8]) -> Bool {
+        quarantined.values.contains { file in
+            guard file.count >= bytes.count else { return false }
+            return (0...file.count - bytes.count).contains { file[$0..<$0 + bytes.count].elementsEqual(bytes) }
+        }
     }
 
     // MARK: SpillFileSystem
@@ -104,14 +132,21 @@ final class SimulatedDisk: SpillFileSystem, @unchecked Sendable {
 
     func quarantine(_ name: String, _ bytes: UnsafeRawBufferPointer) throws(SystemCallError) {
         try fault("openat", changes: true)
-        quarantined[name] = Array(bytes)
+        let kept = quarantined.contains { $0.key.hasPrefix(name) && $0.value.elementsEqual(bytes) }
+        if !kept { quarantined[freeName(name)] = Array(bytes) }
     }
 
     func moveToQuarantine(_ name: String) throws(SystemCallError) {
         try fault("renameat", changes: false)
-        quarantined[name] = files[name]?.bytes
+        quarantined[freeName(name)] = files[name]?.bytes
         files[name] = nil
         durableFiles[name] = nil
+    }
+
+    private func freeName(_ name: String) -> String {
+        var number = 1
+        while quarantined[number == 1 ? name : "\(name)-\(number)"] != nil { number += 1 }
+        return number == 1 ? name : "\(name)-\(number)"
     }
 
     func space() throws(SystemCallError) -> DiskSpace { DiskSpace(freeBytes: 1 << 40, totalBytes: 1 << 40) }
@@ -178,12 +213,25 @@ private final class SimulatedFile: SpillFile, @unchecked Sendable {
     private func put(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
         guard bytes.count > 0 else { return }
         content.bytes.put(bytes, at: offset)
+        if let identity = Self.batchIdentity(bytes) {
+            content.batches.append((offset..<offset + bytes.count, identity))
+        }
         content.pending.append(SimulatedDisk.Write(offset: offset, bytes: Array(bytes)))
+    }
+
+    /// Of a write that is a batch: its record and its frames.
+    private static func batchIdentity(_ bytes: UnsafeRawBufferPointer) -> BatchIdentity? {
+        func number<Value: FixedWidthInteger>(_ offset: Int, _ type: Value.Type) -> Value {
+            Value(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Value.self))
+        }
+        guard bytes.count > 96, bytes[8..<12].elementsEqual(Array("SPWB".utf8)), bytes[13] == 2 else { return nil }
+        return BatchIdentity(epoch: number(36, Int64.self), sequence: number(44, Int64.self))
     }
 
     func truncate(to size: Int) throws(SystemCallError) {
         try disk.fault("ftruncate", changes: false)
         // Journalled with the next sync; a power loss before it may bring the bytes back.
+        content.batches.removeAll { $0.bytes.upperBound > size }
         if size < content.bytes.count { content.bytes.removeLast(content.bytes.count - size) }
         if content.durable.count <= size {
             content.pending.removeAll { $0.offset >= size }

@@ -1,5 +1,5 @@
-// One course of the world from one seed: clients, a collector that crashes and starts again, a database and a disk that fail.
-// At its end everything works, and then the invariants must hold.
+// One course of the world from one seed: clients that move between two collectors, which crash and start again, on one database,
+// each on a disk that fails. At its end everything works, and then the invariants must hold.
 
 import Delivery
 import FrameCodec
@@ -11,7 +11,10 @@ struct SimulationTotals {
     var kills = 0
     var powerLosses = 0
     var stops = 0
+    var moves = 0
+    var damages = 0
     var acknowledged = 0
+    var refused = 0
     var datagrams = 0
     var datagramsStored = 0
 
@@ -20,7 +23,10 @@ struct SimulationTotals {
         kills += other.kills
         powerLosses += other.powerLosses
         stops += other.stops
+        moves += other.moves
+        damages += other.damages
         acknowledged += other.acknowledged
+        refused += other.refused
         datagrams += other.datagrams
         datagramsStored += other.datagramsStored
     }
@@ -31,30 +37,57 @@ struct Violation: Error, CustomStringConvertible {
     let description: String
 }
 
+/// A collector's place: its disk outlives its runs.
+struct SimulatedSite {
+    let disk: SimulatedDisk
+    var collector: SimulatedCollector
+    /// The disk failed while the present run began.
+    var hasStartedOnFaults = false
+    /// Connections that opened a client's session beside its own and have not ended yet.
+    var ghosts: [UInt64] = []
+}
+
 struct Simulation: ~Copyable {
     private static let stepsMax = 20_000
-    private static let turbulentSteps = 250
+    private static let turbulentSteps = 400
+    private static let siteCount = 2
 
     private var dice: Dice
-    private let disk: SimulatedDisk
-    private var database = SimulatedDatabase()
-    private var clients: [SimulatedClient]
-    private var collector: SimulatedCollector
-    private var lastEpoch: Int64 = 1
+    var database = SimulatedDatabase()
+    var clients: [SimulatedClient]
+    var sites: [SimulatedSite] = []
+    private var lastEpoch: Int64 = 0
     private var lastDatagram: UInt64 = 0
-    private let isJournal: Bool
-    /// The disk failed while the present run began.
-    private var hasStartedOnFaults = false
-    private(set) var totals = SimulationTotals()
+    private let limits: SimulatedLimits
+    /// Every batch that was ever closed, and those whose header was damaged on a disk.
+    var closed: [BatchIdentity: [SimulatedFrame]] = [:]
+    var damaged: [BatchIdentity: (site: Int, bytes: [UInt8])] = [:]
+    var totals = SimulationTotals()
 
     init(seed: UInt64) throws {
-        dice = Dice(seed: seed)
-        disk = SimulatedDisk(dice: Dice(seed: dice.next()))
-        isJournal = dice.happens(perMille: 200)
+        var dice = Dice(seed: seed)
+        var limits = SimulatedLimits()
+        limits.isJournal = dice.happens(perMille: 200)
+        // Full tables, sessions with more gaps than are remembered, a spill that is soon full.
+        if dice.happens(perMille: 300) { limits.sessionsMax = 2 }
+        if dice.happens(perMille: 500) { limits.rangesPerSessionMax = 2 }
+        if dice.happens(perMille: 300) { limits.quotaBytes = 6_000 }
+        self.limits = limits
         var made: [SimulatedClient] = []
-        for number in 0..<3 { made.append(SimulatedClient(number: number, frameCount: UInt64(20 + dice.below(40)))) }
+        for number in 0..<3 {
+            let count = UInt64(20 + dice.below(40))
+            let malformed = Set((1...count).filter { _ in dice.happens(perMille: 60) })
+            made.append(SimulatedClient(number: number, frameCount: count, malformed: malformed))
+        }
         clients = made
-        collector = try SimulatedCollector(epoch: 1, disk: disk, isJournal: isJournal)
+        for _ in 0..<Self.siteCount {
+            let disk = SimulatedDisk(dice: Dice(seed: dice.next()))
+            lastEpoch += 1
+            sites.append(
+                SimulatedSite(
+                    disk: disk, collector: try SimulatedCollector(epoch: lastEpoch, disk: disk, limits: limits)))
+        }
+        self.dice = dice
     }
 
     /// - Throws: `Violation`.
@@ -62,146 +95,198 @@ struct Simulation: ~Copyable {
         for _ in 0..<Self.turbulentSteps {
             try step(isTurbulent: true)
         }
-        disk.faults = DiskFaults()
         database.isUp = true
-        // What a start could not put in order is left to the next one.
-        if hasStartedOnFaults { try restart(mayFail: false) }
+        for site in sites.indices {
+            sites[site].disk.faults = DiskFaults()
+            closeGhosts(site)
+            // What a start could not put in order is left to the next one.
+            if sites[site].hasStartedOnFaults { try restart(site, mayFail: false) }
+        }
         var left = Self.stepsMax
         while !isFinished, left > 0 {
             try step(isTurbulent: false)
             left -= 1
         }
-        guard left > 0 else {
-            throw Violation(
-                description: "it does not come to rest: clients \(clients.map(\.acknowledged.count)) of "
-                    + "\(clients.map(\.frameCount)), empty \(collector.isEmpty), places \(collector.plan.places), "
-                    + "spilled \(collector.plan.spillBatches), files \(disk.fileCount)")
-        }
+        guard left > 0 else { throw Violation(description: "it does not come to rest: \(state)") }
         try checkEnd()
     }
 
+    private var state: String {
+        "clients \(clients.map(\.acknowledged.count)) of \(clients.map(\.frameCount))"
+            + sites.map { site in
+                "; empty \(site.collector.isEmpty), places \(site.collector.plan.places), "
+                    + "spilled \(site.collector.plan.spillBatches), files \(site.disk.fileCount)"
+            }.joined()
+    }
+
     private var isFinished: Bool {
-        clients.allSatisfy { $0.isDone } && collector.isEmpty && collector.plan.spillBatches == 0
-            && disk.fileCount == 0
+        clients.allSatisfy { $0.isDone }
+            && sites.allSatisfy {
+                $0.collector.isEmpty && $0.collector.plan.spillBatches == 0 && $0.disk.fileCount == 0
+            }
     }
 
     // MARK: Steps
 
     private mutating func step(isTurbulent: Bool) throws {
         totals.steps += 1
-        collector.now += UInt64(dice.below(30)) * (isTurbulent ? 10_000_000 : 200_000_000)
+        let site = dice.below(sites.count)
+        sites[site].collector.now += UInt64(dice.below(30)) * (isTurbulent ? 10_000_000 : 200_000_000)
         switch dice.below(100) {
         case 0..<25: sendSome()
-        case 25..<32: if isTurbulent { datagram() }
-        case 32..<50: collector.drain(&dice)
-        case 50..<68: collector.stepLane(dice.below(SimulatedCollector.lanes), &database, &dice)
-        case 68..<80: collector.stepSpill()
-        case 80..<84: collector.tidy()
-        case 84..<92: deliverAcknowledgements()
-        case 92..<94: if isTurbulent { cutConnection() } else { clients[dice.below(clients.count)].startOver() }
-        case 94..<96: if isTurbulent { database.isUp.toggle() }
-        case 96..<98: if isTurbulent { changeDisk() }
-        case 98: if isTurbulent, dice.happens(perMille: 500) { try crash() }
-        default: if isTurbulent, dice.happens(perMille: 300) { try stop() }
+        case 25..<32: if isTurbulent { datagram(site) }
+        case 32..<50: sites[site].collector.drain(&dice)
+        case 50..<68: sites[site].collector.stepLane(dice.below(SimulatedCollector.lanes), &database, &dice)
+        case 68..<80: sites[site].collector.stepSpill()
+        case 80..<84: sites[site].collector.tidy()
+        case 84..<91: deliverReplies()
+        case 91..<93: if isTurbulent { openGhost() } else { clients[dice.below(clients.count)].startOver() }
+        case 93..<95: disconnect(dice.below(clients.count))
+        case 95..<96: if isTurbulent { database.isUp.toggle() }
+        case 96..<98: if isTurbulent { changeDisk(site) }
+        case 98: if isTurbulent, dice.happens(perMille: 500) { try crash(site) }
+        default: if isTurbulent, dice.happens(perMille: 300) { try stop(site) }
         }
         try checkAlways()
     }
 
-    private mutating func changeDisk() {
+    private mutating func changeDisk(_ site: Int) {
         switch dice.below(5) {
-        case 0: disk.faults = DiskFaults(failingPerMille: 100 + dice.below(400))
-        case 1: disk.faults = DiskFaults(isFull: true)
-        default: disk.faults = DiskFaults()
+        case 0: sites[site].disk.faults = DiskFaults(failingPerMille: 100 + dice.below(400))
+        case 1: sites[site].disk.faults = DiskFaults(isFull: true)
+        default: sites[site].disk.faults = DiskFaults()
         }
     }
 
     private mutating func sendSome() {
         let index = dice.below(clients.count)
-        if clients[index].connection == nil {
-            let number = collector.book.openConnection()
-            clients[index].connected(number)
-            switch collector.book.open(clients[index].key, on: number) {
-            case .ask where database.isUp && dice.happens(perMille: 500):
-                for (key, stored) in database.stored(of: [clients[index].key]) {
-                    collector.book.asked(key, stored: stored)
-                }
-            default: break
-            }
-            if let durable = collector.book.welcome(clients[index].key, on: number) { clients[index].told(durable) }
-        }
+        if clients[index].connection == nil { connect(index) }
+        guard let connection = clients[index].connection else { return }
+        let collector = sites[connection.collector].collector
         for _ in 0..<(1 + dice.below(5)) {
             guard collector.hasRoom, let frame = clients[index].next() else { return }
-            collector.receive(frame)
+            guard collector.receive(frame) else { return disconnect(index) }
         }
     }
 
-    private mutating func datagram() {
+    private mutating func connect(_ index: Int) {
+        let site = dice.below(sites.count)
+        totals.moves += 1
+        let collector = sites[site].collector
+        let number = collector.book.openConnection()
+        clients[index].connected(to: site, number)
+        if case .ask = collector.book.open(clients[index].key, on: number), database.isUp,
+            dice.happens(perMille: 500)
+        {
+            collector.book.stored(clients[index].key, database.stored(of: clients[index].key))
+        }
+        if let durable = collector.book.welcome(clients[index].key, on: number) { clients[index].told(durable) }
+    }
+
+    /// A datagram with a number of its own, or a forged one with that of a client's frame, which may be malformed.
+    private mutating func datagram(_ site: Int) {
         lastDatagram += 1
         totals.datagrams += 1
-        collector.receiveDatagram(SimulatedFrame(client: 99, sequence: lastDatagram, isDatagram: true))
+        var frame = SimulatedFrame(client: 99, sequence: lastDatagram, datagram: lastDatagram)
+        if dice.happens(perMille: 500) {
+            let client = clients[dice.below(clients.count)]
+            frame = SimulatedFrame(
+                client: client.number, sequence: 1 + UInt64(dice.below(Int(client.lastSent) + 2)),
+                datagram: lastDatagram)
+        }
+        frame.isMalformed = dice.happens(perMille: 300)
+        sites[site].collector.receiveDatagram(frame)
     }
 
-    private mutating func deliverAcknowledgements() {
+    private mutating func deliverReplies() {
         let index = dice.below(clients.count)
         guard let connection = clients[index].connection else { return }
-        let taken = collector.book.takeAcknowledgements(for: connection)
+        let collector = sites[connection.collector].collector
+        let taken = collector.book.takeAcknowledgements(for: connection.number)
+        let refused = collector.takeRefusals(of: clients[index].number)
         // The connection may break with them on their way.
         if dice.happens(perMille: 100) { return disconnect(index) }
-        for frames in taken { clients[index].told(frames.sequences) }
+        for frames in taken where frames.key == clients[index].key { clients[index].told(frames.sequences) }
+        for sequence in refused { clients[index].refused(sequence) }
     }
-
-    private mutating func cutConnection() { disconnect(dice.below(clients.count)) }
 
     private mutating func disconnect(_ index: Int) {
         guard let connection = clients[index].connection else { return }
-        collector.book.close(connection: connection)
+        sites[connection.collector].collector.book.close(connection: connection.number)
         clients[index].disconnected()
     }
 
-    /// The process is killed, or the machine loses its power; then it starts again.
-    private mutating func crash() throws {
+    /// A second connection takes a client's session over for a while.
+    private mutating func openGhost() {
+        guard let connection = clients[dice.below(clients.count)].connection else { return }
+        let site = connection.collector
+        guard sites[site].ghosts.isEmpty else { return closeGhosts(site) }
+        let book = sites[site].collector
+        let number = book.book.openConnection()
+        _ = book.book.open(clients[dice.below(clients.count)].key, on: number)
+        sites[site].ghosts.append(number)
+    }
+
+    private mutating func closeGhosts(_ site: Int) {
+        for number in sites[site].ghosts { sites[site].collector.book.close(connection: number) }
+        sites[site].ghosts = []
+    }
+
+    /// The process is killed, or the machine loses its power, or a bit of the last batch's header flips; then it starts again.
+    private mutating func crash(_ site: Int) throws {
         if dice.happens(perMille: 600) {
-            disk.losePower()
+            sites[site].disk.losePower()
             totals.powerLosses += 1
         } else {
             totals.kills += 1
         }
-        try restart()
+        if dice.happens(perMille: 300), let (identity, bytes) = sites[site].disk.damageLastBatch() {
+            damaged[identity] = (site, bytes)
+            totals.damages += 1
+        }
+        try restart(site)
     }
 
-    private mutating func restart(mayFail: Bool = true) throws {
-        for index in clients.indices { clients[index].disconnected() }
+    private mutating func restart(_ site: Int, mayFail: Bool = true) throws {
+        closed.merge(sites[site].collector.closed) { first, _ in first }
+        for index in clients.indices where clients[index].connection?.collector == site {
+            clients[index].disconnected()
+        }
+        sites[site].ghosts = []
         // What the former run had in the air ends before the fence lets the next one look.
         database.finishLate(&dice)
+        let disk = sites[site].disk
         let faults = disk.faults
         // A start that fails is a start that is tried again: what matters is what it leaves.
         if dice.happens(perMille: 300) {
-            do { _ = try SimulatedCollector(epoch: 0, disk: disk, isJournal: isJournal) } catch {}
+            do { _ = try SimulatedCollector(epoch: 0, disk: disk, limits: limits) } catch {}
             if dice.happens(perMille: 300) { disk.losePower() }
         }
-        let now = collector.now
-        hasStartedOnFaults = mayFail && dice.happens(perMille: 300)
-        if hasStartedOnFaults {
-            do throws(SpillError) { try start() } catch { hasStartedOnFaults = false }
+        let now = sites[site].collector.now
+        sites[site].hasStartedOnFaults = mayFail && dice.happens(perMille: 300)
+        if sites[site].hasStartedOnFaults {
+            do throws(SpillError) { try start(site) } catch { sites[site].hasStartedOnFaults = false }
         }
-        if !hasStartedOnFaults {
+        if !sites[site].hasStartedOnFaults {
             disk.faults = DiskFaults()
-            do throws(SpillError) { try start() } catch {
+            do throws(SpillError) { try start(site) } catch {
                 throw Violation(description: "it does not start again: \(error)")
             }
         }
-        collector.now = now
+        sites[site].collector.now = now
         disk.faults = faults
     }
 
-    private mutating func start() throws(SpillError) {
+    private mutating func start(_ site: Int) throws(SpillError) {
         lastEpoch += 1
-        collector = try SimulatedCollector(epoch: lastEpoch, disk: disk, isJournal: isJournal)
+        sites[site].collector = try SimulatedCollector(
+            epoch: lastEpoch, disk: sites[site].disk, limits: limits)
     }
 
     /// A stop in order, with whatever works at the time.
-    private mutating func stop() throws {
+    private mutating func stop(_ site: Int) throws {
         totals.stops += 1
+        let collector = sites[site].collector
         collector.plan.stop()
         var left = 400
         while !collector.isEmpty, left > 0 {
@@ -214,37 +299,15 @@ struct Simulation: ~Copyable {
         }
         if !collector.isEmpty { collector.abandon() }
         for index in clients.indices {
-            guard let connection = clients[index].connection else { continue }
-            for frames in collector.book.takeAcknowledgements(for: connection) { clients[index].told(frames.sequences) }
+            guard let connection = clients[index].connection, connection.collector == site else { continue }
+            for frames in collector.book.takeAcknowledgements(for: connection.number)
+            where frames.key == clients[index].key {
+                clients[index].told(frames.sequences)
+            }
         }
         guard collector.isEmpty == false || collector.unaccounted == 0 else {
             throw Violation(description: "after a stop the books are off by \(collector.unaccounted)")
         }
-        try restart()
-    }
-
-    // MARK: Invariants
-
-    /// What holds at any time.
-    private func checkAlways() throws {
-        guard database.rows.values.allSatisfy({ $0 == 1 }) else {
-            throw Violation(description: "a frame is stored twice: \(database.rows.first { $0.value > 1 }!.key)")
-        }
-    }
-
-    private mutating func checkEnd() throws {
-        for client in clients {
-            for sequence in 1...client.frameCount {
-                let frame = SimulatedFrame(client: client.number, sequence: sequence, isDatagram: false)
-                guard database.rows[frame] == 1 else {
-                    throw Violation(description: "acknowledged and not stored: \(frame)")
-                }
-            }
-            totals.acknowledged += Int(client.frameCount)
-        }
-        totals.datagramsStored = database.rows.keys.count { $0.isDatagram }
-        guard collector.unaccounted == 0 else {
-            throw Violation(description: "at rest the books are off by \(collector.unaccounted): \(collector.books)")
-        }
+        try restart(site)
     }
 }

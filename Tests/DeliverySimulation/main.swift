@@ -44,7 +44,8 @@ let elapsed = Double(monotonicNanoseconds() - started) / 1e9
 print(
     """
     \(done) courses from seed \(first) in \((elapsed * 10).rounded() / 10) s: \(totals.steps) steps, \
-    \(totals.kills) kills, \(totals.powerLosses) power losses, \(totals.stops) stops
-    acknowledged \(totals.acknowledged) frames, each stored once; \(totals.datagramsStored) of \(totals.datagrams) \
+    \(totals.kills) kills, \(totals.powerLosses) power losses, \(totals.stops) stops, \(totals.moves) connections to one of \
+    two collectors, \(totals.damages) damaged headers
+    acknowledged \(totals.acknowledged) frames, each stored once or in the quarantine, refused \(totals.refused), all malformed; \(totals.datagramsStored) of \(totals.datagrams) \
     datagrams stored, the others lost in crashes or counted
     """)

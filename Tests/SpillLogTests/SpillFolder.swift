@@ -56,7 +56,7 @@ final class SpillFolder {
 
 /// A batch with its bytes.
 struct TestBatch {
-    let summary: BatchSummary
+    private(set) var summary: BatchSummary
     let bytes: [UInt8]
 
     /// Bytes that compress about as frames do, behind some that do not compress.
@@ -76,6 +76,10 @@ struct TestBatch {
                 SessionFrames(
                     key: SessionKey(source: UInt64($0) + 1, session: 5), sequences: SequenceRanges([1..<9, 11..<12]))
             })
+        guard sessions > 0 else { return }
+        var flags = FrameFlags()
+        for _ in 0..<summary.frameCount { flags.append(Bool.random(using: &generator)) }
+        summary.acknowledged = flags
     }
 }
 

@@ -24,6 +24,8 @@ struct SpillVector: Decodable, CustomTestStringConvertible, Sendable {
         let crc32c_of_frames: UInt32
         let opened: Int64
         let sessions: [Session]
+        /// A digit for each frame; nil where the record does not say it.
+        let acknowledged: String?
     }
 
     struct Place: Decodable, Equatable, Sendable {
@@ -96,6 +98,10 @@ struct SpillVectorTests {
                     ranges: frames.sequences.ranges.map { [$0.lowerBound, $0.upperBound] })
             }
             #expect(sessions == expected.sessions)
+            let flags = summary.acknowledged.map { flags in
+                (0..<flags.count).map { flags[$0] ? "1" : "0" }.joined()
+            }
+            #expect(flags == expected.acknowledged)
             let bytes = found[summary.identity] ?? []
             #expect(bytes.withUnsafeBytes { spillway_crc32c(0, $0.baseAddress, $0.count) } == expected.crc32c_of_frames)
         }

@@ -131,6 +131,7 @@ def intact():
     out.batch(small_frame(2), **plain(2, sessions=[]))
     out.seal()
     yield case("no-sessions", "The second batch has frames that nobody waits for.", out, sealed=True)
+    yield from flags()
     yield vectors_as_batch()
     yield many_ranges()
     yield extreme_numbers()
@@ -153,6 +154,34 @@ def intact():
     yield record_in_frame()
     out = three(seal=False, second={"sequence": 1})
     yield case("identity-twice", "The second batch has the identity of the first one, which counts.", out, keep=[1, 3])
+
+
+def flags():
+    """Batches that say which of their frames are acknowledged."""
+    out = segment()
+    out.batch(small_frame(1), **plain(1, acknowledged="1"))
+    same = small_frame(2)
+    out.batch(same * 3, **plain(2, records=3, frames=3, acknowledged="010"))
+    content = b"".join(small_frame(number) for number in range(3, 20))
+    out.batch(content, **plain(3, records=17, frames=17, sessions=[(SOURCE, SESSION, [(3, 11), (19, 20)])],
+                               acknowledged="11111111" + "0" * 8 + "1"))
+    out.batch(small_frame(20), **plain(20, sessions=[]))
+    out.seal()
+    yield case("acknowledged-frames", "Batches of version 2: a frame that is acknowledged; one among datagrams with the "
+               "same identity, of which only the second frame came over a stream; 17 frames, of which eight are "
+               "datagrams. The last batch has no session and version 1.", out, sealed=True)
+    for name, why, changes in [
+        ("flags-short", "The record ends before the flag of its last frame.",
+         {"rewrite": lambda content: content[:-1]}),
+        ("flags-long", "A byte stands behind the flags.", {"rewrite": lambda content: content + b"\0"}),
+        ("flags-past-the-last", "A flag past the last frame.", {"rewrite": lambda content: content[:-1] + b"\3"}),
+        ("flags-without-sessions", "Version 2 without a session: no frame can be acknowledged.", {"sessions": []}),
+    ]:
+        out = three(second={"acknowledged": "1"} | changes)
+        yield case(name, why, out, keep=[1, 3], damage=[whole(out, 2)], sealed=True)
+    out = three(seal=False)
+    out.append(SEAL, struct.pack("<IQ", 3, 3), version=2)
+    yield case("seal-of-version-2", "Only a batch's record has a version 2.", out, torn_at=out.records[4][0])
 
 
 def with_batch(out):
@@ -450,7 +479,8 @@ def strange():
         ("ordinal-repeated", "A record with the ordinal of the one before it.", {"ordinal": 1}),
         ("ordinal-skipped", "A record whose ordinal is not the next one.", {"ordinal": 3}),
         ("ordinal-zero", "A batch with the ordinal of the segment header.", {"ordinal": 0}),
-        ("version-unknown", "A record of a later version.", {"version": 2}),
+        ("version-unknown", "A record of a later version.", {"version": 3}),
+        ("version-with-flags-without-them", "A record of version 2 that ends behind its sessions.", {"version": 2}),
         ("version-zero", "A record of version 0.", {"version": 0}),
         ("reserved-not-zero", "A record whose item at offset 14 is not 0.", {"reserved": 1}),
     ]:
@@ -619,10 +649,12 @@ def batch_text(batch):
     """A batch as JSON: what its record says, a session a line, and its frames if they are short."""
     items = batch.object() | {"crc32c_of_frames": crc32c(batch.content)}
     sessions = items.pop("sessions")
+    acknowledged = items.pop("acknowledged")
     lines = ["        " + ", ".join(f'"{name}": {value}' for name, value in list(items.items())[:5]),
              "        " + ", ".join(f'"{name}": {value}' for name, value in list(items.items())[5:])]
     rows = ",\n".join(f"          {json_text(entry)}" for entry in sessions)
     lines.append(f'        "sessions": [\n{rows}\n        ]' if rows else '        "sessions": []')
+    lines.append(f'        "acknowledged": {json_text(acknowledged)}')
     if len(batch.content) <= SHORT_CONTENT:
         lines.append(f'        "frames_hex": {hex_lines(batch.content).replace("    ", "        ")}')
     return "      {\n" + ",\n".join(lines) + "\n      }"

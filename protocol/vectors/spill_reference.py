@@ -214,6 +214,7 @@ def _u32(data, at):
 RECORD_MAGIC = 0x184D2A53
 RECORD_NAME = b"SPWB"
 RECORD_VERSION = 1
+FLAGS_VERSION = 2  # of a batch record that says which frames are acknowledged
 SEGMENT_HEADER, BATCH, SEAL = 1, 2, 3
 START = struct.Struct("<II4sBBHIQII")  # everything before what the type has
 BATCH_START = struct.Struct("<qqIIQQIqI")
@@ -232,6 +233,7 @@ class Batch:
     opened: int
     sessions: list  # (source, session, [(first, behind), ...])
     content: bytes = b""
+    acknowledged: str | None = None  # a digit for each frame, 1 for an acknowledged one; None in version 1
 
     def encoded(self):
         out = BATCH_START.pack(self.epoch, self.sequence, self.records, self.frames, self.bytes, self.lz4_bytes,
@@ -239,6 +241,8 @@ class Batch:
         for source, session, ranges in self.sessions:
             out += struct.pack("<QQI", source, session, len(ranges))
             out += b"".join(struct.pack("<QQ", first, behind) for first, behind in ranges)
+        if self.acknowledged is not None:
+            out += flags_bytes(self.acknowledged)
         return out
 
     def object(self):
@@ -247,10 +251,16 @@ class Batch:
             "epoch": self.epoch, "sequence": self.sequence, "records": self.records, "frames": self.frames,
             "bytes": self.bytes, "crc32c_of_frames": crc32c(self.content), "opened": self.opened,
             "sessions": [{"source": source, "session": session, "ranges": [list(pair) for pair in ranges]}
-                         for source, session, ranges in self.sessions]}
+                         for source, session, ranges in self.sessions],
+            "acknowledged": self.acknowledged}
 
 
-def batch_of(content):
+def flags_bytes(digits):
+    """A bit for each frame: bit `place % 8` of byte `place // 8`."""
+    return int(digits[::-1] or "0", 2).to_bytes((len(digits) + 7) // 8, "little")
+
+
+def batch_of(content, version):
     """The batch in what a record of type 2 has."""
     if len(content) < BATCH_START.size:
         raise Damaged("a batch record ends early")
@@ -275,8 +285,16 @@ def batch_of(content):
                 raise Damaged("ranges do not ascend, touch, or are empty")
             end = behind
         batch.sessions.append((source, session, ranges))
+    if version == FLAGS_VERSION:
+        if not batch.sessions or len(content) - at < (batch.frames + 7) // 8:
+            raise Damaged("a batch record ends within its flags, or has flags and no session")
+        bits = int.from_bytes(content[at:at + (batch.frames + 7) // 8], "little")
+        at += (batch.frames + 7) // 8
+        if bits >> batch.frames:
+            raise Damaged("a flag past the last frame")
+        batch.acknowledged = format(bits, f"0{batch.frames}b")[::-1] if batch.frames else ""
     if at != len(content):
-        raise Damaged("bytes behind a batch's sessions")
+        raise Damaged("bytes past the end of a batch record's items")
     return batch
 
 
@@ -305,7 +323,9 @@ def record_at(data, at, epoch, sequence):
         return None
     magic, length, name, version, type_, reserved, ordinal, *segment, chain = START.unpack_from(data, at)
     end = at + 8 + length
-    if magic != RECORD_MAGIC or name != RECORD_NAME or version != RECORD_VERSION or reserved != 0:
+    if magic != RECORD_MAGIC or name != RECORD_NAME or reserved != 0:
+        return None
+    if version != RECORD_VERSION and (version, type_) != (FLAGS_VERSION, BATCH):
         return None
     if segment != [epoch, sequence] or not at + START.size + 4 <= end <= len(data):
         return None
@@ -319,7 +339,7 @@ def record_at(data, at, epoch, sequence):
         content = struct.unpack("<IQ", content)
     elif type_ == BATCH and ordinal > 0:
         try:
-            content = batch_of(content)
+            content = batch_of(content, version)
         except Damaged:
             return None
         behind += content.lz4_bytes
@@ -353,16 +373,17 @@ class Segment:
         self.chain = int.from_bytes(record[-4:], "little")
         self.records.append((start, start + len(record), len(self.data)))
 
-    def batch(self, content, *, epoch, sequence, records, frames, opened, sessions=(), frame=None, edit=None,
-              rewrite=lambda content: content, record=None):
+    def batch(self, content, *, epoch, sequence, records, frames, opened, sessions=(), acknowledged=None, frame=None,
+              edit=None, rewrite=lambda content: content, record=None):
         """A batch of these frames, in bytes. What follows `sessions` is for segments that are not what they should be:
         other bytes as LZ4 frame, other items of the batch, a function over its items in bytes, other items of the
         record."""
         frame = lz4_frame(content) if frame is None else frame
         batch = Batch(epoch, sequence, records, frames, len(content), len(frame), crc32c(frame), opened,
-                      list(sessions), content)
+                      list(sessions), content, acknowledged)
         batch = replace(batch, **(edit or {}))
-        self.append(BATCH, rewrite(batch.encoded()), frame, **(record or {}))
+        version = RECORD_VERSION if acknowledged is None else FLAGS_VERSION
+        self.append(BATCH, rewrite(batch.encoded()), frame, **({"version": version} | (record or {})))
         self.batches.append(batch)
 
     def seal(self):

@@ -34,6 +34,8 @@ final class FrameBatch: @unchecked Sendable {
     /// Records by source.
     private(set) var sources: [UInt64: Int] = [:]
     private var sessions: [SessionKey: SequenceRanges] = [:]
+    /// Which frames' clients wait for an acknowledgement.
+    private var acknowledged = FrameFlags()
     /// Records that can be in the frames, whatever their headers claim.
     private var possibleRecords = 0
     /// The frames that follow each other with one identity, not added to the tables yet.
@@ -106,7 +108,9 @@ final class FrameBatch: @unchecked Sendable {
             run.source = identity.source
         }
         run.records += records
-        guard isAcknowledged, identity.sequence > 0 else { return }
+        let isNumbered = isAcknowledged && identity.sequence > 0
+        acknowledged.append(isNumbered)
+        guard isNumbered else { return }
         let key = SessionKey(identity)
         if run.key == key, run.sequences.upperBound == identity.sequence {
             run.sequences = run.sequences.lowerBound..<identity.sequence + 1
@@ -137,7 +141,8 @@ final class FrameBatch: @unchecked Sendable {
         return BatchSummary(
             identity: identity, recordCount: recordCount, frameCount: frameCount, byteCount: byteCount,
             openedMicroseconds: openedMicroseconds,
-            sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }.sorted { $0.key < $1.key })
+            sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }.sorted { $0.key < $1.key },
+            acknowledged: acknowledged)
     }
 
     func removeAll() {
@@ -148,6 +153,7 @@ final class FrameBatch: @unchecked Sendable {
         byteCount = 0
         sources.removeAll(keepingCapacity: true)
         sessions.removeAll(keepingCapacity: true)
+        acknowledged.removeAll()
         run = Run()
     }
 

@@ -10,7 +10,7 @@ import Synchronization
 import TimescaleStore
 
 /// The meeting place of drainer, lanes and the spill's writer. Safe from any thread.
-final class DeliveryHub: Sendable {
+final class DeliveryHub: SpillOwner, Sendable {
     private struct State {
         var plan: DeliveryPlan
         /// The lanes and the writer end when they find nothing to do.
@@ -117,8 +117,7 @@ final class DeliveryHub: Sendable {
 
     /// The lane's batch is in the database.
     ///
-    /// Its malformed frames are not: a live batch refuses them, one of the spill keeps them as dead letters, since they may
-    /// be acknowledged.
+    /// Its malformed frames are not: they are refused, and only those of the spill that are acknowledged became dead letters.
     ///
     /// - Parameter summary: with the sessions, which a replayed batch's work does not have.
     func stored(
@@ -126,12 +125,15 @@ final class DeliveryHub: Sendable {
     ) {
         let isReplay = if case .replay = work { true } else { false }
         var malformed: [UInt64: Int] = [:]
-        for frame in decoded.refused { malformed[frame.identity.source, default: 0] += frame.recordCount }
+        for frame in decoded.refused where isReplay && frame.isAcknowledged {
+            malformed[frame.identity.source, default: 0] += frame.recordCount
+        }
         for (source, records) in decoded.sources {
-            // What an earlier attempt stored of this very batch is no resent frame.
-            let rows = records.rows + (stored.wasStoredBefore ? records.resent : 0)
-            let resent = stored.wasStoredBefore ? 0 : records.resent
-            let letters = (stored.deadLetters[source] ?? 0) - (isReplay ? malformed[source] ?? 0 : 0)
+            // What an earlier attempt stored of this very batch, or a part of it, is no resent frame.
+            let own = stored.wasStoredBefore ? records.resent : min(records.resent, stored.ownRecords[source] ?? 0)
+            let rows = records.rows + own
+            let resent = records.resent - own
+            let letters = (stored.deadLetters[source] ?? 0) - (malformed[source] ?? 0)
             let dead = min(rows, max(0, letters))
             if isReplay, work.summary.identity.epoch != epoch {
                 ledger.recovered(source: source, records: records.rows + records.resent + records.unknownKind)
@@ -147,7 +149,7 @@ final class DeliveryHub: Sendable {
             if isReplay, work.summary.identity.epoch != epoch {
                 ledger.recovered(source: source, records: frame.recordCount)
             }
-            if isReplay {
+            if isReplay, frame.isAcknowledged {
                 ledger.deadLettered(source: source, records: frame.recordCount)
             } else {
                 ledger.refusedOnDecoding(frame.error.reason, source: source, records: frame.recordCount)
@@ -156,7 +158,7 @@ final class DeliveryHub: Sendable {
         // Before anybody is told that frames are durable.
         var sessions = summary.sessions
         if !isReplay, !decoded.refused.isEmpty {
-            let numbered = decoded.refused.filter { summary.acknowledges($0.identity) }
+            let numbered = decoded.refused.filter(\.isAcknowledged)
             desk.refused(numbered.map { ($0.identity, $0.error) })
             for frame in numbered {
                 guard let index = sessions.firstIndex(where: { $0.key == SessionKey(frame.identity) }) else { continue }
@@ -164,8 +166,6 @@ final class DeliveryHub: Sendable {
             }
         }
         desk.durable(sessions)
-        desk.settled(sessions)
-        if isReplay { desk.replayed(sessions) }
         change { state in
             let settlement = state.plan.stored(lane: lane)
             if let slot = settlement.slot { batches[slot].removeAll() }
@@ -177,13 +177,11 @@ final class DeliveryHub: Sendable {
         change { $0.plan.failed(lane: lane, isLaneLost: isLaneLost, now: monotonicNanoseconds()) }
     }
 
-    /// - Parameter sessions: what its header says of sessions, if that can be read.
     /// - Returns: whether the batch is lost.
-    func unreadable(lane: Int, _ failure: ReadFailure, _ sessions: [SessionFrames]) -> Bool {
+    func unreadable(lane: Int, _ failure: ReadFailure) -> Bool {
         let lost = change { $0.plan.unreadable(lane: lane, failure, now: monotonicNanoseconds()) }
         guard let lost else { return false }
         ledger.damaged(records: lost.recordCount)
-        desk.lost(sessions)
         return true
     }
 
@@ -197,6 +195,12 @@ final class DeliveryHub: Sendable {
     }
 
     func summary(_ slot: BatchSlot) -> BatchSummary { state.read { $0.plan.summary(slot) } }
+
+    func withFrames<Result, Failure: Error>(
+        _ slot: BatchSlot, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try batches[slot].withFrames(body)
+    }
 
     /// The batches are durable.
     func spilled(_ spilled: [(slot: BatchSlot, batch: SpilledBatch)]) {
@@ -218,13 +222,9 @@ final class DeliveryHub: Sendable {
     func segmentEnded(_ name: SegmentName) { change { $0.plan.segmentEnded(name) } }
     func isSettled(_ name: SegmentName) -> Bool { state.read { $0.plan.isSettled(name) } }
 
-    func takeSettledSegments() -> [(name: SegmentName, keepInQuarantine: Bool)] {
-        change { $0.plan.takeSettledSegments() }
-    }
-
-    func removalFailed(_ name: SegmentName, keepInQuarantine: Bool) {
-        change { $0.plan.removalFailed(name, keepInQuarantine: keepInQuarantine) }
-    }
+    func leaseRemovals(now: UInt64) -> [SegmentRemoval] { change { $0.plan.leaseRemovals(now: now) } }
+    func removed(_ name: SegmentName) { change { $0.plan.removed(name) } }
+    func removalFailed(_ name: SegmentName, now: UInt64) { change { $0.plan.removalFailed(name, now: now) } }
 
     /// What an earlier run left. Before any thread runs.
     func recovered(_ recovery: SpillRecovery) {
@@ -257,12 +257,10 @@ final class DeliveryHub: Sendable {
         // Emptied before the drainer can have one of the slots.
         let lost = change { state -> [UInt64: Int] in
             state.isAbandoned = true
-            let summaries = Set(state.plan.abandonAll().map(\.identity))
             var lost: [UInt64: Int] = [:]
-            for batch in batches where !batch.isEmpty {
-                guard let identity = batch.identity, summaries.contains(identity) else { continue }
-                for (source, count) in batch.sources { lost[source, default: 0] += count }
-                batch.removeAll()
+            for (slot, _) in state.plan.abandonAll() {
+                for (source, count) in batches[slot].sources { lost[source, default: 0] += count }
+                batches[slot].removeAll()
             }
             state.abandonedRecords += lost.values.reduce(0, +)
             return lost

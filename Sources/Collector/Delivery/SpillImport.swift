@@ -37,7 +37,8 @@ public struct SpillImport {
     ///
     /// - Throws: `SpillError` when the directory fails, `DatabaseError` when the database does: repeat it then.
     public func run(_ show: (SpillImportProgress) -> Void) throws -> SpillImportProgress {
-        let recovery = try SpillRecovery(fileSystem: directory.fileSystem)
+        // A batch's sessions are read again with it.
+        let recovery = try SpillRecovery(fileSystem: directory.fileSystem, onSessions: { _, _ in })
         var progress = SpillImportProgress()
         progress.batches = recovery.batches
         progress.batchesDamaged = recovery.damagedBatches
@@ -46,7 +47,6 @@ public struct SpillImport {
         try fence.waitForEarlierRuns(connection)
         let reader = ReplayReader(directory.fileSystem)
         let decoded = DecodedBatch()
-        var book = SessionBook(hasStore: true)
         var remover = SpillWriter(
             fileSystem: directory.fileSystem, directoryID: directory.directoryID, epoch: 0, limits: SpillLimits())
         // Damaged ones, of which a later segment may have another copy.
@@ -54,7 +54,9 @@ public struct SpillImport {
         for segment in recovery.segments {
             var keepInQuarantine = segment.mustKeepInQuarantine
             for batch in segment.batches + segment.copies.filter({ damaged.contains($0.summary.identity) }) {
+                let summary: BatchSummary
                 do throws(SpillError) {
+                    summary = try reader.summary(of: batch)
                     try reader.read(batch)
                 } catch {
                     guard case .damaged = error else { throw error }
@@ -69,18 +71,9 @@ public struct SpillImport {
                     progress.batchesDamaged -= 1
                     progress.recordsDamaged -= batch.summary.recordCount
                 }
-                let sessions = batch.summary.sessions
-                let unasked = book.unasked(sessions)
-                if !unasked.isEmpty {
-                    for (key, stored) in try SessionLedger(connection).storedFrames(of: unasked) {
-                        book.asked(key, stored: stored)
-                    }
-                }
                 try reader.withFrames { (frames) throws(DatabaseError) in
-                    let stored = try store(batch.summary, frames, decoded, &book, fence)
-                    progress.add(decoded, stored)
+                    progress.add(decoded, try store(summary, frames, decoded, fence))
                 }
-                book.replayed(sessions)
                 progress.batchesDone += 1
                 show(progress)
             }
@@ -91,20 +84,18 @@ public struct SpillImport {
 
     /// Clients of the collector that is gone may be sending to another one by now: what that one has stored is passed over.
     private func store(
-        _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch, _ book: inout SessionBook,
-        _ fence: CommitFence
+        _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch, _ fence: CommitFence
     ) throws(DatabaseError) -> StoredBatch {
         var attempts = 0
         while true {
             attempts += 1
             do throws(DatabaseError) {
-                decoded.decode(frames, storedBefore: book.storedBefore(summary.sessions))
+                decoded.decode(
+                    frames, summary, storedBefore: try SessionLedger(connection).storedFrames(among: summary.sessions))
                 return try BatchWriter(connection, fence: fence).store(
                     summary, frames: frames, decoded: decoded, keepsMalformed: true)
             } catch {
                 guard error.kind == .framesStoredBefore, attempts < Self.attemptsMax else { throw error }
-                let stored = try SessionLedger(connection).storedFrames(of: summary.sessions.map(\.key))
-                for (key, frames) in stored { book.askedAgain(key, stored: frames) }
             }
         }
     }
@@ -118,7 +109,7 @@ extension SpillImportProgress {
         recordsStoredBefore += resent + (stored.wasStoredBefore ? rows : 0)
         guard !stored.wasStoredBefore else { return }
         recordsDeadLettered += dead
-        let malformed = decoded.refused.reduce(0) { $0 + $1.recordCount }
+        let malformed = decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? $1.recordCount : 0) }
         recordsStored += rows - max(0, dead - malformed)
     }
 }

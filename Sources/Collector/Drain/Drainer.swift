@@ -8,6 +8,7 @@ import Delivery
 import FrameCodec
 import FrameRing
 import LinuxSystem
+import Listeners
 import Synchronization
 
 /// The thread between the ring and the lanes.
@@ -74,7 +75,8 @@ final class Drainer: Sendable {
         return consumer.consume(maximumRecords: FrameLimits.recordsPerFrameMax) { (frame, tag) -> Bool in
             guard !batch.isFull else { return false }
             batch.append(
-                frame, Self.header(frame), isAcknowledged: tag != 0, now: now, wallMicroseconds: wall)
+                frame, Self.header(frame), isAcknowledged: tag == FrameTag.acknowledged, now: now,
+                wallMicroseconds: wall)
             return true
         }
     }

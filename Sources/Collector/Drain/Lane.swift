@@ -18,24 +18,22 @@ final class Lane: Sendable {
     private let number: Int
     private let target: LaneTarget
     private let hub: DeliveryHub
-    private let desk: SessionDesk
     private let spill: SpillDirectory?
-    private let ledger: ConservationLedger
+    private let appended: AppendedSessions
     private let health: LaneHealth
     /// Signalled when the stop's deadline has passed: attempts end.
     private let giveUp: WakeEvent
     private let log: Logger
 
     init(
-        number: Int, target: LaneTarget, hub: DeliveryHub, desk: SessionDesk, spill: SpillDirectory?,
-        ledger: ConservationLedger, health: LaneHealth, giveUp: WakeEvent, log: Logger
+        number: Int, target: LaneTarget, hub: DeliveryHub, spill: SpillDirectory?,
+        appended: AppendedSessions, health: LaneHealth, giveUp: WakeEvent, log: Logger
     ) {
         self.number = number
         self.target = target
         self.hub = hub
-        self.desk = desk
         self.spill = spill
-        self.ledger = ledger
+        self.appended = appended
         self.health = health
         self.giveUp = giveUp
         self.log = log
@@ -95,12 +93,12 @@ final class Lane: Sendable {
             hub.batch(slot).withFrames { store(work, summary, $0, &bench) }
         case .replay(let batch):
             guard let reader = bench.reader else { preconditionFailure("there is a spill where there is replay") }
-            var summary = batch.summary
+            let summary: BatchSummary
             do throws(SpillError) {
-                summary.sessions = try reader.sessions(of: batch)
+                summary = try reader.summary(of: batch)
                 try reader.read(batch)
             } catch {
-                let isLost = hub.unreadable(lane: number, error.readFailure, summary.sessions)
+                let isLost = hub.unreadable(lane: number, error.readFailure)
                 log.error(
                     isLost
                         ? "a batch of the spill is damaged and lost; its segment goes to the quarantine"
@@ -121,8 +119,6 @@ final class Lane: Sendable {
     ) {
         let isReplay = if case .replay = work { true } else { false }
         do throws(DatabaseError) {
-            let unasked = desk.unasked(summary.sessions)
-            if !unasked.isEmpty { desk.asked(try bench.session.storedFrames(of: unasked)) }
             let stored = try storeWhatIsMissing(summary, frames, isReplay: isReplay, &bench)
             bench.backoff.reset()
             if bench.nextLog > 0 {
@@ -130,6 +126,7 @@ final class Lane: Sendable {
                 log.notice("the database is back", metadata: ["lane": "\(number)"])
             }
             tell(bench.decoded, stored, isReplay: isReplay)
+            appended.note(summary.sessions)
             hub.stored(lane: number, work, summary, bench.decoded, stored)
         } catch {
             let isLaneLost = !bench.session.isConnected
@@ -152,21 +149,20 @@ final class Lane: Sendable {
         }
     }
 
-    /// Stores a batch without the frames that are stored already. When another collector was faster with some of them, asks
-    /// once more.
+    /// Stores a batch without the frames that are stored already. A batch of the spill is likely to have some; a live one has
+    /// them only where the ledger says so, for example when another collector was faster.
     private func storeWhatIsMissing(
         _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, isReplay: Bool, _ bench: inout Bench
     ) throws(DatabaseError) -> StoredBatch {
-        func attempt() throws(DatabaseError) -> StoredBatch {
-            bench.decoded.decode(frames, storedBefore: desk.storedBefore(summary.sessions))
+        func attempt(without stored: [SessionKey: SequenceRanges]) throws(DatabaseError) -> StoredBatch {
+            bench.decoded.decode(frames, summary, storedBefore: stored)
             return try bench.session.store(summary, frames: frames, decoded: bench.decoded, isReplay: isReplay)
         }
         do throws(DatabaseError) {
-            return try attempt()
+            return try attempt(without: isReplay ? bench.session.storedFrames(among: summary.sessions) : [:])
         } catch {
             guard error.kind == .framesStoredBefore, bench.session.isConnected else { throw error }
-            desk.askedAgain(try bench.session.storedFrames(of: summary.sessions.map(\.key)))
-            return try attempt()
+            return try attempt(without: bench.session.storedFrames(among: summary.sessions))
         }
     }
 
@@ -174,7 +170,7 @@ final class Lane: Sendable {
         health.committed(settledByLedger: stored.wasStoredBefore)
         if let first = decoded.refused.first {
             log.warning(
-                isReplay
+                isReplay && first.isAcknowledged
                     ? "frames are malformed inside; they are in spillway.dead_letters"
                     : "frames refused: their payload is malformed",
                 metadata: [

@@ -50,12 +50,22 @@ struct LaneSession {
         connection = made
     }
 
-    /// What earlier runs have stored of these sessions.
+    /// What is stored of these sessions.
     mutating func storedFrames(of keys: [SessionKey]) throws(DatabaseError) -> [SessionKey: SequenceRanges] {
         guard case .database = target else { return [:] }
         try connect()
         guard let connection else { preconditionFailure("connect() throws or connects") }
         return try SessionLedger(connection).storedFrames(of: keys)
+    }
+
+    /// Which frames of a batch are stored already, by whichever collector.
+    mutating func storedFrames(
+        among frames: [SessionFrames]
+    ) throws(DatabaseError) -> [SessionKey: SequenceRanges] {
+        guard case .database = target, !frames.isEmpty else { return [:] }
+        try connect()
+        guard let connection else { preconditionFailure("connect() throws or connects") }
+        return try SessionLedger(connection).storedFrames(among: frames)
     }
 
     /// One attempt to store a batch.

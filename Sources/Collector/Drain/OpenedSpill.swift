@@ -23,7 +23,10 @@ struct OpenedSpill {
         var nextLog = monotonicNanoseconds() + Self.logEveryNanoseconds
         let recovery = try SpillRecovery(
             fileSystem: directory.fileSystem,
-            onSessions: { sessions, isDurable in desk.recovered(sessions, isDurable: isDurable) }
+            onSessions: { sessions, isDurable in
+                // What is not on the disk for certain is not promised to its client, who sends it again: it is stored once.
+                if isDurable { desk.recovered(sessions) }
+            }
         ) { progress in
             guard monotonicNanoseconds() >= nextLog else { return }
             nextLog = monotonicNanoseconds() + Self.logEveryNanoseconds

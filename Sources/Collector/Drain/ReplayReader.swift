@@ -31,10 +31,8 @@ public final class ReplayReader {
         count = needed
     }
 
-    /// What the header of a batch says of its sessions, which are not kept in memory.
-    public func sessions(of batch: SpilledBatch) throws(SpillError) -> [SessionFrames] {
-        try reader.sessions(of: batch)
-    }
+    /// The account of a batch with its sessions, which are not kept in memory.
+    public func summary(of batch: SpilledBatch) throws(SpillError) -> BatchSummary { try reader.summary(of: batch) }
 
     public func withFrames<Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
         try body(UnsafeRawBufferPointer(rebasing: memory[..<count]))

@@ -12,6 +12,8 @@ import TimescaleStore
 /// Who asks for sessions.
 final class SessionInquirer: Sendable {
     private static let lookMilliseconds: Int32 = 1_000
+    /// Sessions of one query: what bounds the answer's memory.
+    private static let sessionsAtOnce = 100
 
     private let desk: SessionDesk
     private let makeSession: @Sendable () -> LaneSession
@@ -37,14 +39,19 @@ final class SessionInquirer: Sendable {
         while !isStopping.load(ordering: .acquiring) {
             if wake.wait(timeoutMilliseconds: Self.lookMilliseconds) { wake.consume() }
             let keys = desk.takeQuestions()
-            guard !keys.isEmpty else { continue }
-            do throws(DatabaseError) {
-                desk.asked(try session.storedFrames(of: keys))
-            } catch {
-                // The lanes say that the database is away.
-                session = makeSession()
-                desk.notAnswered(keys)
+            for start in stride(from: 0, to: keys.count, by: Self.sessionsAtOnce) {
+                ask(Array(keys[start..<min(start + Self.sessionsAtOnce, keys.count)]), &session)
             }
+        }
+    }
+
+    private func ask(_ keys: [SessionKey], _ session: inout LaneSession) {
+        do throws(DatabaseError) {
+            desk.answered(try session.storedFrames(of: keys))
+        } catch {
+            // The lanes say that the database is away.
+            session = makeSession()
+            desk.notAnswered(keys)
         }
     }
 }

@@ -116,7 +116,7 @@ struct DatagramIntake: ~Copyable {
         }
         guard frames > 0 else { return }
         do throws(ClaimFailure) {
-            var claim = try ring.claim(recordCount: frames, payloadBytes: frameBytes)
+            var claim = try ring.claim(recordCount: frames, payloadBytes: frameBytes, tag: FrameTag.datagram)
             for arrival in arrivals where arrival.isAccepted {
                 batch.withFrame(arrival) { claim.append($0) }
             }

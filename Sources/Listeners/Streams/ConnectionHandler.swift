@@ -49,7 +49,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     private let eventLoop: any EventLoop
     private var context: ChannelHandlerContext?
     private var peer = PeerAddress(ip: IPAddress(isIPv6: false, high: 0, low: 0), port: 0)
-    /// The tag of this connection's frames; 0 until it is admitted.
+    /// This connection's number in the session desk; 0 until it is admitted.
     private var number: UInt64 = 0
     private var phase = Phase.open
     private var tick: RepeatedTask?
@@ -176,7 +176,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     private func handOverAll() {
         while true {
-            guard intake.handOver(of: number, &replies) else { return hold() }
+            guard intake.handOver(&replies) else { return hold() }
             isHeld = false
             retryDelay = Self.retryDelayFirst
             switch intake.end {

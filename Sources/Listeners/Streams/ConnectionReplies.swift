@@ -43,7 +43,7 @@ struct ConnectionReplies {
     /// Writes the welcomes and acknowledgements that are due.
     mutating func write(into reply: inout ByteBuffer, of connection: UInt64) {
         let now = unwelcomed.isEmpty ? 0 : monotonicNanoseconds()
-        for (key, deadline) in unwelcomed where now >= deadline || desk.isAsked(key) {
+        for (key, deadline) in unwelcomed where now >= deadline || desk.isLookedUp(key) {
             unwelcomed[key] = nil
             guard var durable = desk.welcome(key, on: connection) else { continue }
             let first = durable.takeFirst(FrameLimits.rangesMax)

@@ -47,21 +47,27 @@ public final class SessionDesk: Sendable {
     }
 
     func closeConnection(_ number: UInt64) {
-        state.withLock { state in
+        let woken = state.withLock { state in
             state.routes[number] = nil
-            // Nobody waits for these answers any more.
+            // No connection waits for these answers any more.
             for key in state.book.close(connection: number) {
                 state.questions.remove(key)
                 state.unanswered.remove(key)
             }
+            // A session that is open on an older connection is acknowledged there now.
+            return state.wakeAll()
         }
+        wake(woken)
     }
 
     /// A session's first frame on a connection.
     func open(_ key: SessionKey, on connection: UInt64) -> SessionOpening {
         let opening = state.withLock { state in
             let opening = state.book.open(key, on: connection)
-            if opening == .ask { state.questions.insert(key) }
+            if opening == .ask {
+                state.questions.insert(key)
+                state.unanswered.remove(key)
+            }
             return opening
         }
         if opening == .ask { wakeInquirer() }
@@ -73,12 +79,9 @@ public final class SessionDesk: Sendable {
         state.withLock { $0.book.welcome(key, on: connection) }
     }
 
-    /// Whether the database was asked for the session.
-    func isAsked(_ key: SessionKey) -> Bool {
-        state.withLock { state in
-            if state.unanswered.remove(key) != nil { return true }
-            return state.book.unasked([SessionFrames(key: key, sequences: SequenceRanges())]).isEmpty
-        }
+    /// Whether all is known of the session that can be known now: the database has answered, or does not answer.
+    func isLookedUp(_ key: SessionKey) -> Bool {
+        state.withLock { state in state.unanswered.remove(key) != nil || !state.book.needsLookup(key) }
     }
 
     func areDurable(_ keys: Set<SessionKey>) -> Bool { state.withLock { $0.book.areDurable(keys) } }
@@ -90,9 +93,9 @@ public final class SessionDesk: Sendable {
         }
     }
 
-    /// Gives each numbered frame its verdict. Those that cannot be remembered are taken out and given back.
+    /// Gives each numbered frame its verdict. Those that the ledger cannot keep are taken out and given back.
     ///
-    /// - Returns: `isCrowded`: there is no room for a session now. Its frames are taken out; they may come again later.
+    /// - Returns: `isCrowded`: there is no room to remember a frame now. Such frames are taken out; they may come again later.
     func judge(_ arrivals: inout [FrameArrival]) -> (refused: [FrameIdentity], isCrowded: Bool) {
         state.withLock { state in
             var refused: [FrameIdentity] = []
@@ -140,27 +143,8 @@ public final class SessionDesk: Sendable {
         wake(woken)
     }
 
-    /// Frames need nothing more.
-    public func settled(_ frames: [SessionFrames]) {
-        guard !frames.isEmpty else { return }
-        state.withLock { $0.book.settled(frames) }
-    }
-
-    /// Frames of the spill are committed: a copy of them under another batch is passed over.
-    public func replayed(_ frames: [SessionFrames]) {
-        guard !frames.isEmpty else { return }
-        state.withLock { $0.book.replayed(frames) }
-    }
-
-    /// Frames are lost. Those that nobody was told of may come again.
-    public func lost(_ frames: [SessionFrames]) {
-        guard !frames.isEmpty else { return }
-        state.withLock { $0.book.lost(frames) }
-    }
-
-    public func recovered(_ frames: [SessionFrames], isDurable: Bool) {
-        state.withLock { $0.book.recovered(frames, isDurable: isDurable) }
-    }
+    /// Frames that an earlier run's spill holds durably.
+    public func recovered(_ frames: [SessionFrames]) { state.withLock { $0.book.recovered(frames) } }
 
     /// Frames were found malformed before anybody was told that they are durable: their clients are told why.
     public func refused(_ frames: [(identity: FrameIdentity, error: FrameError)]) {
@@ -174,12 +158,6 @@ public final class SessionDesk: Sendable {
         }
     }
 
-    public func unasked(_ frames: [SessionFrames]) -> [SessionKey] { state.withLock { $0.book.unasked(frames) } }
-
-    public func storedBefore(_ frames: [SessionFrames]) -> [SessionKey: SequenceRanges] {
-        state.withLock { $0.book.storedBefore(frames) }
-    }
-
     /// The sessions that the database is to be asked for. Each is given once.
     public func takeQuestions() -> [SessionKey] {
         state.withLock { state in
@@ -188,21 +166,11 @@ public final class SessionDesk: Sendable {
         }
     }
 
-    /// The database's answers.
-    public func asked(_ stored: [SessionKey: SequenceRanges]) {
+    /// The database's answers: what it has of each session.
+    public func answered(_ stored: [SessionKey: SequenceRanges]) {
         let woken = state.withLock { state in
-            // A session that was forgotten meanwhile is asked for again when it comes back.
-            for (key, ranges) in stored where state.book.knows(key) { state.book.asked(key, stored: ranges) }
+            for (key, ranges) in stored { state.book.stored(key, ranges) }
             return state.wakeAll() + stored.keys.compactMap { state.wake($0) }
-        }
-        wake(woken)
-    }
-
-    /// The database's answers to a second question.
-    public func askedAgain(_ stored: [SessionKey: SequenceRanges]) {
-        let woken = state.withLock { state in
-            for (key, ranges) in stored { state.book.askedAgain(key, stored: ranges) }
-            return state.wakeAll()
         }
         wake(woken)
     }
@@ -224,7 +192,7 @@ public final class SessionDesk: Sendable {
 extension SessionDesk.State {
     /// The connections that have something to be told and do not know it.
     fileprivate mutating func wakeAll() -> [NIOLoopBound<ConnectionHandler>] {
-        book.connectionsToTell.compactMap { wake(connection: $0) }
+        book.connectionsToNotify.compactMap { wake(connection: $0) }
     }
 
     fileprivate mutating func wake(_ key: SessionKey) -> NIOLoopBound<ConnectionHandler>? {

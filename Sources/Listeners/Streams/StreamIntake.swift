@@ -22,7 +22,7 @@ struct StreamIntake {
     enum End {
         /// Where the next frame would begin cannot be known.
         case broken(FrameError)
-        /// There was no room for one of its sessions. Not a refusal of the frames: their client keeps them and comes again.
+        /// There was no room to remember one of its frames. Not a refusal: the client keeps the frame and comes again.
         case crowded
     }
 
@@ -95,11 +95,12 @@ struct StreamIntake {
     /// Puts the chunk's frames into the ring, all or none.
     ///
     /// - Returns: false when the ring has no room for them; then they wait here.
-    mutating func handOver(of number: UInt64, _ replies: inout ConnectionReplies) -> Bool {
+    mutating func handOver(_ replies: inout ConnectionReplies) -> Bool {
         guard !arrivals.isEmpty else { return true }
         let frameBytes = arrivals.reduce(0) { $0 + Int($1.frameBytes) }
         do throws(ClaimFailure) {
-            var claim = try shared.ring.claim(recordCount: arrivals.count, payloadBytes: frameBytes, tag: number)
+            var claim = try shared.ring.claim(
+                recordCount: arrivals.count, payloadBytes: frameBytes, tag: FrameTag.acknowledged)
             cutter.forEachFrame(arrivals) { claim.append($0) }
             claim.publish()
         } catch {

@@ -14,10 +14,16 @@ public struct StoredBatch: Sendable, Equatable {
     public var wasStoredBefore: Bool
     /// Records that the server refused and that went to `spillway.dead_letters`, by source.
     public var deadLetters: [UInt64: Int]
+    /// Records, by source, of frames that were passed over as stored and that an earlier attempt at this very batch had stored
+    /// as a part of it.
+    public var ownRecords: [UInt64: Int]
 
-    public init(wasStoredBefore: Bool = false, deadLetters: [UInt64: Int] = [:]) {
+    public init(
+        wasStoredBefore: Bool = false, deadLetters: [UInt64: Int] = [:], ownRecords: [UInt64: Int] = [:]
+    ) {
         self.wasStoredBefore = wasStoredBefore
         self.deadLetters = deadLetters
+        self.ownRecords = ownRecords
     }
 }
 
@@ -48,8 +54,8 @@ public struct BatchWriter {
     ///   - summary: the batch's identity, and the frames of it that are acknowledged.
     ///   - frames: the batch's frames, for the dead letters.
     ///   - decoded: the rows of the same frames.
-    ///   - keepsMalformed: frames that turned out to be malformed become dead letters as a whole, since they may be
-    ///     acknowledged already.
+    ///   - keepsMalformed: acknowledged frames that turned out to be malformed become dead letters as a whole, since their
+    ///     clients have let go of them.
     /// - Throws: when nothing is known to be stored. `isTransient` says whether trying again can help without a change
     ///   by the operator; after `isCommitOutcomeUnknown` trying again settles it.
     public func store(
@@ -61,16 +67,16 @@ public struct BatchWriter {
             let parts = PartedStore(
                 connection: connection, fence: fence, summary: summary, frames: frames, decoded: decoded,
                 keepsMalformed: keepsMalformed, chunksMax: chunksMax)
-            guard try parts.store() else { return try storedBefore(entry) }
+            guard let ownRecords = try parts.store() else { return try storedBefore(entry) }
             // A part that a live attempt stored has none of the malformed frames, which are acknowledged by now.
             try entry.keepMalformed(connection)
             // Parts that an earlier attempt stored may have letters as well.
-            return StoredBatch(deadLetters: deadLetters(of: summary.identity))
+            return StoredBatch(deadLetters: deadLetters(of: summary.identity), ownRecords: ownRecords)
         }
         do throws(DatabaseError) {
             if PartedStore.isWanted(decoded) { return try inParts(chunksMax: PartedStore.chunksMax) }
             do throws(DatabaseError) {
-                return try storeAtOnce(entry, frames, decoded)
+                return try storeAtOnce(summary, entry, frames, decoded)
             } catch {
                 // Its chunks are too many for this server's table of locks, or it was begun in parts before.
                 let isInLedger = error.operation == LedgerEntry.operation
@@ -93,7 +99,7 @@ public struct BatchWriter {
 
     /// In one transaction; a second one where the server refuses rows.
     private func storeAtOnce(
-        _ entry: LedgerEntry, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch
+        _ summary: BatchSummary, _ entry: LedgerEntry, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch
     ) throws(DatabaseError) -> StoredBatch {
         do throws(DatabaseError) {
             try storeAllRows(entry, decoded)
@@ -102,7 +108,8 @@ public struct BatchWriter {
             guard connection.isUsable else { throw error }
             try connection.rollback()
             guard error.isAboutRows, error.operation != LedgerEntry.operation else { throw error }
-            return try RowIsolation(connection: connection, frames: frames, decoded: decoded).store(entry)
+            return try RowIsolation(connection: connection, frames: frames, decoded: decoded, summary: summary)
+                .store(entry)
         }
     }
 

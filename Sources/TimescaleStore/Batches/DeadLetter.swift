@@ -6,7 +6,7 @@ import MetricKinds
 
 /// A row of `spillway.dead_letters`.
 struct DeadLetter {
-    /// Nil for a malformed frame, whose records nobody can tell.
+    /// Nil for a malformed frame, whose records are not known.
     let kind: MetricKind?
     let source: UInt64
     let records: Int
@@ -14,27 +14,52 @@ struct DeadLetter {
     let sqlstate: SQLState?
     /// A frame with the refused record alone, or the whole frame that it came in.
     let frame: [UInt8]
-    /// Where the record stands among those of its kind, when `frame` is the whole frame that it came in.
+    /// Where the record is among those of its kind, when `frame` is the whole frame that it came in.
     var recordIndex: Int?
 
-    /// - Parameter onlyOnce: not again where this very letter is there already, which takes a look through the table.
-    func insert(
-        _ connection: DatabaseConnection, _ batch: BatchIdentity, onlyOnce: Bool = false
+    /// Frames of one statement, in bytes: what bounds its parameters.
+    private static let frameBytesPerStatement = 4 << 20
+
+    /// Stores the letters of a batch: one statement for all of them, or one for each `frameBytesPerStatement` of frames.
+    ///
+    /// - Parameter onlyOnce: without those whose frame is among the batch's letters already. O(letters), by their index.
+    static func insert(
+        _ letters: [DeadLetter], _ connection: DatabaseConnection, _ batch: BatchIdentity, onlyOnce: Bool = false
+    ) throws(DatabaseError) {
+        var first = 0
+        while first < letters.count {
+            var end = first
+            var bytes = 0
+            while end < letters.count, end == first || bytes + letters[end].frame.count <= frameBytesPerStatement {
+                bytes += letters[end].frame.count
+                end += 1
+            }
+            try insert(letters[first..<end], connection, batch, onlyOnce: onlyOnce)
+            first = end
+        }
+    }
+
+    private static func insert(
+        _ letters: ArraySlice<DeadLetter>, _ connection: DatabaseConnection, _ batch: BatchIdentity, onlyOnce: Bool
     ) throws(DatabaseError) {
         let condition =
             onlyOnce
-            ? "WHERE NOT EXISTS (SELECT FROM spillway.dead_letters WHERE epoch = $1 AND sequence = $2 AND frame = $8)"
+            ? "WHERE NOT EXISTS (SELECT FROM spillway.dead_letters d WHERE d.epoch = $1 AND d.sequence = $2 AND d.frame = v.frame)"
             : ""
+        func array(_ value: (DeadLetter) -> String?) -> String { PostgreSQLArray.text(letters.lazy.map(value)) }
         try connection.query(
             """
             INSERT INTO spillway.dead_letters
                 (epoch, sequence, kind, source, records, reason, sqlstate, frame, record_index)
-            SELECT $1::bigint, $2::bigint, $3, $4::bigint, $5::integer, $6, $7, $8::bytea, $9::integer \(condition)
+            SELECT $1::bigint, $2::bigint, v.* FROM unnest($3::text[], $4::bigint[], $5::integer[], $6::text[], $7::text[],
+                $8::bytea[], $9::integer[]) AS v (kind, source, records, reason, sqlstate, frame, record_index) \(condition)
             """,
             [
-                String(batch.epoch), String(batch.sequence), kind?.name, String(Int64(bitPattern: source)),
-                String(records), reason, sqlstate?.rawValue,
-                frame.withUnsafeBytes { DatabaseConnection.byteaText($0) }, recordIndex.map(String.init),
+                String(batch.epoch), String(batch.sequence), array { $0.kind?.name },
+                array { String(Int64(bitPattern: $0.source)) }, array { String($0.records) }, array { $0.reason },
+                array { $0.sqlstate?.rawValue },
+                array { $0.frame.withUnsafeBytes { DatabaseConnection.byteaText($0) } },
+                array { $0.recordIndex.map(String.init) },
             ], operation: "INSERT INTO spillway.dead_letters")
     }
 }

@@ -11,8 +11,11 @@ public struct RefusedFrame: Sendable, Equatable {
     public let error: FrameError
     /// Records that its header claims.
     public let recordCount: Int
-    /// Where it stands in the batch.
+    /// Its place among the batch's frames, and its bytes.
+    public let place: Int
     public let bytes: Range<Int>
+    /// Its client waits for an acknowledgement.
+    public let isAcknowledged: Bool
 }
 
 /// What the frames of a batch have from one source.
@@ -25,21 +28,28 @@ public struct SourceRecords: Sendable, Equatable {
     public var resent = 0
 }
 
-/// The rows of one batch. Its memory is kept from batch to batch. Not shared between threads.
+/// The rows of one batch. Its memory is kept from batch to batch, `CopyRowWriter.keptBytesMax` of it. Not shared between threads.
 public final class DecodedBatch {
+    /// Rows of a batch that are held together. A batch whose frames expand to more is stored in parts: see `PartedStore`.
+    public static let rowBytesMax = 32 << 20
+    /// Frames between two looks at the rows' size, in bytes: they expand to at most `FrameLimits.expansionFactorMax` times as much.
+    private static let frameBytesBetweenChecks = 64 << 10
+
     public private(set) var rows = CopyRowWriter()
     public private(set) var refused: [RefusedFrame] = []
     public private(set) var sources: [UInt64: SourceRecords] = [:]
     public private(set) var recordCount = 0
+    /// The rows were more than `rowBytesMax` and are not held; all else is the account of the whole batch.
+    public private(set) var isTooLarge = false
     private var decoder = FrameDecoder()
-    /// Frames that are passed over.
+    /// Frames that are passed over, if they are acknowledged ones.
     private(set) var storedBefore: [SessionKey: SequenceRanges] = [:]
 
     public init() {}
 
-    /// Whether the frame is passed over.
-    func skips(_ header: borrowing FrameHeader) -> Bool {
-        guard !storedBefore.isEmpty, header.identity.sequence > 0 else { return false }
+    /// Whether the frame at a place of the batch is passed over. A datagram is not, whatever its number.
+    func skips(_ header: borrowing FrameHeader, at place: Int, of summary: borrowing BatchSummary) -> Bool {
+        guard !storedBefore.isEmpty, summary.isAcknowledged(header.identity, at: place) else { return false }
         return storedBefore[SessionKey(header.identity)]?.contains(header.identity.sequence) ?? false
     }
 
@@ -49,14 +59,21 @@ public final class DecodedBatch {
     ///
     /// - Parameters:
     ///   - frames: admitted frames, one behind the other.
-    ///   - storedBefore: frames of these sessions that are passed over.
+    ///   - summary: the account of the batch, which says which frames are acknowledged.
+    ///   - firstPlace: of the first of these frames in the batch.
+    ///   - storedBefore: acknowledged frames of these sessions that are passed over.
     /// - Complexity: O(bytes), without allocation for a record.
-    public func decode(_ frames: UnsafeRawBufferPointer, storedBefore: [SessionKey: SequenceRanges] = [:]) {
+    public func decode(
+        _ frames: UnsafeRawBufferPointer, _ summary: BatchSummary = .unacknowledged, firstPlace: Int = 0,
+        storedBefore: [SessionKey: SequenceRanges] = [:]
+    ) {
         self.storedBefore = storedBefore
         rows.removeAll()
         refused.removeAll(keepingCapacity: true)
         sources.removeAll(keepingCapacity: true)
         recordCount = 0
+        isTooLarge = false
+        var nextCheck = Self.frameBytesBetweenChecks
         // Frames of one source tend to follow each other: the dictionary is asked once for a run of them.
         var runSource: UInt64 = 0
         var run = SourceRecords()
@@ -68,14 +85,22 @@ public final class DecodedBatch {
             recordCount += run.rows
             run = SourceRecords()
         }
+        var place = firstPlace - 1
         forEachFrame(frames) { frame, header, offset in
+            place += 1
             if header.identity.source != runSource {
                 endRun()
                 runSource = header.identity.source
             }
-            guard !skips(header) else {
+            guard !skips(header, at: place, of: summary) else {
                 run.resent += header.recordCount
                 return
+            }
+            if offset >= nextCheck {
+                nextCheck = offset + Self.frameBytesBetweenChecks
+                rows.endBatch()
+                isTooLarge = isTooLarge || rows.byteCount > Self.rowBytesMax
+                if isTooLarge { rows.removeAll() }
             }
             rows.beginFrame()
             do throws(FrameError) {
@@ -87,12 +112,15 @@ public final class DecodedBatch {
                 rows.rollBackFrame()
                 refused.append(
                     RefusedFrame(
-                        identity: header.identity, error: error, recordCount: header.recordCount,
-                        bytes: offset..<offset + header.frameLength))
+                        identity: header.identity, error: error, recordCount: header.recordCount, place: place,
+                        bytes: offset..<offset + header.frameLength,
+                        isAcknowledged: summary.isAcknowledged(header.identity, at: place)))
             }
         }
         endRun()
         rows.endBatch()
+        isTooLarge = isTooLarge || rows.byteCount > Self.rowBytesMax
+        if isTooLarge { rows.removeAll() }
     }
 }
 

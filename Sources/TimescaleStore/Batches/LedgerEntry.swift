@@ -40,7 +40,7 @@ struct LedgerEntry {
         // A refused frame is not stored: it is not known as stored either, unless it becomes a dead letter.
         var refused: [SessionKey: SequenceRanges] = [:]
         if !keepsMalformed {
-            for frame in decoded.refused where summary.acknowledges(frame.identity) {
+            for frame in decoded.refused where frame.isAcknowledged {
                 refused[SessionKey(frame.identity), default: SequenceRanges()].insert(frame.identity.sequence)
             }
         }
@@ -53,7 +53,7 @@ struct LedgerEntry {
         }
         malformed =
             keepsMalformed
-            ? decoded.refused.map { frame in
+            ? decoded.refused.filter(\.isAcknowledged).map { frame in
                 DeadLetter(
                     kind: nil, source: frame.identity.source, records: frame.recordCount, reason: "\(frame.error)",
                     sqlstate: nil, frame: Array(frames[frame.bytes]))
@@ -68,7 +68,7 @@ struct LedgerEntry {
     /// An earlier attempt has stored the batch. It may have been a live one, which keeps no malformed frames since their
     /// clients are told; once the batch was in the spill they are acknowledged, and so they are kept now.
     func keepMalformed(_ connection: DatabaseConnection) throws(DatabaseError) {
-        for letter in malformed { try letter.insert(connection, identity, onlyOnce: true) }
+        try DeadLetter.insert(malformed, connection, identity, onlyOnce: true)
     }
 
     /// Opens the transaction and writes its key, in one round trip. All that varies are numbers.
@@ -101,13 +101,14 @@ struct LedgerEntry {
                 throw connection.error(.batchStoredBefore)
             }
         }
-        for letter in malformed { try letter.insert(connection, identity) }
+        try DeadLetter.insert(malformed, connection, identity)
     }
 
     /// Writes which frames of sessions the transaction holds, and commits.
     ///
     /// Two collectors may have the same frame at the same time. Each takes a lock of its session here, behind all of its rows,
-    /// so that it is held for no longer than the commit, and looks behind it whether the other one has been there.
+    /// so that it is held for no longer than the commit, and then checks what the other one has stored. The rows of a session do
+    /// not overlap, so that the first one that ends after a range begins is the only one to compare: O(log n) in the rows.
     ///
     /// - Throws: also `.framesStoredBefore` when somebody has stored one of the frames meanwhile: ask for them and leave them
     ///   out.
@@ -126,8 +127,8 @@ struct LedgerEntry {
                 """
                 \(locks)INSERT INTO spillway.session_frames (source, session, first, behind) \
                 SELECT * FROM (VALUES \(rows.joined(separator: ","))) v (source, session, first, behind) \
-                WHERE NOT EXISTS (SELECT FROM spillway.session_frames f WHERE f.source = v.source \
-                AND f.session = v.session AND f.first < v.behind AND f.behind > v.first)
+                WHERE NOT coalesce((SELECT f.first < v.behind FROM spillway.session_frames f WHERE f.source = v.source \
+                AND f.session = v.session AND f.behind > v.first ORDER BY f.behind LIMIT 1), false)
                 """, operation: Self.sessionsOperation)
             guard added == rows.count else { throw connection.error(.framesStoredBefore) }
         }

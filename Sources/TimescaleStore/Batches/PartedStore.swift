@@ -1,4 +1,4 @@
-// Stores a batch whose rows spread over many days, in several transactions.
+// Stores a batch whose rows spread over many days, or expand to more than a lane holds, in several transactions.
 //
 // Every chunk that a transaction touches takes locks until its end, and a missing chunk is made under a lock that others wait for:
 // one transaction over years of days exhausts the server's table of locks. So the batch's frames go in parts that touch a few
@@ -14,6 +14,8 @@ import MetricKinds
 struct PartedStore {
     /// Chunks that a transaction may touch, but for a single frame with more of them.
     static let chunksMax = 64
+    /// Rows of a transaction, in bytes, but for a single frame with more of them.
+    static let partRowBytesMax = 16 << 20
 
     let connection: DatabaseConnection
     let fence: CommitFence
@@ -34,16 +36,19 @@ struct PartedStore {
         var places: [Int] = []
         var bytes = 0..<0
         var units: Set<Unit> = []
+        var rowBytes = 0
 
-        mutating func add(_ place: Int, _ frame: Range<Int>, _ more: Set<Unit>) {
+        mutating func add(_ place: Int, _ frame: Range<Int>, _ more: Set<Unit>, rowBytes: Int) {
             bytes = places.isEmpty ? frame : bytes.lowerBound..<frame.upperBound
             places.append(place)
             units.formUnion(more)
+            self.rowBytes += rowBytes
         }
     }
 
     /// Whether a batch wants this. O(1) for one whose rows are near each other in time, else O(bytes).
     static func isWanted(_ decoded: DecodedBatch) -> Bool {
+        if decoded.isTooLarge { return true }
         guard let times = decoded.rows.timeRange else { return false }
         let days = UTCDay(microseconds: times.upperBound).number - UTCDay(microseconds: times.lowerBound).number + 1
         let tables = BatchWriter.kindsByTable.count { decoded.rows.rowCount($0) > 0 }
@@ -66,17 +71,18 @@ struct PartedStore {
 
     /// Stores what is not stored yet.
     ///
-    /// - Returns: false when all of it was stored before.
+    /// - Returns: the records by source that `decoded` passes over and that an earlier attempt at this batch had stored; nil
+    ///   when all of the batch was stored before.
     /// - Throws: as `BatchWriter.store` does; what was committed stays, and is passed over when it is tried again.
-    func store() throws(DatabaseError) -> Bool {
-        guard let stored = try storedFrames() else { return false }
+    func store() throws(DatabaseError) -> [UInt64: Int]? {
+        guard let stored = try storedFrames() else { return nil }
         let scratch = DecodedBatch()
         do throws(DatabaseError) {
             for part in parts(without: stored, scratch) { try store(part, scratch) }
         } catch {
             // All of it by another attempt, whole or in parts.
             guard error.kind == .batchStoredBefore, connection.isUsable else { throw error }
-            return false
+            return nil
         }
         let last = LedgerEntry(
             summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keepsMalformed: false)
@@ -90,7 +96,20 @@ struct PartedStore {
             if connection.isUsable { try connection.rollback() }
             throw error
         }
-        return true
+        return ownRecords(stored)
+    }
+
+    /// Of the frames that are passed over, those that parts of this batch have stored. O(bytes) where there are any.
+    private func ownRecords(_ stored: Set<Int>) -> [UInt64: Int] {
+        guard !stored.isEmpty else { return [:] }
+        var records: [UInt64: Int] = [:]
+        var place = -1
+        forEachFrame(frames) { _, header, _ in
+            place += 1
+            guard stored.contains(place), decoded.skips(header, at: place, of: summary) else { return }
+            records[header.identity.source, default: 0] += header.recordCount
+        }
+        return records
     }
 
     /// The places of frames that are stored; nil when the batch is. One statement, and so one moment: the keys of the frames go
@@ -126,10 +145,13 @@ struct PartedStore {
             defer { place += 1 }
             guard !stored.contains(place) else { return finish() }
             let frame = offset..<offset + header.frameLength
-            scratch.decode(UnsafeRawBufferPointer(rebasing: frames[frame]), storedBefore: decoded.storedBefore)
+            scratch.decode(
+                UnsafeRawBufferPointer(rebasing: frames[frame]), summary, firstPlace: place,
+                storedBefore: decoded.storedBefore)
             let units = Self.units(scratch)
-            if part.units.union(units).count > chunksMax { finish() }
-            part.add(place, frame, units)
+            let rowBytes = scratch.rows.byteCount
+            if part.units.union(units).count > chunksMax || part.rowBytes + rowBytes > Self.partRowBytesMax { finish() }
+            part.add(place, frame, units, rowBytes: rowBytes)
         }
         finish()
         return parts
@@ -144,9 +166,11 @@ struct PartedStore {
         while true {
             attempts += 1
             do throws(DatabaseError) {
-                scratch.decode(bytes, storedBefore: decoded.storedBefore)
-                _ = try RowIsolation(connection: connection, frames: bytes, decoded: scratch)
-                    .store(entry(part, bytes, scratch, keepsMalformed: keepsMalformed))
+                scratch.decode(bytes, summary, firstPlace: part.places[0], storedBefore: decoded.storedBefore)
+                _ = try RowIsolation(
+                    connection: connection, frames: bytes, decoded: scratch, summary: summary,
+                    firstPlace: part.places[0]
+                ).store(entry(part, bytes, scratch, keepsMalformed: keepsMalformed))
                 return
             } catch {
                 guard connection.isUsable else { throw error }
@@ -168,7 +192,7 @@ struct PartedStore {
         for place in part.places {
             let length = frameLength(at: offset)
             var single = Part()
-            single.add(place, offset..<offset + length, [])
+            single.add(place, offset..<offset + length, [], rowBytes: 0)
             try store(single, scratch)
             offset += length
         }
@@ -199,7 +223,7 @@ struct PartedStore {
         let entry = entry(part, bytes, scratch, keepsMalformed: false)
         do throws(DatabaseError) {
             try entry.begin(connection)
-            for letter in letters { try letter.insert(connection, summary.identity) }
+            try DeadLetter.insert(letters, connection, summary.identity)
             try entry.commit(connection)
         } catch {
             if connection.isUsable { try connection.rollback() }
@@ -212,8 +236,10 @@ struct PartedStore {
         _ part: Part, _ bytes: UnsafeRawBufferPointer, _ scratch: DecodedBatch, keepsMalformed: Bool
     ) -> LedgerEntry {
         var sessions: [SessionKey: SequenceRanges] = [:]
+        var place = part.places[0] - 1
         forEachFrame(bytes) { _, header, _ in
-            guard summary.acknowledges(header.identity) else { return }
+            place += 1
+            guard summary.isAcknowledged(header.identity, at: place) else { return }
             sessions[SessionKey(header.identity), default: SequenceRanges()].insert(header.identity.sequence)
         }
         return LedgerEntry(

@@ -22,6 +22,9 @@ struct RowIsolation {
     let connection: DatabaseConnection
     let frames: UnsafeRawBufferPointer
     let decoded: DecodedBatch
+    let summary: BatchSummary
+    /// Of the first of `frames` in the batch.
+    var firstPlace = 0
 
     func store(_ entry: LedgerEntry) throws(DatabaseError) -> StoredBatch {
         var outcome = StoredBatch(deadLetters: entry.malformedRecords)
@@ -33,10 +36,9 @@ struct RowIsolation {
                     try storeRows(kind, bytes)
                 }
             }
-            for letter in deadLetters(refused) {
-                try letter.insert(connection, entry.identity)
-                outcome.deadLetters[letter.source, default: 0] += 1
-            }
+            let letters = deadLetters(refused)
+            try DeadLetter.insert(letters, connection, entry.identity)
+            for letter in letters { outcome.deadLetters[letter.source, default: 0] += 1 }
             try entry.commit(connection)
         } catch {
             if connection.isUsable { try connection.rollback() }
@@ -143,8 +145,10 @@ struct RowIsolation {
         var letters: [DeadLetter] = []
         var decoder = FrameDecoder()
         var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
+        var place = firstPlace - 1
         forEachFrame(frames) { frame, header, _ in
-            guard !decoded.skips(header) else { return }
+            place += 1
+            guard !decoded.skips(header, at: place, of: summary) else { return }
             let before = rowIndex
             var reports: [(ServerReport, index: Int)] = []
             var collector = RecordCollector { kind in

@@ -43,16 +43,28 @@ import TestSupport
             ])
     }
 
+    /// - Parameter acknowledged: for each frame, whether it came over a stream.
+    private static func summary(_ sequence: Int64, _ frames: [[UInt8]], acknowledged: [Bool]) -> BatchSummary {
+        var summary = summary(sequence, zip(frames, acknowledged).filter(\.1).map(\.0))
+        summary.frameCount = frames.count
+        var flags = FrameFlags()
+        for isAcknowledged in acknowledged { flags.append(isAcknowledged) }
+        summary.acknowledged = flags
+        return summary
+    }
+
     private static func store(
         _ connection: DatabaseConnection, _ sequence: Int64, _ frames: [[UInt8]], keepsMalformed: Bool = false,
-        storedBefore: [SessionKey: SequenceRanges] = [:]
+        storedBefore: [SessionKey: SequenceRanges] = [:], acknowledged: [Bool]? = nil
     ) throws -> StoredBatch {
         let bytes = frames.flatMap { $0 }
         let decoded = DecodedBatch()
         return try bytes.span.bytes.withUnsafeBytes { raw in
-            decoded.decode(raw, storedBefore: storedBefore)
+            let summary =
+                acknowledged.map { Self.summary(sequence, frames, acknowledged: $0) } ?? Self.summary(sequence, frames)
+            decoded.decode(raw, summary, storedBefore: storedBefore)
             return try BatchWriter(connection, fence: fence).store(
-                summary(sequence, frames), frames: raw, decoded: decoded, keepsMalformed: keepsMalformed)
+                summary, frames: raw, decoded: decoded, keepsMalformed: keepsMalformed)
         }
     }
 
@@ -164,13 +176,65 @@ import TestSupport
         let bytes = good + (try Self.malformedFrame(sequence: .max))
         let decoded = DecodedBatch()
         let stored = try bytes.span.bytes.withUnsafeBytes { raw in
-            decoded.decode(raw, storedBefore: [:])
+            decoded.decode(raw, Self.summary(1, [good]))
             return try BatchWriter(connection, fence: Self.fence).store(
                 Self.summary(1, [good]), frames: raw, decoded: decoded)
         }
         #expect(stored == StoredBatch())
         #expect(decoded.refused.count == 1)
         #expect(try Self.count(connection, "spillway.session_frames") == "1")
+    }
+
+    /// A datagram may bear the number of a frame that came over a stream, in the same batch.
+    @Test(arguments: TestFlavour.allCases)
+    func aForgedDatagramTakesNothingFromTheFrameWhoseIdentityItHas(_ flavour: TestFlavour) throws {
+        let connection = try Self.connection(flavour)
+        let key = SessionKey(source: 5, session: 6)
+        let frame = try Self.frame(sequence: 1, PointRecord(time: 1, metricName: "stream", value: 1))
+        let forged = try Self.frame(sequence: 1, PointRecord(time: 1, metricName: "forged", value: 1))
+        let frames = [try Self.malformedFrame(sequence: 1), frame, forged]
+        #expect(try Self.store(connection, 1, frames, acknowledged: [false, true, false]) == StoredBatch())
+        // The stream's frame is known as stored, so that it is not stored again; the datagram is a row of its own.
+        #expect(try SessionLedger(connection).storedFrames(of: [key]) == [key: SequenceRanges([1..<2])])
+        let again = try databaseError { () throws(DatabaseError) in
+            do { _ = try Self.store(connection, 2, [frame], acknowledged: [true]) } catch let error as DatabaseError {
+                throw error
+            } catch { Issue.record(error) }
+        }
+        #expect(again.kind == .framesStoredBefore)
+        // And what is known as stored passes over frames of the stream only.
+        let known = try SessionLedger(connection).storedFrames(of: [key])
+        _ = try Self.store(connection, 3, [frame, forged], storedBefore: known, acknowledged: [true, false])
+        let names = try connection.query("SELECT metric_name FROM metrics.metric_points ORDER BY 1")
+        #expect(names == [["forged"], ["forged"], ["stream"]])
+    }
+
+    @Test(arguments: TestFlavour.allCases)
+    func malformedFramesOfTheSpillAreKeptIfAcknowledgedAndByOneStatement(_ flavour: TestFlavour) throws {
+        let connection = try Self.connection(flavour)
+        try connection.execute(
+            """
+            CREATE SEQUENCE public.statements;
+            CREATE FUNCTION public.count_statement() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN PERFORM nextval(''public.statements''); RETURN NULL; END';
+            CREATE TRIGGER count_statement BEFORE INSERT ON spillway.dead_letters
+            FOR EACH STATEMENT EXECUTE FUNCTION public.count_statement()
+            """)
+        let frames = try (1...2_000).map { try Self.malformedFrame(sequence: $0) }
+        let acknowledged = (1...2_000).map { $0 % 2 == 0 }
+        #expect(
+            try Self.store(connection, 1, frames, keepsMalformed: true, acknowledged: acknowledged)
+                == StoredBatch(deadLetters: [5: 1_000]))
+        #expect(try connection.query("SELECT last_value FROM public.statements") == [["1"]])
+        // Replayed again, by one statement as well, which finds them all.
+        #expect(
+            try Self.store(connection, 1, frames, keepsMalformed: true, acknowledged: acknowledged)
+                == StoredBatch(wasStoredBefore: true, deadLetters: [5: 1_000]))
+        #expect(try connection.query("SELECT last_value FROM public.statements") == [["2"]])
+        #expect(try Self.count(connection, "spillway.dead_letters") == "1000")
+        let plan = try connection.query(
+            "EXPLAIN SELECT frame FROM spillway.dead_letters WHERE epoch = 3 AND sequence = 1")
+        #expect(plan.contains { $0[0]?.contains("dead_letters_batch_idx") == true }, "\(plan)")
     }
 
     @Test(arguments: TestFlavour.allCases)

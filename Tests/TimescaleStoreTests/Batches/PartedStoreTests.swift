@@ -289,7 +289,9 @@ import Testing
         _ flavour: TestFlavour
     ) throws {
         let connection = try Self.made(flavour)
-        var batch = try SampleBatch(sequence: 1, days: (0..<4_000).map { $0 / 20 }, kind: .routing)
+        let now = wallClockMicroseconds()
+        let times = (0..<4_000).map { now - Int64($0 / 20) * 86_400_000_000 }
+        var batch = try SampleBatch(sequence: 1, times: times, kind: .routing, firstFrame: 1)
         let lost = try batch.recordCount(ofFrame: 1)
         try batch.makeMalformed(frame: 1)
         try Self.failAtPart(3, connection)
@@ -297,14 +299,81 @@ import Testing
         #expect(throws: DatabaseError.self) { try batch.store(connection) }
         #expect(try Self.count(connection, "spillway.batch_parts") > 2)
         #expect(try Self.count(connection, "spillway.dead_letters") == 0)
-        // From the spill, where it was acknowledged with the others.
-        #expect(try batch.store(connection, keepsMalformed: true) == StoredBatch(deadLetters: [9: lost]))
+        // From the spill, where it was acknowledged with the others. The parts that are stored are its own.
+        let known = try SessionLedger(connection).storedFrames(among: batch.summary.sessions)
+        let parts = try Self.count(connection, "metrics.routing_metrics")
+        #expect(
+            try batch.store(connection, keepsMalformed: true, without: known)
+                == StoredBatch(deadLetters: [9: lost], ownRecords: [9: parts]))
         #expect(try Self.count(connection, "metrics.routing_metrics") == 4_000 - lost)
         #expect(
             try batch.store(connection, keepsMalformed: true)
                 == StoredBatch(wasStoredBefore: true, deadLetters: [9: lost]))
         let letters = try connection.query("SELECT count(*), sum(records) FROM spillway.dead_letters")
         #expect(letters == [["1", "\(lost)"]])
+    }
+
+    /// The frames that its own parts have stored are not frames that somebody sent again.
+    @Test(arguments: TestFlavour.allCases) func theRecordsOfAnInterruptedBatchAreItsOwn(_ flavour: TestFlavour) throws {
+        let connection = try Self.made(flavour)
+        let now = wallClockMicroseconds()
+        let times = (0..<900).map { now - Int64($0 % 300) * 86_400_000_000 }
+        let batch = try SampleBatch(sequence: 1, times: times, kind: .routing, firstFrame: 1)
+        try Self.failAtPart(3, connection)
+        #expect(throws: DatabaseError.self) { try batch.store(connection) }
+        let stored = try Self.count(connection, "metrics.routing_metrics")
+        #expect(stored > 0 && stored < 900)
+        let known = try SessionLedger(connection).storedFrames(among: batch.summary.sessions)
+        #expect(known.count == 1)
+        #expect(try batch.store(connection, without: known) == StoredBatch(ownRecords: [9: stored]))
+        #expect(try Self.count(connection, "metrics.routing_metrics") == 900)
+        #expect(try batch.store(connection, without: known) == StoredBatch(wasStoredBefore: true))
+    }
+
+    /// One text that every record of its frame repeats: rows of sixteen times the frames' bytes.
+    @Test(arguments: TestFlavour.allCases) func aBatchThatExpandsToMoreThanALaneHoldsIsStoredInParts(
+        _ flavour: TestFlavour
+    ) throws {
+        let connection = try Self.made(flavour)
+        var frames: [UInt8] = []
+        let text = String(repeating: "spillway ", count: 7_000)
+        var encoder = FrameEncoder(frameBytesTarget: 100_000)
+        let frameCount = 60
+        for number in 0..<frameCount {
+            for index in 0..<14 {
+                var record = AnyRecord(kind: .routing, time: wallClockMicroseconds())
+                record.values[0] = .text("large\(number)-\(index)")
+                record.values[4] = .text(text)
+                #expect(try encoder.append(record))
+            }
+            let identity = FrameIdentity(source: 9, session: 9, sequence: UInt64(number + 1))
+            _ = encoder.finish(identity) { frame in frame.withUnsafeBytes { frames += Array($0) } }
+        }
+        var acknowledged = FrameFlags()
+        for _ in 0..<frameCount { acknowledged.append(true) }
+        let summary = BatchSummary(
+            identity: BatchIdentity(epoch: 5, sequence: 1), recordCount: 14 * frameCount, frameCount: frameCount,
+            byteCount: frames.count, openedMicroseconds: 0,
+            sessions: [
+                SessionFrames(
+                    key: SessionKey(source: 9, session: 9),
+                    sequences: SequenceRanges([1..<UInt64(frameCount) + 1]))
+            ], acknowledged: acknowledged)
+        let decoded = DecodedBatch()
+        for attempt in 0..<2 {
+            let stored = try frames.span.bytes.withUnsafeBytes { bytes in
+                decoded.decode(bytes, summary)
+                #expect(decoded.isTooLarge && decoded.recordCount == 14 * frameCount)
+                #expect(decoded.rows.byteCount == 0)
+                return try BatchWriter(connection, fence: CommitFence(key: 79)).store(
+                    summary, frames: bytes, decoded: decoded)
+            }
+            #expect(stored == StoredBatch(wasStoredBefore: attempt == 1))
+        }
+        let rows = try connection.query(
+            "SELECT count(*), count(DISTINCT query_id), sum(length(model_selected)) FROM metrics.routing_metrics")
+        #expect(rows == [["\(14 * frameCount)", "\(14 * frameCount)", "\(14 * frameCount * text.utf8.count)"]])
+        #expect(try Self.count(connection, "spillway.batch_parts") == 0)
     }
 
     @Test(arguments: TestFlavour.allCases) func rowsAtTheEdgesOfTimeAreKept(_ flavour: TestFlavour) throws {

@@ -41,6 +41,8 @@ struct SampleBatch {
         }
         finish()
         self.frames = frames
+        var acknowledged = FrameFlags()
+        for _ in 0..<count { acknowledged.append(firstFrame > 0) }
         summary = BatchSummary(
             identity: BatchIdentity(epoch: epoch, sequence: sequence), recordCount: times.count, frameCount: count,
             byteCount: frames.count, openedMicroseconds: 0,
@@ -50,7 +52,7 @@ struct SampleBatch {
                     SessionFrames(
                         key: SessionKey(source: 9, session: 9),
                         sequences: SequenceRanges([firstFrame..<firstFrame + UInt64(count)]))
-                ])
+                ], acknowledged: acknowledged)
     }
 
     /// Makes a frame mean nothing, with a checksum that is right.
@@ -77,9 +79,10 @@ struct SampleBatch {
     }
 
     func store(
-        _ connection: DatabaseConnection, keepsMalformed: Bool = false, compression: DirectCompression? = nil
+        _ connection: DatabaseConnection, keepsMalformed: Bool = false, compression: DirectCompression? = nil,
+        without storedBefore: [SessionKey: SequenceRanges] = [:]
     ) throws -> StoredBatch {
-        try withDecoded { bytes, decoded in
+        try withDecoded(without: storedBefore) { bytes, decoded in
             try BatchWriter(connection, fence: Self.fence, compression: compression).store(
                 summary, frames: bytes, decoded: decoded, keepsMalformed: keepsMalformed)
         }
@@ -89,22 +92,24 @@ struct SampleBatch {
     ///
     /// - Returns: false when it was stored before.
     func storeInParts(_ connection: DatabaseConnection, chunksMax: Int) throws -> Bool {
-        try withDecoded { bytes, decoded in
-            try PartedStore(
+        try withDecoded { bytes, decoded -> Bool in
+            let ownRecords = try PartedStore(
                 connection: connection, fence: Self.fence, summary: summary, frames: bytes, decoded: decoded,
                 keepsMalformed: false, chunksMax: chunksMax
             ).store()
+            return ownRecords != nil
         }
     }
 
     private static let fence = CommitFence(key: 78)
 
     private func withDecoded<Result>(
+        without storedBefore: [SessionKey: SequenceRanges] = [:],
         _ body: (UnsafeRawBufferPointer, DecodedBatch) throws -> Result
     ) throws -> Result {
         let decoded = DecodedBatch()
         return try frames.span.bytes.withUnsafeBytes { bytes in
-            decoded.decode(bytes)
+            decoded.decode(bytes, summary, storedBefore: storedBefore)
             return try body(bytes, decoded)
         }
     }

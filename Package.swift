@@ -101,8 +101,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TimescaleStore", "SpillLog", "SpillwayClient", "Delivery", "FrameCodec", "LinuxSystem", "TestSupport",
-                "spillway",
+                "TimescaleStore", "SpillLog", "SpillwayClient", "Delivery", "FrameCodec", "MetricKinds", "LinuxSystem",
+                "TestSupport", "spillway",
             ],
             exclude: ["Support/short-writes.c"], swiftSettings: strict),
         .executableTarget(

@@ -1,7 +1,10 @@
 // More than the database takes: hours of outage in small, and a database that is slow. What is measured is printed; what must
 // hold is checked.
 
+import FrameCodec
 import Foundation
+import MetricKinds
+import SpillwayClient
 import Testing
 import TestSupport
 import TimescaleStore
@@ -29,12 +32,12 @@ import TimescaleStore
         return try #require(line?.split(separator: " ").dropFirst().first.flatMap { Int($0) })
     }
 
-    /// What the settings of `serve` allow, in kB: the program itself, the ring, each batch in memory with room for one more
-    /// frame, and for each lane its rows and a replayed batch, compressed and not.
+    /// The formula of the README, in kB: the program itself, the ring and a quarter of it, a thread for datagrams, each batch in
+    /// memory with room for one more frame, and for each lane its rows and a replayed batch, compressed and not.
     private static func boundKilobytes(lanes: Int, ringBytes: Int = 32 << 20, batchBytes: Int = 8 << 20) -> Int {
         let slots = 2 * lanes + 6
-        return (70 << 10)
-            + (ringBytes + slots * (batchBytes + 1 << 20) + lanes * 6 * batchBytes + 2 * batchBytes) >> 10
+        let lane = 80 << 20 + 2 * batchBytes
+        return (70 << 20 + ringBytes * 5 / 4 + 4 << 20 + slots * (batchBytes + 1 << 20) + lanes * lane) >> 10
     }
 
     @Test func anOutageIsSpilledAndReplayedWholeAndOnce() throws {
@@ -86,6 +89,56 @@ import TimescaleStore
         #expect(try again.stats()["records_received"] == 0)
         #expect(again.stop() == 0)
         #expect(try Torture.rows(server.location).all == count)
+    }
+
+    /// Frames of one kind whose rows are sixteen times as large: each record has a tag that the frame holds once.
+    private static func sendExpanding(_ kind: MetricKind, frames count: Int, round: Int, to address: String) throws {
+        let identity = SourceIdentity(name: "expanding")
+        var sender = AcknowledgedSender(to: try CollectorAddress("tcp://\(address)"), identity: identity)
+        let text = String(repeating: "prompt \(kind.name) ", count: 60_000 / (8 + kind.name.count))
+        var encoder = FrameEncoder(frameBytesTarget: 200_000)
+        for number in 0..<count {
+            for index in 0..<14 {
+                var record = AnyRecord(kind: kind, time: 1_790_000_000_000_000 + Int64(round * 1_000 + number))
+                record.tags = Tags([Tags.Pair(key: "\(index)", value: text)])
+                #expect(try encoder.append(record))
+            }
+            let sequence = UInt64(number + 1)
+            let frame = try #require(
+                encoder.finish(identity.frame(sequence: sequence)) { frame in frame.withUnsafeBytes { Array($0) } })
+            try sender.send(frame.span.bytes, sequence: sequence, recordCount: 14)
+        }
+        try sender.waitUntilAcknowledged()
+        let receipt = try sender.finish()
+        #expect(receipt?.framesRefused == 0)
+    }
+
+    @Test func textsThatExpandLeaveMemoryWithinTheFormula() throws {
+        let location = try TestServers.database(.plain)
+        let collector = try CollectorProcess(["--database", TestServers.url(location)] + Self.machine)
+        let deadline = Date() + (Torture.isLong ? 600 : 0)
+        var sent = 0
+        var round = 0
+        repeat {
+            round += 1
+            for kind in MetricKind.allCases {
+                // A batch and more of each kind, one after the other.
+                let frames = Torture.count(60, 300)
+                try Self.sendExpanding(kind, frames: frames, round: round, to: try collector.address("tcp"))
+                sent += 14 * frames
+            }
+            _ = try collector.waitForStats(seconds: 300) { $0["records_in_spill"] == 0 && $0.unaccounted == 0 }
+            let tables = MetricKind.allCases.map { "metrics.\($0.tableName)" }.joined(separator: ", ")
+            if Torture.isLong { try DatabaseConnection(location).execute("TRUNCATE \(tables)") }
+        } while Date() < deadline
+        let stats = try collector.stats()
+        let megabytes = try Self.residentKilobytes(collector) / 1_024
+        print(
+            "expanding texts: \(sent) records of all kinds in \(round) rounds, at most \(megabytes) MB resident, the formula is "
+                + "\(Self.boundKilobytes(lanes: 2) / 1_024) MB")
+        #expect(stats["records_committed"] == sent)
+        #expect(try Self.residentKilobytes(collector) < Self.boundKilobytes(lanes: 2))
+        #expect(collector.stop() == 0)
     }
 
     @Test func aSlowDatabaseLeavesMemoryBoundedAndTheBooksBalanced() throws {

@@ -15,6 +15,8 @@ public struct SpillImportProgress: Sendable {
     /// Records of batches that were stored before, and of frames that an earlier run had stored.
     public var recordsStoredBefore = 0
     public var recordsDeadLettered = 0
+    /// Records of malformed datagrams, which no client waits for.
+    public var recordsRefused = 0
     /// Records that are damaged on disk; their segments go to the quarantine.
     public var recordsDamaged = 0
     public var batchesDamaged = 0
@@ -49,6 +51,7 @@ public struct SpillImport {
         let decoded = DecodedBatch()
         var remover = SpillWriter(
             fileSystem: directory.fileSystem, directoryID: directory.directoryID, epoch: 0, limits: SpillLimits())
+        var removalFailure: SpillError?
         // Damaged ones, of which a later segment may have another copy.
         var damaged: Set<BatchIdentity> = []
         for segment in recovery.segments {
@@ -77,8 +80,14 @@ public struct SpillImport {
                 progress.batchesDone += 1
                 show(progress)
             }
-            try remover.remove(segment.name, keepInQuarantine: keepInQuarantine)
+            do throws(SpillError) {
+                try remover.remove(segment.name, keepInQuarantine: keepInQuarantine)
+            } catch {
+                // The batches of the other segments do not wait for it.
+                removalFailure = removalFailure ?? error
+            }
         }
+        if let removalFailure { throw removalFailure }
         return progress
     }
 
@@ -107,6 +116,7 @@ extension SpillImportProgress {
         let resent = decoded.sources.values.reduce(0) { $0 + $1.resent }
         let dead = stored.deadLetters.values.reduce(0, +)
         recordsStoredBefore += resent + (stored.wasStoredBefore ? rows : 0)
+        recordsRefused += decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? 0 : $1.recordCount) }
         guard !stored.wasStoredBefore else { return }
         recordsDeadLettered += dead
         let malformed = decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? $1.recordCount : 0) }

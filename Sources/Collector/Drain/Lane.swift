@@ -126,7 +126,7 @@ final class Lane: Sendable {
                 log.notice("the database is back", metadata: ["lane": "\(number)"])
             }
             tell(bench.decoded, stored, isReplay: isReplay)
-            appended.note(summary.sessions)
+            if case .database = target { appended.note(summary.sessions) }
             hub.stored(lane: number, work, summary, bench.decoded, stored)
         } catch {
             let isLaneLost = !bench.session.isConnected

@@ -13,7 +13,7 @@ import TimescaleStore
 final class SessionInquirer: Sendable {
     private static let lookMilliseconds: Int32 = 1_000
     /// Sessions of one query: what bounds the answer's memory.
-    private static let sessionsAtOnce = 100
+    private static let sessionsAtOnce = 16
 
     private let desk: SessionDesk
     private let makeSession: @Sendable () -> LaneSession

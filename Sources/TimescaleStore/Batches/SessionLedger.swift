@@ -11,7 +11,7 @@ public struct SessionLedger {
 
     /// Rows of a session that are read for its welcome, the latest first. A client that waits for acknowledgements has sent the
     /// latest frames; one that sends older ones again has them stored once.
-    private static let rowsPerSessionRead = 4_096
+    private static let rowsPerSessionRead = 1_024
 
     /// The stored frames of each of these sessions, the latest `SessionLimits.rangesPerSessionMax` ranges of them; an empty set for
     /// one that the ledger does not know. O(`rowsPerSessionRead`) for each session, by their index.

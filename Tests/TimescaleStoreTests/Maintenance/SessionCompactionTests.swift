@@ -1,6 +1,7 @@
 // Rows of sessions are joined where they touch: what is stored of a session stays the same, in as few rows as it takes.
 
 import Delivery
+import Foundation
 import FrameCodec
 import LinuxSystem
 import TestSupport
@@ -151,5 +152,76 @@ import Testing
         #expect(
             try SessionLedger(connection).storedFrames(among: wide)
                 == [SessionKey(source: 9, session: 9): SequenceRanges([6..<10, 12..<14, 100..<101])])
+    }
+
+    private struct Cost {
+        var blocks = 0
+        var milliseconds = 0.0
+    }
+
+    /// What a step costs: blocks of the table and its index, and time.
+    private static func cost(_ connection: DatabaseConnection, _ step: () throws -> Void) throws -> Cost {
+        func blocks() throws -> Int {
+            try connection.query("SELECT pg_stat_force_next_flush()")
+            let rows = try connection.query(
+                """
+                SELECT heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read FROM pg_statio_all_tables
+                WHERE relid = 'spillway.session_frames'::regclass
+                """)
+            return try #require(rows[0][0].flatMap { Int($0) })
+        }
+        let before = try blocks()
+        let start = monotonicNanoseconds()
+        try step()
+        let end = monotonicNanoseconds()
+        return Cost(blocks: try blocks() - before, milliseconds: Double(end - start) / 1e6)
+    }
+
+    /// The long form has the twenty million rows of a year of busy clients.
+    @Test(.timeLimit(.minutes(20))) func noStepCostsMoreInALargerTable() throws {
+        let isLong = ProcessInfo.processInfo.environment["SPILLWAY_TORTURE"] == "1"
+        var costs: [[Cost]] = []
+        for rows in [100_000, isLong ? 20_000_000 : 1_000_000] {
+            let connection = try Self.made(.plain)
+            // Sessions of a hundred rows that do not touch; a hundred of them have sixty-four more that do.
+            try connection.execute(
+                """
+                INSERT INTO spillway.session_frames (source, session, first, behind)
+                SELECT s, 7, 3 * n, 3 * n + 2 FROM generate_series(1, \(rows / 100)) s, generate_series(1, 100) n;
+                INSERT INTO spillway.session_frames (source, session, first, behind)
+                SELECT s * \(rows / 10_000), 7, 1000 + n, 1001 + n FROM generate_series(1, 100) s, generate_series(1, 64) n
+                """)
+            try connection.execute("VACUUM ANALYZE spillway.session_frames")
+            let commits = try Self.cost(connection) {
+                for number in 1...50 as ClosedRange<UInt64> {
+                    let batch = try SampleBatch(
+                        epoch: 1, sequence: Int64(number), times: [wallClockMicroseconds()], kind: .rag,
+                        firstFrame: 2 * number)
+                    #expect(try batch.store(connection) == StoredBatch())
+                }
+            }
+            let windows = (1...100).map {
+                SessionWindow(SessionKey(source: UInt64($0 * (rows / 10_000)), session: 7), from: 1_001)
+            }
+            var joined: Int?
+            let compaction = try Self.cost(connection) { joined = try SessionCompaction(connection).join(windows) }
+            #expect(joined == 6_300)
+            var sweep = SessionSweep()
+            var report = SessionSweepReport()
+            let page = try Self.cost(connection) {
+                report = try sweep.nextPage(connection, localMicroseconds: wallClockMicroseconds())
+            }
+            #expect(report.rowsRead == SessionSweep.rowsPerPage)
+            let keys = (1...16).map { SessionKey(source: UInt64($0 * (rows / 2_000)), session: 7) }
+            let lookup = try Self.cost(connection) { _ = try SessionLedger(connection).storedFrames(of: keys) }
+            costs.append([commits, compaction, page, lookup])
+            for (name, cost) in zip(
+                ["50 commits", "joining 6,400 rows", "a page of the sweep", "16 welcomes"], costs.last ?? [])
+            {
+                print("\(rows) rows: \(name) \(cost.blocks) blocks, \((cost.milliseconds * 10).rounded() / 10) ms")
+            }
+        }
+        // The depth of an index is all that may grow.
+        for (small, large) in zip(costs[0], costs[1]) { #expect(large.blocks < 2 * small.blocks + 200) }
     }
 }

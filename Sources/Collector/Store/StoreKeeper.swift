@@ -185,7 +185,7 @@ final class StoreKeeper: Sendable {
             // Another collector is at it: what is not joined now is found by the sweep.
             _ = try SessionCompaction(connection).join(windows)
         }
-        guard try Housekeeping(SchemaManager(connection)).isLeader() else { return }
+        guard try SessionSweep.isLeader(connection) else { return }
         let report = try rounds.sweep.nextPage(connection, localMicroseconds: wallClockMicroseconds())
         if report.rowsForgotten > 0 {
             log.notice("ranges of silent sessions are forgotten", metadata: ["ranges": "\(report.rowsForgotten)"])

@@ -69,7 +69,8 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     case frameDeadline
     /// Nothing came for too long.
     case idleDeadline
-    /// There was no room for another session that waits for acknowledgements.
+    /// There was no room to remember another session that waits for acknowledgements, or another gap of one: all that is
+    /// remembered is on its way. The client keeps its frames and comes again.
     case tooManySessions
     /// It came while the collector was stopping.
     case stopping

@@ -18,9 +18,6 @@ public struct HousekeepingReport: Equatable, Sendable {
 
 /// The leader's work. Used by one thread, outside of transactions.
 public struct Housekeeping {
-    /// The key of the leader's lock, `spillead` in ASCII.
-    static let leaderLock: Int64 = 0x7370_696C_6C65_6164
-
     private let connection: DatabaseConnection
     private let manager: SchemaManager
 
@@ -29,24 +26,11 @@ public struct Housekeeping {
         self.manager = manager
     }
 
-    /// Whether this session is the leader, which it becomes when nobody is. Locks of a session count: one is enough.
-    public func isLeader() throws(DatabaseError) -> Bool {
-        let rows = try connection.query(
-            """
-            SELECT EXISTS (
-                SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
-                    AND classid = \(UInt32(truncatingIfNeeded: Self.leaderLock >> 32))::oid
-                    AND objid = \(UInt32(truncatingIfNeeded: Self.leaderLock))::oid AND objsubid = 1
-                    AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-            ) OR pg_try_advisory_lock(\(Self.leaderLock))
-            """, operation: "asking who is the leader")
-        return rows.first?.first == "t"
-    }
+    /// Whether this session is the leader, which it becomes when there is none.
+    public func isLeader() throws(DatabaseError) -> Bool { try Leadership.housekeeping.isHeld(by: connection) }
 
     /// Lets another session be the leader.
-    public func stepDown() throws(DatabaseError) {
-        try connection.query("SELECT pg_advisory_unlock(\(Self.leaderLock))", operation: "stepping down as the leader")
-    }
+    public func stepDown() throws(DatabaseError) { try Leadership.housekeeping.stepDown(connection) }
 
     /// Drops what the policies say, where TimescaleDB has no job for it, and tends the ledger.
     ///

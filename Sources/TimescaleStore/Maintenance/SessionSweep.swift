@@ -42,6 +42,11 @@ public struct SessionSweep {
 
     public init() {}
 
+    /// Whether this session is the one that sweeps, which it becomes when there is none.
+    public static func isLeader(_ connection: DatabaseConnection) throws(DatabaseError) -> Bool {
+        try Leadership.sessionSweep.isHeld(by: connection)
+    }
+
     /// Does the next page. O(`rowsPerPage`), whatever the size of the table.
     ///
     /// - Parameter localMicroseconds: this machine's time. Sessions are forgotten by the earlier of it and the server's: a clock

@@ -1,0 +1,30 @@
+// One of many collectors does what a database needs done once: the one that holds an advisory lock for as long as its session lives.
+
+/// A lock that makes its holder the leader of something. Used by one thread, outside of transactions.
+struct Leadership {
+    /// Dropping old rows and tending the ledger: `spillead` in ASCII.
+    static let housekeeping = Leadership(key: 0x7370_696C_6C65_6164)
+    /// The sweep through the ranges of sessions, which needs no right that a collector does not have: `spillswp`.
+    static let sessionSweep = Leadership(key: 0x7370_696C_6C73_7770)
+
+    let key: Int64
+
+    /// Whether this session is the leader, which it becomes when there is none. Locks of a session count: one is enough.
+    func isHeld(by connection: DatabaseConnection) throws(DatabaseError) -> Bool {
+        let rows = try connection.query(
+            """
+            SELECT EXISTS (
+                SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
+                    AND classid = \(UInt32(truncatingIfNeeded: key >> 32))::oid
+                    AND objid = \(UInt32(truncatingIfNeeded: key))::oid AND objsubid = 1
+                    AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+            ) OR pg_try_advisory_lock(\(key))
+            """, operation: "asking which collector is the leader")
+        return rows.first?.first == "t"
+    }
+
+    /// Lets another session be the leader.
+    func stepDown(_ connection: DatabaseConnection) throws(DatabaseError) {
+        try connection.query("SELECT pg_advisory_unlock(\(key))", operation: "stepping down as the leader")
+    }
+}

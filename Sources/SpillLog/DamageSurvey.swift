@@ -19,6 +19,8 @@ struct NamelessBatch: Equatable {
 struct DamageSurvey {
     private static let pieceBytes = 1 << 20
     private static let wastedFactorMax = 4
+    /// What a place costs at least that begins no whole LZ4 frame.
+    private static let wastedBytesMin = 4_096
     private static let lz4Magic: [UInt8] = [0x04, 0x22, 0x4D, 0x18]
     /// The longest header of an LZ4 frame.
     private static let lz4HeaderBytesMax = 19
@@ -97,27 +99,29 @@ struct DamageSurvey {
         var found: [Int] = []
         var wastedBytes = 0
         var offset = region.lowerBound
-        while offset < region.upperBound, wastedBytes <= Self.wastedFactorMax * region.count {
+        while offset < region.upperBound {
             let piece = try read(offset, Self.pieceBytes)
-            guard let index = Self.firstIndex(of: Self.lz4Magic, in: piece) else {
-                offset += max(1, piece.count - Self.lz4Magic.count + 1)
-                continue
+            guard !piece.isEmpty else { return found }
+            var index = 0
+            while let next = Self.firstIndex(of: Self.lz4Magic, in: piece, from: index) {
+                guard wastedBytes <= Self.wastedFactorMax * region.count else { return found }
+                let (records, bytes) = try frame(at: offset + next)
+                if let records {
+                    found.append(records)
+                    index = next + bytes
+                } else {
+                    wastedBytes += max(bytes, Self.wastedBytesMin)
+                    index = next + 1
+                }
             }
-            offset += index
-            let (records, bytes) = try frame(at: offset)
-            if let records {
-                found.append(records)
-                offset += bytes
-            } else {
-                wastedBytes += bytes
-                offset += Self.lz4Magic.count
-            }
+            // The magic number may stand across the piece's end.
+            offset += max(index, piece.count - Self.lz4Magic.count + 1, 1)
         }
         return found
     }
 
-    private static func firstIndex(of magic: [UInt8], in bytes: [UInt8]) -> Int? {
-        var index = 0
+    private static func firstIndex(of magic: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
+        var index = start
         while index + magic.count <= bytes.count {
             if bytes[index] == magic[0], bytes[index..<index + magic.count].elementsEqual(magic) { return index }
             index += 1

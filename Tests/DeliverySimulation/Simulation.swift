@@ -137,7 +137,7 @@ struct Simulation: ~Copyable {
         case 25..<32: if isTurbulent { datagram(site) }
         case 32..<50: sites[site].collector.drain(&dice)
         case 50..<68: sites[site].collector.stepLane(dice.below(SimulatedCollector.lanes), &database, &dice)
-        case 68..<80: sites[site].collector.stepSpill()
+        case 68..<80: try spill(site, isTurbulent: isTurbulent)
         case 80..<84: sites[site].collector.tidy()
         case 84..<91: deliverReplies()
         case 91..<93: if isTurbulent { openGhost() } else { clients[dice.below(clients.count)].startOver() }
@@ -148,6 +148,17 @@ struct Simulation: ~Copyable {
         default: if isTurbulent, dice.happens(perMille: 300) { try stop(site) }
         }
         try checkAlways()
+    }
+
+    /// A disk that has just refused may lose its power next: what was written and not synced is there in part.
+    private mutating func spill(_ site: Int, isTurbulent: Bool) throws {
+        let collector = sites[site].collector
+        let wasBlocked = collector.plan.spillBlock != nil
+        collector.stepSpill()
+        guard isTurbulent, !wasBlocked, collector.plan.spillBlock != nil, dice.happens(perMille: 200) else { return }
+        sites[site].disk.losePower()
+        totals.powerLosses += 1
+        try restart(site)
     }
 
     private mutating func changeDisk(_ site: Int) {

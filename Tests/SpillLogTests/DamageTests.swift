@@ -214,4 +214,30 @@ import Testing
         }
         #expect(folder.quarantined == ["segment-at-7", "segment-at-7-2"])
     }
+
+    /// A whole segment under another name, and one made of beginnings of LZ4 frames: each is read about once.
+    @Test func aLargeSegmentOfWhichNoRecordCountsIsSurveyedByItsFrames() throws {
+        let folder = try SpillFolder()
+        var generator = SeededGenerator(seed: 15)
+        var writer = SpillWriter(fileSystem: folder.fileSystem, directoryID: 5, epoch: 0x17, limits: SpillLimits())
+        let batches = 20_000
+        for number in 1...batches {
+            _ = try writer.append(TestBatch(Int64(number), byteCount: 600, using: &generator))
+        }
+        try writer.sync()
+        let current = writer.currentSegment
+        let bytes = try Data(contentsOf: folder.file(try #require(current)))
+        try FileManager.default.removeItem(at: folder.file(try #require(current)))
+        let renamed = SegmentName(epoch: 0x18, sequence: 1)
+        try bytes.write(to: folder.file(renamed))
+        let recovery = try folder.recover()
+        #expect(recovery.damagedBatches == batches && recovery.batches == 0)
+        #expect(folder.quarantined == [renamed.text])
+
+        let hostile = SegmentName(epoch: 0x18, sequence: 2)
+        try Data([UInt8](repeatElement([0x04, 0x22, 0x4D, 0x18], count: 4 << 20).joined())).write(
+            to: folder.file(hostile))
+        #expect(try folder.recover().damagedBatches == 0)
+        #expect(folder.quarantined.contains(hostile.text))
+    }
 }

@@ -99,7 +99,7 @@ final class StatusSource: Sendable {
             notReady = errors.isEmpty ? ["no lane has reached the database yet"] : errors
         }
         // What comes is safe in the spill, and so the collector is ready to take it.
-        var warnings = gate?.warnings ?? []
+        var warnings = delivery.warnings + (gate?.warnings ?? [])
         if hub.hasSpill, delivery.spillBlock == nil, !notReady.isEmpty {
             warnings += notReady.map { "the database is away, all goes to the spill: \($0)" }
             notReady = []

@@ -115,6 +115,6 @@ extension FrameError.Reason {
         ("bad_authentication", "the frame was not signed with the key that it names"),
         ("authentication_required", "this collector takes signed frames only"),
         ("truncated_datagram", "the datagram is larger than the receiver's buffer"),
-        ("sequence_refused", "the collector cannot remember this frame: too many gaps or sessions, or over 2^63 - 2"),
+        ("sequence_refused", "the collector cannot remember this frame: its sequence is over 2^63 - 2"),
     ]
 }

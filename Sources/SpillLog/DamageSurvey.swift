@@ -24,8 +24,8 @@ struct DamageSurvey {
     private static let lz4Magic: [UInt8] = [0x04, 0x22, 0x4D, 0x18]
     /// The longest header of an LZ4 frame.
     private static let lz4HeaderBytesMax = 19
-    /// So many of the 32 bytes that a batch's record must begin with tell it from anything else.
-    private static let likenessBytesMin = 24
+    /// Of the 32 bytes that a batch's record must begin with, so many may be others and it still begins like one.
+    private static let differencesMax = 8
 
     private let file: any SpillFile
     private let region: Range<Int>
@@ -44,7 +44,7 @@ struct DamageSurvey {
         isZeros = try holdsOnlyZeros()
         guard !isZeros else { return }
         for records in try recordsOfWholeFrames() { batches.append(NamelessBatch(recordCount: records)) }
-        if batches.isEmpty, broken.isEmpty, try beginsWithBatch(name, expected) { batches.append(NamelessBatch()) }
+        if batches.isEmpty, broken.isEmpty, try holdsBatch(name, expected) { batches.append(NamelessBatch()) }
     }
 
     // MARK: Bytes
@@ -70,21 +70,28 @@ struct DamageSurvey {
 
     // MARK: The header
 
-    /// Whether the region begins like the record of the batch that is due, and reaches as far as that record claims.
-    private func beginsWithBatch(
+    /// Whether the region was a batch to its end: it does not begin like the record of the batch that is due, as every write
+    /// that was cut off does, or it does and reaches as far as that record claims.
+    private func holdsBatch(
         _ name: SegmentName, _ expected: (ordinal: Int, chain: UInt32)
     ) throws(SystemCallError) -> Bool {
         let found = try read(region.lowerBound, SpillFormat.prefixBytes + SpillFormat.batchFieldsBytes)
-        guard found.count == SpillFormat.prefixBytes + SpillFormat.batchFieldsBytes,
-            let ordinal = UInt32(exactly: expected.ordinal)
-        else { return false }
-        let model = SpillRecord(
+        guard let ordinal = UInt32(exactly: expected.ordinal) else { return true }
+        let seal = SpillRecord(
+            segment: name, ordinal: ordinal, chain: expected.chain, body: .seal(batches: 0, records: 0)
+        ).encoded()
+        let batch = SpillRecord(
             segment: name, ordinal: ordinal, chain: expected.chain,
             body: .batch(.unacknowledged, storedBytes: 0, storedChecksum: 0)
         ).encoded()
-        // All but the length.
-        let likeness = (0..<SpillFormat.prefixBytes).count { !(4..<8).contains($0) && found[$0] == model[$0] }
-        guard likeness >= Self.likenessBytesMin else { return false }
+        func differences(_ model: [UInt8]) -> Int {
+            // All but the length.
+            (0..<min(SpillFormat.prefixBytes, found.count)).count { !(4..<8).contains($0) && found[$0] != model[$0] }
+        }
+        // A seal is no batch.
+        if region.count <= SpillFormat.sealRecordBytes, differences(seal) <= Self.differencesMax { return false }
+        guard differences(batch) <= Self.differencesMax else { return true }
+        guard found.count == SpillFormat.prefixBytes + SpillFormat.batchFieldsBytes else { return false }
         func number(_ offset: Int, _ count: Int) -> UInt64 {
             found[offset..<offset + count].reversed().reduce(0) { $0 << 8 | UInt64($1) }
         }

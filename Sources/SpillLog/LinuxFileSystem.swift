@@ -113,11 +113,11 @@ public final class LinuxFileSystem: SpillFileSystem {
     }
 
     private func quarantineFolder() throws(SystemCallError) -> Int32 {
-        if mkdirat(folder, Self.quarantineName, 0o700) == 0 {
-            try syncFolder()
-        } else if errno != EEXIST {
+        if mkdirat(folder, Self.quarantineName, 0o700) != 0, errno != EEXIST {
             throw SystemCallError(call: "mkdirat", code: errno, object: object(Self.quarantineName))
         }
+        // Also where it is there: the start that made it may not have come so far.
+        try syncFolder()
         return try descriptor("openat", Self.quarantineName, O_RDONLY | O_DIRECTORY)
     }
 

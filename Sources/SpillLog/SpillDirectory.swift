@@ -12,6 +12,13 @@ import FrameCodec
 import Glibc
 import LinuxSystem
 
+/// What is kept of damage and torn ends.
+public struct SpillQuarantine: Equatable, Sendable {
+    public let path: String
+    public var files = 0
+    public var bytes: UInt64 = 0
+}
+
 /// An open spill directory.
 public final class SpillDirectory: Sendable {
     public let path: String
@@ -59,6 +66,23 @@ public final class SpillDirectory: Sendable {
         let folder = try openFolder(path)
         return SpillDirectory(
             path: path, directoryID: 0, fileSystem: LinuxFileSystem(path: path, folder: folder), lock: -1)
+    }
+
+    /// What the quarantine holds now. Nothing where it cannot be read.
+    public var quarantine: SpillQuarantine {
+        var found = SpillQuarantine(path: path + "/" + LinuxFileSystem.quarantineName)
+        guard let stream = opendir(found.path) else { return found }
+        defer { closedir(stream) }
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            var status = stat()
+            guard lstat(found.path + "/" + name, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
+            found.files += 1
+            found.bytes += UInt64(max(0, status.st_size))
+        }
+        return found
     }
 
     // MARK: Parts

@@ -57,6 +57,10 @@ public struct SpillRecovery: Sendable {
     public var damagedBatches: Int { broken.count + namelessBatches }
     /// Records of those whose headers or frames are intact.
     public var damagedRecords: Int { broken.values.reduce(0, +) + namelessRecords }
+    /// Segments that could not be read at all, and why. They stay where they are for the next start.
+    public private(set) var leftAlone: [(name: SegmentName, error: SystemCallError)] = []
+    /// Segments of which the disk did not give every byte.
+    public private(set) var unreadableSegments: [SegmentName] = []
     public private(set) var tornTails = 0
     public private(set) var tornBytes = 0
 
@@ -116,6 +120,7 @@ public struct SpillRecovery: Sendable {
                     bytesDone += UInt64(segment.sizeBytes)
                 }
             } catch {
+                leftAlone.append((name, error))
                 warnings.append("\(name) cannot be read and is left alone: \(error)")
             }
             progress(SpillRecoveryProgress(segmentsDone: index + 1, segments: names.count, bytesDone: bytesDone))
@@ -146,7 +151,7 @@ public struct SpillRecovery: Sendable {
     }
 
     private mutating func recover(_ name: SegmentName) throws(SystemCallError) -> RecoveredSegment? {
-        let file = try fileSystem.open(name.text, forReading: isReadOnly)
+        let file = TolerantFile(try fileSystem.open(name.text, forReading: isReadOnly))
         defer { file.close() }
         let scan = try SegmentScan(name, file, verifiesSealedBodies: verifiesSealedBodies)
         var damage = scan.damage.map { SpillDamage(name, $0, isTail: false) }
@@ -163,6 +168,15 @@ public struct SpillRecovery: Sendable {
             isDurable: scan.isSealed, damage: damage,
             mustKeepInQuarantine: false,
             createdMicroseconds: scan.createdMicroseconds ?? scan.batches.first?.summary.openedMicroseconds ?? 0)
+        if let first = file.unreadable.first {
+            unreadableSegments.append(name)
+            warnings.append(
+                "the disk does not give \(file.unreadable.count) sectors of \(name), the first at byte \(first.lowerBound): the "
+                    + "batches in them count as damaged, and the segment is kept")
+            // Nothing of it is written or cut, and what cannot be copied goes to the quarantine with all of the segment.
+            segment.mustKeepInQuarantine = true
+            return segment.batches.isEmpty && !isReadOnly ? nil : segment
+        }
         guard !isReadOnly else { return segment }
         guard !segment.batches.isEmpty else { return removeEmpty(&segment) ? nil : segment }
         putInOrder(&segment, file)

@@ -42,14 +42,18 @@ struct SpillCommand: ParsableCommand {
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show segments, batches, records, ages and damage. A collector may be running.")
+            abstract: "Show segments, batches, records, ages and damage. A collector may be running.",
+            discussion: """
+                Segments are open while they are written, ended when they were closed in order, and damaged. Of an ended segment \
+                only the headers are read: 'spill verify' reads every byte.
+                """)
 
         @OptionGroup var directory: Directory
         @Flag(help: "Print it as JSON.") var json = false
 
         func run() throws {
-            let (_, recovery) = try directory.look(verifiesSealedBodies: false)
-            let report = SpillReport(recovery, nowMicroseconds: wallClockMicroseconds())
+            let (opened, recovery) = try directory.look(verifiesSealedBodies: false)
+            let report = SpillReport(recovery, opened, nowMicroseconds: wallClockMicroseconds())
             print(json ? report.json : report.text, terminator: "")
         }
     }
@@ -64,7 +68,7 @@ struct SpillCommand: ParsableCommand {
 
         func run() throws {
             let (opened, recovery) = try directory.look(verifiesSealedBodies: true)
-            var report = SpillReport(recovery, nowMicroseconds: wallClockMicroseconds())
+            var report = SpillReport(recovery, opened, nowMicroseconds: wallClockMicroseconds())
             let reader = ReplayReader(opened.fileSystem)
             for batch in recovery.segments.flatMap(\.batches) {
                 do throws(SpillError) { try reader.read(batch) } catch { report.add("\(error)") }
@@ -146,6 +150,13 @@ struct SpillCommand: ParsableCommand {
                 throw CommandError(error)
             }
             print(json ? outcome.json : outcome.text)
+            if !json, opened.quarantine.files > 0 { print(opened.quarantine.text) }
+            guard outcome.segmentsLeftAlone == 0 else {
+                throw CommandError(
+                    .inputOutput,
+                    "\(outcome.segmentsLeftAlone) segments could not be read and are still in "
+                        + "\(directory.spillDirectory): keep it, and repeat the command")
+            }
             guard outcome.batchesDamaged == 0 else {
                 throw CommandError(
                     .badData,

@@ -24,7 +24,9 @@ import TimescaleStore
     }
 
     /// Sends frames of one record, some at a time, so that a refusal comes before all of them are written.
-    private func send(_ sequences: some Sequence<UInt64>) throws -> AcknowledgementStatistics {
+    private func send(
+        _ sequences: some Sequence<UInt64>, waits: Bool = true
+    ) throws -> AcknowledgementStatistics {
         var sender = AcknowledgedSender(
             to: try CollectorAddress("tcp://" + collector.address("tcp")), identity: identity,
             timeoutMilliseconds: 30_000)
@@ -39,6 +41,7 @@ import TimescaleStore
             if index.isMultiple(of: 16) { try sender.progress(waitMilliseconds: 2) }
         }
         sender.sendHeartbeat()
+        guard waits else { return sender.statistics }
         try sender.waitUntilAcknowledged()
         let statistics = sender.statistics
         _ = try sender.finish()
@@ -60,6 +63,18 @@ import TimescaleStore
         let statistics = try send((0..<count).map { 2 * $0 + 1 })
         #expect(statistics.framesAcknowledged == count && statistics.framesRefused == 0)
         #expect(statistics.sessionsRenewed == 0)
+        try checkRows(statistics)
+    }
+
+    /// The collector has stored frames whose acknowledgements were lost, more ranges of them than it remembers: the client sends
+    /// them again and hears of each.
+    @Test func framesBetweenThousandsOfGapsWhoseAcknowledgementsWereLostAreAcknowledged() throws {
+        let sequences = (0..<5_000 as Range<UInt64>).map { 2 * $0 + 1 }
+        for _ in 0..<3 { _ = try send(sequences, waits: false) }
+        let statistics = try send(sequences)
+        #expect(statistics.framesAcknowledged == 5_000 && statistics.framesRefused == 0)
+        let stats = try collector.waitForStats { $0.unaccounted == 0 }
+        #expect(stats["records_committed"] == 5_000)
         try checkRows(statistics)
     }
 

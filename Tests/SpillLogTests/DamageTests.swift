@@ -237,7 +237,39 @@ import Testing
         let hostile = SegmentName(epoch: 0x18, sequence: 2)
         try Data([UInt8](repeatElement([0x04, 0x22, 0x4D, 0x18], count: 4 << 20).joined())).write(
             to: folder.file(hostile))
-        #expect(try folder.recover().damagedBatches == 0)
+        // Nothing says how many batches it was: it counts as one.
+        #expect(try folder.recover().damagedBatches == 1)
         #expect(folder.quarantined.contains(hostile.text))
+    }
+
+    /// One bad sector costs the batches in it, and no other; nothing of the segment is written, and all of it is kept.
+    @Test func aSectorThatTheDiskDoesNotGiveLosesOnlyItsBatches() throws {
+        let folder = try SpillFolder()
+        var generator = SeededGenerator(seed: 16)
+        let batches = (1...6).map { TestBatch(Int64($0), byteCount: 30_000, noiseBytes: 25_000, using: &generator) }
+        var writer = SpillWriter(fileSystem: folder.fileSystem, directoryID: 5, epoch: 0x17, limits: SpillLimits())
+        var places: [SpilledBatch] = []
+        for batch in batches { places.append(try writer.append(batch)) }
+        try writer.sync()
+        let failing = FailingFileSystem(folder.fileSystem)
+        // Within the third batch's frames.
+        let bad = (places[2].frameOffset + 9_000) / 4_096 * 4_096
+        failing.unreadable = bad..<bad + 512
+        let recovery = try SpillRecovery(fileSystem: failing)
+        #expect(recovery.segments.flatMap(\.batches).map(\.summary.identity.sequence) == [1, 2, 4, 5, 6])
+        #expect(recovery.damagedBatches == 1 && recovery.damagedRecords == batches[2].summary.recordCount)
+        #expect(recovery.unreadableSegments == [places[0].segment])
+        #expect(recovery.segments.first?.mustKeepInQuarantine == true && folder.quarantined.isEmpty)
+        // What the disk gives at its second attempt is not lost.
+        failing.readsToFail = 1
+        failing.unreadable = nil
+        let again = try SpillRecovery(fileSystem: failing, isReadOnly: true)
+        #expect(again.batches == 6 && again.damagedBatches == 0 && again.unreadableSegments.isEmpty)
+        // And a segment of which it gives nothing is left where it is.
+        failing.unreadable = 0..<1 << 30
+        let nothing = try SpillRecovery(fileSystem: failing)
+        #expect(nothing.segments.isEmpty && nothing.unreadableSegments == [places[0].segment])
+        failing.unreadable = nil
+        #expect(try SpillRecovery(fileSystem: failing).batches == 6)
     }
 }

@@ -10,6 +10,10 @@ final class FailingFileSystem: SpillFileSystem, @unchecked Sendable {
     var failsSync = false
     /// The next ones fail with EIO.
     var unlinksToFail = 0
+    /// Reads of these bytes fail with EIO.
+    var unreadable: Range<Int>?
+    /// The next reads fail with EIO.
+    var readsToFail = 0
     /// What every move to the quarantine fails with.
     var quarantineError: Int32?
     /// Files that were synced again after a failure.
@@ -20,7 +24,7 @@ final class FailingFileSystem: SpillFileSystem, @unchecked Sendable {
     func names() throws(SystemCallError) -> [String] { try real.names() }
     func create(_ name: String) throws(SystemCallError) -> any SpillFile { FailingFile(try real.create(name), self) }
     func open(_ name: String, forReading: Bool) throws(SystemCallError) -> any SpillFile {
-        try real.open(name, forReading: forReading)
+        FailingFile(try real.open(name, forReading: forReading), self)
     }
     func unlink(_ name: String) throws(SystemCallError) {
         guard unlinksToFail == 0 else {
@@ -52,7 +56,12 @@ private final class FailingFile: SpillFile, @unchecked Sendable {
 
     func size() throws(SystemCallError) -> Int { try real.size() }
     func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(SystemCallError) -> Int {
-        try real.read(at: offset, into: buffer)
+        let isUnreadable = system.unreadable?.overlaps(offset..<offset + max(1, buffer.count)) ?? false
+        guard !isUnreadable, system.readsToFail == 0 else {
+            system.readsToFail = max(0, system.readsToFail - 1)
+            throw SystemCallError(call: "pread64", code: 5)
+        }
+        return try real.read(at: offset, into: buffer)
     }
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SystemCallError) {
         try real.write(bytes, at: offset)

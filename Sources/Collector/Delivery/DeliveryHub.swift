@@ -21,6 +21,8 @@ final class DeliveryHub: SpillOwner, Sendable {
         var replay = ReplayPace()
         /// Records that a stop could bring nowhere.
         var abandonedRecords = 0
+        /// What an operator should know of the spill that was found.
+        var recoveryWarnings: [String] = []
     }
 
     private let state: Monitor<State>
@@ -234,6 +236,13 @@ final class DeliveryHub: SpillOwner, Sendable {
                     segment.name, batches: segment.batches, copies: segment.copies,
                     keepInQuarantine: segment.mustKeepInQuarantine)
             }
+            state.recoveryWarnings =
+                recovery.leftAlone.map {
+                    "the spill's segment \($0.name) cannot be read and waits for the next start: \($0.error)"
+                }
+                + recovery.unreadableSegments.map {
+                    "the disk does not give all of the spill's segment \($0): what is missing counts as damaged"
+                }
         }
         ledger.recovered(records: UInt64(recovery.records + recovery.damagedRecords))
         if recovery.damagedRecords > 0 { ledger.damaged(records: recovery.damagedRecords) }
@@ -279,7 +288,9 @@ final class DeliveryHub: SpillOwner, Sendable {
     /// The plan and the pace of the replay now.
     var view: DeliveryView {
         state.read { state in
-            DeliveryView(state.plan, recordsPerSecond: state.replay.recordsPerSecond(now: monotonicNanoseconds()))
+            DeliveryView(
+                state.plan, recordsPerSecond: state.replay.recordsPerSecond(now: monotonicNanoseconds()),
+                warnings: state.recoveryWarnings)
         }
     }
 }

@@ -14,8 +14,11 @@ struct DeliveryView {
     /// Why the spill takes nothing.
     let spillBlock: String?
     let isStuck: Bool
+    /// What an operator should know of the spill.
+    let warnings: [String]
 
-    init(_ plan: borrowing DeliveryPlan, recordsPerSecond: Double) {
+    init(_ plan: borrowing DeliveryPlan, recordsPerSecond: Double, warnings: [String] = []) {
+        self.warnings = warnings
         batchesWaiting = plan.places.count { $0 == .waiting || $0 == .toSpill }
         spillBatches = plan.spillBatches
         spillRecords = plan.spillRecords

@@ -20,6 +20,8 @@ public struct SpillImportProgress: Sendable {
     /// Records that are damaged on disk; their segments go to the quarantine.
     public var recordsDamaged = 0
     public var batchesDamaged = 0
+    /// Segments that could not be read, and so are still there.
+    public var segmentsLeftAlone = 0
 }
 
 /// Brings a directory's batches into a database.
@@ -45,6 +47,7 @@ public struct SpillImport {
         progress.batches = recovery.batches
         progress.batchesDamaged = recovery.damagedBatches
         progress.recordsDamaged = recovery.damagedRecords
+        progress.segmentsLeftAlone = recovery.leftAlone.count
         let fence = CommitFence(key: Int64(bitPattern: directory.directoryID))
         try fence.waitForEarlierRuns(connection)
         let reader = ReplayReader(directory.fileSystem)

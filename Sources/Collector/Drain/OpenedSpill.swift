@@ -34,7 +34,8 @@ struct OpenedSpill {
                 "looking through the spill",
                 metadata: ["segments": "\(progress.segmentsDone) of \(progress.segments)"])
         }
-        Self.tell(recovery, log)
+        log.info("the spill is open", metadata: ["directory": "\(path)"])
+        Self.tell(recovery, path, log)
         hub.recovered(recovery)
         var limits = SpillLimits()
         limits.quotaBytes = UInt64(settings.spillQuotaBytes)
@@ -44,14 +45,14 @@ struct OpenedSpill {
         writer = SpillThread(hub: hub, directory: directory, limits: limits, found: found, log: log)
     }
 
-    private static func tell(_ recovery: SpillRecovery, _ log: Logger) {
+    private static func tell(_ recovery: SpillRecovery, _ path: String, _ log: Logger) {
         for warning in recovery.warnings { log.warning("spill: \(warning)") }
         if recovery.damagedBatches > 0 || recovery.tornTails > 0 {
             log.warning(
-                "the spill had damage; what could be saved of it is in its quarantine",
+                "the spill had damage: what was damaged is kept, in the quarantine or with its segment",
                 metadata: [
                     "batches": "\(recovery.damagedBatches)", "records": "\(recovery.damagedRecords)",
-                    "torn_ends": "\(recovery.tornTails)",
+                    "torn_ends": "\(recovery.tornTails)", "directory": "\(path)",
                 ])
         }
         if recovery.batches > 0 {

@@ -25,6 +25,10 @@ final class AppendedSessions: Sendable {
     func note(_ frames: [SessionFrames]) {
         guard !frames.isEmpty else { return }
         sessions.withLock { sessions in
+            // Short sessions are left to the sweep before they fill the table.
+            if sessions.count >= SessionLimits.sessionsMax {
+                sessions = sessions.filter { $0.value.rows >= Self.rowsMin }
+            }
             for frames in frames {
                 guard let lowest = frames.sequences.ranges.first?.lowerBound,
                     sessions.count < SessionLimits.sessionsMax || sessions[frames.key] != nil
@@ -33,6 +37,18 @@ final class AppendedSessions: Sendable {
                 appended.rows += frames.sequences.ranges.count
                 appended.lowest = min(appended.lowest, lowest)
                 sessions[frames.key] = appended
+            }
+        }
+    }
+
+    /// These were not joined after all.
+    func giveBack(_ windows: [SessionWindow]) {
+        sessions.withLock { sessions in
+            for window in windows {
+                var appended = sessions[window.key] ?? Appended()
+                appended.rows += Self.rowsMin
+                appended.lowest = min(appended.lowest, window.firstEnd)
+                sessions[window.key] = appended
             }
         }
     }

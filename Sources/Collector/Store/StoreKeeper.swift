@@ -15,6 +15,8 @@ final class StoreKeeper: Sendable {
     private static let aheadNanoseconds: UInt64 = 3_600 * 1_000_000_000
     private static let housekeepingNanoseconds: UInt64 = 3_600 * 1_000_000_000
     private static let compactNanoseconds: UInt64 = 30 * 1_000_000_000
+    /// Statements that join ranges, one after the other.
+    private static let joinsAtOnce = 10
     private static let warnNanoseconds: UInt64 = 60 * 1_000_000_000
     private static let retryNanoseconds: UInt64 = 1_000_000_000
     /// An idle lane does not notice that the server is gone: the keeper asks it, so that /readyz tells the truth.
@@ -179,11 +181,15 @@ final class StoreKeeper: Sendable {
 
     /// The rows of the sessions that this collector has stored frames of; the leader also takes a page of the whole table.
     private func joinRanges(_ connection: DatabaseConnection, _ rounds: inout Rounds) throws(DatabaseError) {
-        while true {
+        // So many at a time: the keeper has other things to do.
+        for _ in 0..<Self.joinsAtOnce {
             let windows = appended.takeDue()
             if windows.isEmpty { break }
-            // Another collector is at it: what is not joined now is found by the sweep.
-            _ = try SessionCompaction(connection).join(windows)
+            guard try SessionCompaction(connection).join(windows) != nil else {
+                // Another collector is at it.
+                appended.giveBack(windows)
+                break
+            }
         }
         guard try SessionSweep.isLeader(connection) else { return }
         let report = try rounds.sweep.nextPage(connection, localMicroseconds: wallClockMicroseconds())

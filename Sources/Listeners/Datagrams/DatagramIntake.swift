@@ -71,6 +71,8 @@ struct DatagramIntake: ~Copyable {
                 return refuse(error, at: offset, datagram.peer, source: nil, nowMicroseconds)
             }
             if header.type == .heartbeat {
+                // What came before it is counted before it: its totals include it.
+                handOver(from: batch, nowMicroseconds: nowMicroseconds)
                 let frame = rest.extracting(0..<header.frameLength)
                 ledger.heartbeat(frame, header, peer: datagram.peer, nowMicroseconds: nowMicroseconds)
                 heartbeat(header, frame, datagram.peer)

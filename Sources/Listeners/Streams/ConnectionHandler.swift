@@ -41,6 +41,9 @@ final class ConnectionHandler: ChannelInboundHandler {
         case draining
         /// The peer has sent its last byte; what is not durable yet is waited for, until then at most.
         case finishing(untilNanoseconds: UInt64)
+        /// There was no room to remember a frame: what was taken is acknowledged, until then at most, and then the connection
+        /// ends. A client that comes again has that much less to send.
+        case crowded(untilNanoseconds: UInt64)
         /// The last reply is out; what still comes is thrown away, so that the peer can read that reply.
         case closing(untilNanoseconds: UInt64)
     }
@@ -123,7 +126,12 @@ final class ConnectionHandler: ChannelInboundHandler {
         context.fireChannelWritabilityChanged()
     }
 
-    private var isDraining: Bool { if case .draining = phase { true } else { false } }
+    private var isDraining: Bool {
+        switch phase {
+        case .draining, .crowded: true
+        case .open, .finishing, .closing: false
+        }
+    }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .inputClosed? = event as? ChannelEvent { endInput() }
@@ -184,8 +192,7 @@ final class ConnectionHandler: ChannelInboundHandler {
                 refuse(fault, replies.lastIdentity, source: nil)
                 return close()
             case .crowded?:
-                refuse(.tooManySessions)
-                return close()
+                return endCrowded()
             case nil: break
             }
             intake.finishChunk(cameAtNanoseconds: lastActivityNanoseconds)
@@ -239,6 +246,15 @@ final class ConnectionHandler: ChannelInboundHandler {
         tell()
     }
 
+    /// Takes nothing more, and ends when the client knows of all that was taken.
+    private func endCrowded() {
+        refuse(.tooManySessions)
+        intake.forgetPartial()
+        waitingChunks.removeAll()
+        phase = .crowded(
+            untilNanoseconds: monotonicNanoseconds() &+ shared.configuration.receiptDeadline.unsignedNanoseconds)
+    }
+
     /// Says what was taken, and closes.
     private func sendReceipt() {
         phase = .closing(untilNanoseconds: monotonicNanoseconds() &+ Self.lingerNanoseconds)
@@ -255,11 +271,25 @@ final class ConnectionHandler: ChannelInboundHandler {
     func tell() {
         guard !isBusy, number != 0, let context, context.channel.isActive, context.channel.isWritable else { return }
         if case .closing = phase { return }
+        // Asked before the acknowledgements are taken: what is durable by then is among them.
+        let isDone = hasNothingToWaitFor
         var reply = context.channel.allocator.buffer(capacity: 0)
         replies.write(into: &reply, of: number)
         if reply.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(reply), promise: nil) }
-        if case .finishing(let until) = phase, monotonicNanoseconds() >= until || replies.areAllFramesDurable {
-            sendReceipt()
+        guard isDone else { return }
+        switch phase {
+        case .finishing: sendReceipt()
+        case .crowded: close()
+        case .open, .draining, .closing: break
+        }
+    }
+
+    /// Whether a connection that takes nothing more may end: all that it took is durable, or its time is over.
+    private var hasNothingToWaitFor: Bool {
+        switch phase {
+        case .finishing(let until), .crowded(let until):
+            monotonicNanoseconds() >= until || replies.areAllFramesDurable
+        case .open, .draining, .closing: false
         }
     }
 
@@ -385,7 +415,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         tell()
         switch phase {
         case .closing: return
-        case .finishing: sendReceipt()
+        case .finishing, .crowded: sendReceipt()
         case .open, .draining: close()
         }
     }

@@ -9,7 +9,7 @@ import NIOCore
 struct ConnectionReplies {
     /// How long a welcome waits for what the database knows of the session.
     private static let welcomeNanoseconds: UInt64 = 1_000_000_000
-    /// Sessions of one connection that are welcomed and told of their frames; those of others are taken as well.
+    /// Sessions of one connection. Where one more begins the connection ends, and its client comes again with what is left.
     private static let sessionsMax = 1_024
 
     private let desk: SessionDesk
@@ -26,18 +26,21 @@ struct ConnectionReplies {
     init(_ desk: SessionDesk) { self.desk = desk }
 
     /// A frame of a session: its first one on this connection opens the session.
-    mutating func begin(_ key: SessionKey, on connection: UInt64) {
-        guard key != lastSession else { return }
+    ///
+    /// - Returns: false where there is no room for it: no frame of it could be acknowledged here.
+    mutating func begin(_ key: SessionKey, on connection: UInt64) -> Bool {
+        guard key != lastSession else { return true }
         if !sessions.contains(key) {
-            guard sessions.count < Self.sessionsMax else { return }
+            guard sessions.count < Self.sessionsMax else { return false }
             switch desk.open(key, on: connection) {
             case .welcome: unwelcomed[key] = 0
             case .ask: unwelcomed[key] = monotonicNanoseconds() &+ Self.welcomeNanoseconds
-            case .refused: return
+            case .refused: return false
             }
             sessions.insert(key)
         }
         lastSession = key
+        return true
     }
 
     /// Writes the welcomes and acknowledgements that are due.

@@ -28,6 +28,8 @@ struct StreamIntake {
 
     private let shared: ConnectionContext
     private var cutter = FrameCutter()
+    /// Heartbeats of the chunk. They are counted after its frames: their totals include those that came before them.
+    private var heartbeats: [(header: FrameHeader, bytes: [UInt8])] = []
     /// Frames of the chunk that are not in the ring yet.
     private var arrivals: [FrameArrival] = []
     /// Set by the chunk that it stands in. What was whole before it still goes into the ring.
@@ -51,12 +53,13 @@ struct StreamIntake {
             case .frame(let header):
                 replies.lastIdentity = header.identity.withoutSequence
                 if header.type == .heartbeat || header.identity.sequence > 0 {
-                    replies.begin(SessionKey(header.identity), on: number)
+                    guard replies.begin(SessionKey(header.identity), on: number) else {
+                        end = end ?? .crowded
+                        break
+                    }
                 }
                 if header.type == .heartbeat {
-                    shared.ledger.heartbeat(
-                        frame, header, peer: peer, nowMicroseconds: wallClockMicroseconds())
-                    shared.heartbeat(header, frame, peer)
+                    heartbeats.append((header, frame.withUnsafeBytes { Array($0) }))
                 } else {
                     arrivals.append(
                         FrameArrival(
@@ -72,6 +75,12 @@ struct StreamIntake {
             }
         }
         judge(&refusals, &replies)
+        for (header, bytes) in heartbeats {
+            let frame = bytes.span.bytes
+            shared.ledger.heartbeat(frame, header, peer: peer, nowMicroseconds: wallClockMicroseconds())
+            shared.heartbeat(header, frame, peer)
+        }
+        heartbeats.removeAll()
         return refusals
     }
 

@@ -17,8 +17,8 @@ struct DeadLetter {
     /// Where the record is among those of its kind, when `frame` is the whole frame that it came in.
     var recordIndex: Int?
 
-    /// Frames of one statement, in bytes: what bounds its parameters.
-    private static let frameBytesPerStatement = 4 << 20
+    /// Frames of one statement, in bytes: what bounds its parameters, which take some ten times as much.
+    static let frameBytesPerStatement = 1 << 20
 
     /// Stores the letters of a batch: one statement for all of them, or one for each `frameBytesPerStatement` of frames.
     ///

@@ -5,6 +5,7 @@
 
 import Delivery
 import FrameCodec
+import LinuxSystem
 
 /// What a batch writes into schema `spillway`.
 struct LedgerEntry {
@@ -31,11 +32,11 @@ struct LedgerEntry {
 
     init(
         _ summary: BatchSummary, fence: CommitFence, decoded: DecodedBatch, frames: UnsafeRawBufferPointer,
-        keepsMalformed: Bool, key: Key = .batch
+        keepsMalformed: Bool, key: Key = .batch, recordsBefore: Int = 0
     ) {
         self.key = key
         identity = summary.identity
-        records = decoded.recordCount
+        records = decoded.recordCount + recordsBefore
         self.fence = fence
         // A refused frame is not stored: it is not known as stored either, unless it becomes a dead letter.
         var refused: [SessionKey: SequenceRanges] = [:]
@@ -104,7 +105,8 @@ struct LedgerEntry {
         try DeadLetter.insert(malformed, connection, identity)
     }
 
-    /// Writes which frames of sessions the transaction holds, and commits.
+    /// Writes which frames of sessions the transaction holds, and commits. They are dated by the later of this machine's clock and
+    /// the server's: one that is behind must not make them look old enough to be forgotten.
     ///
     /// Two collectors may have the same frame at the same time. Each takes a lock of its session here, behind all of its rows,
     /// so that it is held for no longer than the commit, and then checks what the other one has stored. The rows of a session do
@@ -125,8 +127,8 @@ struct LedgerEntry {
             let locks = slots.map { "SELECT pg_advisory_xact_lock(\(Self.lockClass), \($0)); " }.joined()
             let added = try connection.execute(
                 """
-                \(locks)INSERT INTO spillway.session_frames (source, session, first, behind) \
-                SELECT * FROM (VALUES \(rows.joined(separator: ","))) v (source, session, first, behind) \
+                \(locks)INSERT INTO spillway.session_frames (source, session, first, behind, committed_at) \
+                SELECT v.*, greatest(now(), \(DatabaseClock.time("\(wallClockMicroseconds())"))) FROM (VALUES \(rows.joined(separator: ","))) v (source, session, first, behind) \
                 WHERE NOT coalesce((SELECT f.first < v.behind FROM spillway.session_frames f WHERE f.source = v.source \
                 AND f.session = v.session AND f.behind > v.first ORDER BY f.behind LIMIT 1), false)
                 """, operation: Self.sessionsOperation)

@@ -84,8 +84,10 @@ struct PartedStore {
             guard error.kind == .batchStoredBefore, connection.isUsable else { throw error }
             return nil
         }
+        let ownRecords = ownRecords(stored)
         let last = LedgerEntry(
-            summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keepsMalformed: false)
+            summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keepsMalformed: false,
+            recordsBefore: ownRecords.values.reduce(0, +))
         do throws(DatabaseError) {
             try last.begin(
                 connection,
@@ -96,7 +98,7 @@ struct PartedStore {
             if connection.isUsable { try connection.rollback() }
             throw error
         }
-        return ownRecords(stored)
+        return ownRecords
     }
 
     /// Of the frames that are passed over, those that parts of this batch have stored. O(bytes) where there are any.

@@ -3,8 +3,8 @@
 //
 // COPY has no way to skip a row, so a table's rows go in runs, each behind a savepoint. When a run fails, the error's
 // context names the row: the rows before it are sent again and the row is set aside. An error that names no row halves the
-// run until one row is left. Runs begin small behind a refused row and double with each that is stored, so that many
-// refused rows do not send the rest of the table again for each of them.
+// run until one row is left. Runs become an eighth with each refused row, and double with each run that is stored, so that
+// many refused rows do not send the rest of the table again for each of them.
 
 import Delivery
 import FrameCodec
@@ -36,9 +36,19 @@ struct RowIsolation {
                     try storeRows(kind, bytes)
                 }
             }
-            let letters = deadLetters(refused)
+            // Not all of them at once: each has a frame of its own.
+            var letters: [DeadLetter] = []
+            var frameBytes = 0
+            try forEachDeadLetter(refused) { (letter) throws(DatabaseError) in
+                outcome.deadLetters[letter.source, default: 0] += 1
+                letters.append(letter)
+                frameBytes += letter.frame.count
+                guard frameBytes >= DeadLetter.frameBytesPerStatement else { return }
+                try DeadLetter.insert(letters, connection, entry.identity)
+                letters = []
+                frameBytes = 0
+            }
             try DeadLetter.insert(letters, connection, entry.identity)
-            for letter in letters { outcome.deadLetters[letter.source, default: 0] += 1 }
             try entry.commit(connection)
         } catch {
             if connection.isUsable { try connection.rollback() }
@@ -49,7 +59,7 @@ struct RowIsolation {
 
     // MARK: Rows
 
-    /// How many rows are tried at once behind a refused one.
+    /// How many rows are tried at once after the first refused one.
     private static let firstRunRows = 64
 
     private func storeRows(
@@ -63,7 +73,7 @@ struct RowIsolation {
         while next < rowCount {
             var run = next..<min(next + runLength, rowCount)
             while let report = try copy(run, of: kind, bytes, offsets) {
-                runLength = Self.firstRunRows
+                runLength = max(1, min(Self.firstRunRows, runLength / 8))
                 if run.count == 1 {
                     refused.append(RefusedRow(kind: kind, index: run.lowerBound, report: report))
                     break
@@ -137,18 +147,20 @@ struct RowIsolation {
     // MARK: Dead letters
 
     /// Takes the refused records out of their frames, each into a frame of its own. O(bytes of the batch).
-    private func deadLetters(_ refused: [RefusedRow]) -> [DeadLetter] {
-        guard !refused.isEmpty else { return [] }
+    private func forEachDeadLetter(
+        _ refused: [RefusedRow], _ body: (DeadLetter) throws(DatabaseError) -> Void
+    ) throws(DatabaseError) {
+        guard !refused.isEmpty else { return }
         var waiting: [MetricKind: [Int: ServerReport]] = [:]
         for row in refused { waiting[row.kind, default: [:]][row.index] = row.report }
         var rowIndex: [MetricKind: Int] = [:]
-        var letters: [DeadLetter] = []
+        var failure: DatabaseError?
         var decoder = FrameDecoder()
         var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
         var place = firstPlace - 1
         forEachFrame(frames) { frame, header, _ in
             place += 1
-            guard !decoded.skips(header, at: place, of: summary) else { return }
+            guard failure == nil, !decoded.skips(header, at: place, of: summary) else { return }
             let before = rowIndex
             var reports: [(ServerReport, index: Int)] = []
             var collector = RecordCollector { kind in
@@ -167,14 +179,19 @@ struct RowIsolation {
             }
             for (record, (report, index)) in zip(collector.records, reports) {
                 let own = Self.singleRecordFrame(record, header.identity, &encoder)
-                letters.append(
-                    DeadLetter(
-                        kind: record.kind, source: header.identity.source, records: 1, reason: report.reason,
-                        sqlstate: report.sqlstate, frame: own ?? frame.withUnsafeBytes { Array($0) },
-                        recordIndex: own == nil ? index : nil))
+                do throws(DatabaseError) {
+                    try body(
+                        DeadLetter(
+                            kind: record.kind, source: header.identity.source, records: 1, reason: report.reason,
+                            sqlstate: report.sqlstate, frame: own ?? frame.withUnsafeBytes { Array($0) },
+                            recordIndex: own == nil ? index : nil))
+                } catch {
+                    failure = error
+                    return
+                }
             }
         }
-        return letters
+        if let failure { throw failure }
     }
 
     /// Nil for a record that repeats its texts so often that it needs the rest of its frame: then the dead letter keeps

@@ -9,9 +9,9 @@ import FrameCodec
 
 /// Rows of a session that end after a sequence.
 public struct SessionWindow: Equatable, Sendable {
-    let key: SessionKey
+    public let key: SessionKey
     /// A row belongs to the window if it ends there or later.
-    let firstEnd: UInt64
+    public let firstEnd: UInt64
     var lastEnd = UInt64(Int64.max)
 
     /// The rows that a range may touch which begins at `lowest` or later.
@@ -29,8 +29,8 @@ public struct SessionWindow: Equatable, Sendable {
 
 /// Joins rows and forgets silent sessions. Used by one thread, outside of transactions.
 public struct SessionCompaction {
-    /// Rows of one window that are joined together.
-    static let rowsPerWindowMax = 20_000
+    /// Rows of a window that are joined together, unless more are asked for.
+    public static let rowsPerWindowMax = 1_000
     /// `spllcmpc` in ASCII: the lock of whoever joins rows.
     private static let lock: Int64 = 0x7370_6C6C_636D_7063
 
@@ -38,10 +38,12 @@ public struct SessionCompaction {
 
     public init(_ connection: DatabaseConnection) { self.connection = connection }
 
-    /// Joins the rows in the windows that touch each other, the first `rowsPerWindowMax` of each. O(rows in the windows).
+    /// Joins the rows in the windows that touch each other, the first `rowsMax` of each. O(rows in the windows).
     ///
     /// - Returns: how many rows are gone; nil when another collector is at it.
-    public func join(_ windows: [SessionWindow]) throws(DatabaseError) -> Int? {
+    public func join(
+        _ windows: [SessionWindow], rowsMax: Int = rowsPerWindowMax
+    ) throws(DatabaseError) -> Int? {
         guard !windows.isEmpty else { return 0 }
         return try connection.inTransaction { () throws(DatabaseError) -> Int? in
             let lock = try connection.query(
@@ -52,6 +54,7 @@ public struct SessionCompaction {
                 [
                     SessionLedger.array(windows.map(\.key.source)), SessionLedger.array(windows.map(\.key.session)),
                     SessionLedger.array(windows.map(\.firstEnd)), SessionLedger.array(windows.map(\.lastEnd)),
+                    String(rowsMax),
                 ], operation: "joining ranges in spillway.session_frames")
             return rows.first?[0].flatMap { Int($0) } ?? 0
         }
@@ -65,7 +68,7 @@ public struct SessionCompaction {
             CROSS JOIN LATERAL (
                 SELECT source, session, first, behind FROM spillway.session_frames f
                 WHERE f.source = w.source AND f.session = w.session AND f.behind BETWEEN w.first_end AND w.last_end
-                ORDER BY f.behind LIMIT \(rowsPerWindowMax)
+                ORDER BY f.behind LIMIT $5::bigint
             ) s
         ), touching AS (
             SELECT source, session, first, behind,

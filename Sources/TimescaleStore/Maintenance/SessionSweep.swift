@@ -64,7 +64,7 @@ public struct SessionSweep {
         let silent = sessions.filter(\.isSilent).map(\.key)
         report.rowsForgotten = try compaction.forget(silent, silentSince: cutoff)
         let windows = sessions.filter { $0.touching > 0 }.map { SessionWindow($0.key, ends: $0.ends) }
-        report.rowsJoined = try compaction.join(windows) ?? 0
+        report.rowsJoined = try compaction.join(windows, rowsMax: Self.rowsPerPage) ?? 0
         report.isAtEnd = report.rowsRead < Self.rowsPerPage
         if let end = sessions.last, !report.isAtEnd {
             last = Place(

@@ -4,21 +4,34 @@ import Collector
 import Glibc
 import SpillLog
 
+extension SpillQuarantine {
+    /// One line.
+    var text: String {
+        "kept of damage and torn ends: \(grouped(UInt64(files))) files with \(grouped(bytes)) bytes in \(path)"
+    }
+}
+
 /// What was found in a spill directory.
 struct SpillReport {
     private let recovery: SpillRecovery
     private let nowMicroseconds: Int64
     private var unreadable: [String] = []
 
-    init(_ recovery: SpillRecovery, nowMicroseconds: Int64) {
+    private let quarantine: SpillQuarantine
+
+    init(_ recovery: SpillRecovery, _ directory: SpillDirectory, nowMicroseconds: Int64) {
         self.recovery = recovery
+        quarantine = directory.quarantine
         self.nowMicroseconds = nowMicroseconds
     }
 
     /// Something that was found when a batch was read.
     mutating func add(_ damage: String) { unreadable.append(damage) }
 
-    var isSound: Bool { unreadable.isEmpty && recovery.segments.allSatisfy(\.damage.isEmpty) }
+    var isSound: Bool {
+        unreadable.isEmpty && recovery.leftAlone.isEmpty && recovery.unreadableSegments.isEmpty
+            && recovery.segments.allSatisfy(\.damage.isEmpty)
+    }
 
     private func ageSeconds(_ segment: RecoveredSegment) -> Double? {
         segment.batches.map(\.summary.openedMicroseconds).min().map {
@@ -47,12 +60,13 @@ struct SpillReport {
             for damage in segment.damage { out += describe(damage) + "\n" }
         }
         for line in unreadable + recovery.warnings { out += line + "\n" }
+        if quarantine.files > 0 { out += quarantine.text + "\n" }
         return out
     }
 
     private func describe(_ damage: SpillDamage) -> String {
         "\(damage.segment.text): bytes \(damage.offset) to \(damage.offset + damage.byteCount) hold no whole batch"
-            + (damage.isTail ? " (the end: a write that was cut off)" : "")
+            + (damage.isTail ? " (at the end: cut off or damaged)" : "")
             + (damage.batches > 0 ? "; batches lost: \(damage.batches), records at least: \(damage.records)" : "")
     }
 
@@ -71,7 +85,9 @@ struct SpillReport {
         }
         return "{\"segments\": [\(segments.joined(separator: ", "))], \"batches\": \(recovery.batches), "
             + "\"records\": \(recovery.records), \"bytes\": \(recovery.bytes), "
-            + "\"damaged_batches\": \(recovery.damagedBatches + unreadable.count), \"sound\": \(isSound)}\n"
+            + "\"damaged_batches\": \(recovery.damagedBatches + unreadable.count), "
+            + "\"quarantined_files\": \(quarantine.files), \"quarantined_bytes\": \(quarantine.bytes), "
+            + "\"sound\": \(isSound)}\n"
     }
 
     private static func age(_ seconds: Double) -> String {

@@ -227,6 +227,30 @@ struct TCPListenerTests {
         #expect(reader.finish().map(\.header.identity.sequence) == [1, 2, 3])
     }
 
+    @Test func aConnectionWithMoreSessionsThanItMayHaveEndsAndIsCounted() async throws {
+        let listener = try await listen { $0.receiptDeadline = .seconds(10) }
+        let reader = try RingReader(ring)
+        let client = try ClientSocket(.stream, to: listener.localAddress)
+        for session in 1...1_100 as ClosedRange<UInt64> {
+            try client.send(TestFrame(session: session, sequence: 1).bytes)
+        }
+        #expect(try await eventually { refused(.tooManySessions) == 1 })
+        #expect(totals[.framesReceived] == 1_024)
+        // What was taken is acknowledged before the end.
+        for session in 1...1_024 as ClosedRange<UInt64> {
+            let key = SessionKey(source: TestFrame().source, session: session)
+            desk.durable([SessionFrames(key: key, sequences: SequenceRanges([1..<2]))])
+        }
+        var acknowledged: Set<UInt64> = []
+        for reply in try replies(in: client.receiveToEnd() ?? [], withWelcomes: true)
+        where reply.header.type == .welcome || reply.header.type == .acknowledgement {
+            if try durable(reply).contains(1) { acknowledged.insert(reply.header.identity.session) }
+        }
+        #expect(acknowledged == Set(1...1_024))
+        await listener.stop()
+        #expect(reader.finish().count == 1_024)
+    }
+
     @Test func refusedFramesAreNamedAndTheStreamGoesOn() async throws {
         let listener = try await listen()
         let reader = try RingReader(ring)

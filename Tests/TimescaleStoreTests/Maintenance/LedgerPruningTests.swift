@@ -63,6 +63,24 @@ import Testing
         #expect(try LedgerPruning(connection).moveBatches() == 1)
     }
 
+    /// A server whose clock is behind dates what it stores into the past: put right, it must not look silent.
+    @Test func framesStoredByAClockThatIsBehindAreNotForgotten() throws {
+        let connection = try Self.made(.plain)
+        try connection.execute(
+            """
+            CREATE SCHEMA behind;
+            CREATE FUNCTION behind.now() RETURNS timestamptz LANGUAGE sql AS
+                $$ SELECT pg_catalog.now() - interval '100 days' $$;
+            SET search_path = behind, pg_catalog
+            """)
+        let batch = try SampleBatch(sequence: 1, times: [wallClockMicroseconds()], kind: .rag, firstFrame: 1)
+        #expect(try batch.store(connection) == StoredBatch())
+        try connection.execute("RESET search_path")
+        var sweep = SessionSweep()
+        let report = try sweep.nextPage(connection, localMicroseconds: wallClockMicroseconds())
+        #expect(report.rowsRead == 1 && report.rowsForgotten == 0)
+    }
+
     @Test(arguments: TestFlavour.allCases) func onlySilentSessionsAreForgotten(_ flavour: TestFlavour) throws {
         let connection = try Self.made(flavour)
         try connection.execute(

@@ -5,7 +5,7 @@ import LinuxSystem
 
 struct EmbeddedCluster: Sendable {
     let directory: EmbeddedDirectory
-    let programs: EmbeddedServer.Programs
+    let installation: EmbeddedInstallation
     let isDurable: Bool
 
     /// Longer than initdb takes on a slow disk.
@@ -19,10 +19,9 @@ struct EmbeddedCluster: Sendable {
     ///
     /// - Throws: also for data of another major version.
     func prepare() throws(EmbeddedServerError) {
-        guard access(directory.data, F_OK) == 0 else { return try create() }
-        let found = try Files.text(of: directory.data + "/PG_VERSION").filter { !$0.isWhitespace }
-        if let server = try programs.majorVersion(), server != found {
-            throw .versionMismatch(path: directory.path, data: found, server: server)
+        guard let data = try EmbeddedData(in: directory.path) else { return try create() }
+        if let server = installation.majorVersion, server != data.majorVersion {
+            throw .versionMismatch(path: directory.path, data: data.majorVersion, server: server)
         }
     }
 
@@ -35,7 +34,7 @@ struct EmbeddedCluster: Sendable {
         if !isDurable { arguments.append("--no-sync") }
         // What an interrupted initdb left.
         try run(["rm", "-rf", "--", unfinished])
-        try run(try programs.command("initdb", arguments, user: directory.owner, directory: directory.path))
+        try run(try installation.command("initdb", arguments, user: directory.owner, directory: directory.path))
         try Files.write(Self.accessRules, to: unfinished + "/pg_hba.conf", mode: 0o600, owner: directory.owner)
         let settings = try Files.text(of: unfinished + "/postgresql.conf") + Self.settings
         try Files.write(settings, to: unfinished + "/postgresql.conf", mode: 0o600, owner: directory.owner)
@@ -71,12 +70,12 @@ struct EmbeddedCluster: Sendable {
             "listen_addresses=127.0.0.1", "port=\(port)", "unix_socket_directories=\(directory.socket)",
             "unix_socket_permissions=0700", "logging_collector=off", "log_destination=stderr",
         ]
-        if try programs.hasTimescale() {
+        if installation.hasTimescale {
             settings += ["shared_preload_libraries=timescaledb", "timescaledb.telemetry_level=off"]
         }
         if !isDurable { settings += ["fsync=off", "full_page_writes=off"] }
         let arguments = ["-D", directory.data] + settings.flatMap { ["-c", $0] }
-        return try programs.command("postgres", arguments, user: directory.owner, directory: directory.path)
+        return try installation.command("postgres", arguments, user: directory.owner, directory: directory.path)
     }
 
     /// The socket's folder is private, so who gets there is trusted; over TCP the password counts.

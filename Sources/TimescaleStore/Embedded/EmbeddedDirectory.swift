@@ -8,7 +8,9 @@
 //         port          the TCP port of the last run
 //         server.log    what the server wrote
 //
-// Invariants: `data` exists only complete, since it is made under another name; whoever holds `lock` is alone here.
+// Invariants:
+// - `data` exists only complete, since it is made under another name.
+// - The holder of `lock` is alone here.
 
 import Glibc
 import LinuxSystem

@@ -10,8 +10,7 @@ extension EmbeddedServer {
     /// - Throws: `EmbeddedServerError`, one line; nothing runs then.
     public func start() throws(EmbeddedServerError) {
         precondition(state.withLock { $0.child == nil && $0.lock < 0 }, "the embedded server was started twice")
-        let root = if case .timescaleRoot(let root) = programs { root } else { "" }
-        try directory.prepare(root: root)
+        try directory.prepare(root: installation.root ?? "")
         let lock = try directory.takeLock()
         state.withLock { $0.lock = lock }
         do {

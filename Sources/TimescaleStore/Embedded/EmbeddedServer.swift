@@ -26,8 +26,8 @@ public final class EmbeddedServer: Sendable {
         var lock: Int32 = -1
     }
 
-    public let programs: Programs
     let directory: EmbeddedDirectory
+    let installation: EmbeddedInstallation
     let cluster: EmbeddedCluster
     let logger: Logger
     let state = Mutex(State())
@@ -36,16 +36,16 @@ public final class EmbeddedServer: Sendable {
     ///
     /// - Parameters:
     ///   - path: the server's directory, absolute.
-    ///   - programs: nil chooses with `Programs.find`.
+    ///   - programs: nil for all of this machine. The version is that of the data, or the newest for a new database.
     ///   - isDurable: false for tests: without fsync, so a crash of the machine loses the database.
     public init(
         directory path: String, programs: Programs? = nil, environment: [String: String], isDurable: Bool = true,
         logger: Logger
     ) throws(EmbeddedServerError) {
-        let chosen = if let programs { programs } else { try Programs.find(environment: environment) }
-        self.programs = chosen
-        directory = EmbeddedDirectory(path: path, owner: try chosen.serverUser())
-        cluster = EmbeddedCluster(directory: directory, programs: chosen, isDurable: isDurable)
+        let data = try EmbeddedData(in: path)
+        installation = try Programs.choose(programs, path: path, data: data, environment: environment)
+        directory = EmbeddedDirectory(path: path, owner: try installation.user())
+        cluster = EmbeddedCluster(directory: directory, installation: installation, isDurable: isDurable)
         self.logger = logger
     }
 
@@ -69,6 +69,11 @@ public final class EmbeddedServer: Sendable {
     public var port: UInt16 { state.withLock { $0.port } }
     public var passwordFile: String { directory.password }
     public var logFile: String { directory.log }
+
+    /// The source of the programs that run the server.
+    public var programs: Programs {
+        installation.root.map { .timescaleRoot($0) } ?? .host(binDirectory: installation.bin)
+    }
 
     /// The server's process id while it runs.
     public var processID: Int32? { state.withLock { $0.child?.id } }

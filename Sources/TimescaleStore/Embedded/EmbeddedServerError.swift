@@ -18,8 +18,8 @@ public enum EmbeddedServerError: Error, Equatable, Sendable, CustomStringConvert
     public var description: String {
         switch self {
         case .programsMissing(let searched):
-            "no PostgreSQL server found in \(searched.joined(separator: ", ")): install the package postgresql, "
-                + "or give --database URL"
+            "no PostgreSQL server found in \(searched.joined(separator: ", ")): install the package postgresql or restore "
+                + "the TimescaleDB folder (.setup/timescaledb creates it), or give --database URL"
         case .userMissing(let file):
             "no user postgres in \(file): PostgreSQL does not run as root; install the package postgresql"
         case .directoryNotUsable(let path, let reason):

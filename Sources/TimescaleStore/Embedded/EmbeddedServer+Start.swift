@@ -27,35 +27,8 @@ extension EmbeddedServer {
         logger.info("embedded database started", metadata: ["location": "\(location)", "log": "\(logFile)"])
     }
 
-    /// A server whose collector was killed is on its way down; one that got no signal is sent it now.
-    private func endLeftover(deadline: UInt64) throws(EmbeddedServerError) {
-        let file = directory.data + "/postmaster.pid"
-        guard access(file, F_OK) == 0 else { return }
-        let first = try Files.text(of: file).split(separator: "\n").first
-        guard let pid = first.flatMap({ Int32($0) }), pid > 1 else { return }
-        var isSignalled = false
-        while isServer(pid) {
-            if !isSignalled {
-                logger.notice("ending the database server of an earlier run", metadata: ["pid": "\(pid)"])
-                kill(pid, SIGINT)
-                isSignalled = true
-            }
-            guard monotonicNanoseconds() < deadline else {
-                throw .directoryInUse(path: directory.path, holder: "the database server with process id \(pid)")
-            }
-            usleep(50_000)
-        }
-    }
-
-    /// Whether this process works in our data directory, which every server does: process ids are used again.
-    private func isServer(_ pid: Int32) -> Bool {
-        var ours = stat()
-        var theirs = stat()
-        return stat(directory.data, &ours) == 0 && stat("/proc/\(pid)/cwd", &theirs) == 0
-            && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino
-    }
-
-    /// A start can fail for what passes by itself: somebody took the port, or backends of a killed server are not gone.
+    /// A start can fail for what passes by itself: another program took the port, backends of a killed server have not ended,
+    /// or a server whose collector was killed before it asked for a signal at that death began only now.
     private func startServer(deadline: UInt64) throws(EmbeddedServerError) {
         while true {
             let port = try freePort()
@@ -66,11 +39,18 @@ extension EmbeddedServer {
                 return
             } catch {
                 guard case .programFailed(_, _, let log) = error, monotonicNanoseconds() < deadline,
-                    log.contains("still in use") || log.contains("could not create any TCP/IP sockets")
+                    Self.passes(log)
                 else { throw error }
                 usleep(500_000)
+                try endLeftover(deadline: deadline)
             }
         }
+    }
+
+    /// Lines of an earlier run may precede the last ones.
+    private static func passes(_ log: String) -> Bool {
+        let end = log.split(whereSeparator: \.isNewline).suffix(3).joined()
+        return ["still in use", "already exists", "could not create any TCP/IP sockets"].contains { end.contains($0) }
     }
 
     /// Starts the process from a thread that lives until it ends.

@@ -35,6 +35,47 @@ import Testing
         #expect(try rows(server) == [["42"]])
     }
 
+    @Test(arguments: ["in use", "init", "", "none\n"]) func staleLockFilesDoNotBlock(number: String) throws {
+        let server = try stopped("stale-\(number.utf8.count)")
+        let stranger = try EmbeddedFixture.stranger(user: server.directory.owner.user)
+        defer { stranger.signal(SIGKILL) }
+        let written = number == "in use" ? "\(stranger.id)" : number == "init" ? "1" : number
+        try EmbeddedFixture.writeStaleLocks(server, number: written)
+        if written.isEmpty {
+            try EmbeddedFixture.write(
+                "", to: server.directory.data + "/postmaster.pid", owner: server.directory.owner.user)
+        }
+        try server.start()
+        defer { server.stop() }
+        #expect(try rows(server) == [["42"]])
+        #expect(try stranger.wait(timeoutMilliseconds: 0) == nil, "another process was ended")
+        try EmbeddedFixture.end(stranger)
+    }
+
+    /// The file is not all that keeps two servers apart: a process of the killed one may still write.
+    @Test func aStaleLockFileStaysWhileAServerProcessRuns() throws {
+        let server = try stopped("busy")
+        try server.start()
+        defer { server.stop() }
+        let connection = try DatabaseConnection(server.location)
+        let text = try #require(try connection.query("SELECT pg_backend_pid()")[0][0])
+        let backend = try #require(Int32(text))
+        kill(backend, SIGSTOP)
+        let woken = try later(milliseconds: 3_000) { kill(backend, SIGCONT) }
+        defer { woken.join() }
+        kill(try #require(server.processID), SIGKILL)
+        while server.isAlive { usleep(10_000) }
+        server.stop()
+        let stranger = try EmbeddedFixture.stranger(user: server.directory.owner.user)
+        defer { stranger.signal(SIGKILL) }
+        try EmbeddedFixture.writeStaleLocks(server, number: "\(stranger.id)")
+        let begin = monotonicNanoseconds()
+        try server.start()
+        #expect(monotonicNanoseconds() - begin > 1_000_000_000)
+        #expect(try rows(server) == [["42"]])
+        try EmbeddedFixture.end(stranger)
+    }
+
     @Test func aMissingTimescaleFolderIsNamed() throws {
         let server = try EmbeddedFixture.server("rootless", programs: TestServers.programs(.timescale))
         try server.start()

@@ -42,7 +42,8 @@ struct EmbeddedCluster: Sendable {
     }
 
     private func run(_ command: [String]) throws(EmbeddedServerError) {
-        let log = try directory.openLog()
+        try directory.log.removeOversized()
+        let log = try directory.log.open()
         defer { close(log) }
         do {
             let child = try ChildProcess(arguments: command, environment: Self.environment, output: log)
@@ -51,11 +52,11 @@ struct EmbeddedCluster: Sendable {
                 child.signal(SIGKILL)
                 _ = try child.wait()
                 throw EmbeddedServerError.programFailed(
-                    program: program, status: "a time-out", log: directory.lastLogLines())
+                    program: program, status: "a time-out", log: directory.log.lastLines())
             }
             guard status == .exited(code: 0) else {
                 throw EmbeddedServerError.programFailed(
-                    program: program, status: "\(status)", log: directory.lastLogLines())
+                    program: program, status: "\(status)", log: directory.log.lastLines())
             }
         } catch let error as EmbeddedServerError {
             throw error
@@ -68,8 +69,9 @@ struct EmbeddedCluster: Sendable {
     func serverCommand(port: UInt16) throws(EmbeddedServerError) -> [String] {
         var settings = [
             "listen_addresses=127.0.0.1", "port=\(port)", "unix_socket_directories=\(directory.socket)",
-            "unix_socket_permissions=0700", "logging_collector=off", "log_destination=stderr",
+            "unix_socket_permissions=0700",
         ]
+        settings += Self.logSettings
         if installation.hasTimescale {
             settings += ["shared_preload_libraries=timescaledb", "timescaledb.telemetry_level=off"]
         }
@@ -77,6 +79,12 @@ struct EmbeddedCluster: Sendable {
         let arguments = ["-D", directory.data] + settings.flatMap { ["-c", $0] }
         return try installation.command("postgres", arguments, user: directory.owner, directory: directory.path)
     }
+
+    /// Errors say no more than what was wrong: their details, statements and parameters are the records of the users.
+    private static let logSettings = [
+        "logging_collector=off", "log_destination=stderr", "log_error_verbosity=terse", "log_min_error_statement=panic",
+        "log_parameter_max_length=0", "log_parameter_max_length_on_error=0",
+    ]
 
     /// The socket's folder is private, so who gets there is trusted; over TCP the password counts.
     private static let accessRules = """

@@ -6,7 +6,7 @@
 //         socket/       0700, the unix socket
 //         password      0600, of user postgres for connections over TCP
 //         port          the TCP port of the last run
-//         server.log    what the server wrote
+//         server.log    what the server wrote, and server.log.1; see EmbeddedLog
 //
 // Invariants:
 // - `data` exists only complete, since it is made under another name.
@@ -23,13 +23,11 @@ struct EmbeddedDirectory: Sendable {
     var socket: String { path + "/socket" }
     var password: String { path + "/password" }
     var port: String { path + "/port" }
-    var log: String { path + "/server.log" }
+    var log: EmbeddedLog { EmbeddedLog(path: path + "/server.log") }
     var lock: String { path + "/lock" }
 
     /// sockaddr_un holds 107 bytes and their zero.
     private static let socketPathBytesMax = 107
-    /// A log above this size is set aside at the next start; one older log is kept.
-    private static let logBytesMax = 16 << 20
 
     /// Makes the directory or checks the one that is there. `root` is where the server sees the file system from.
     func prepare(root: String) throws(EmbeddedServerError) {
@@ -130,17 +128,6 @@ struct EmbeddedDirectory: Sendable {
         if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
         return descriptor
     }
-
-    /// Opens the log for appending.
-    func openLog() throws(EmbeddedServerError) -> Int32 {
-        var status = stat()
-        if stat(log, &status) == 0, status.st_size > Self.logBytesMax {
-            try Files.call("rename", log) { Int(rename(log, log + ".1")) }
-        }
-        return try Files.open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, mode: 0o600)
-    }
-
-    func lastLogLines() -> String { Files.lastLines(of: log, bytes: 1_000) }
 
     private func unusable(_ reason: String) -> EmbeddedServerError {
         .directoryNotUsable(path: path, reason: reason)

@@ -55,35 +55,38 @@ extension EmbeddedServer {
 
     /// Starts the process from a thread that lives until it ends.
     private func launch(port: UInt16) throws(EmbeddedServerError) -> ChildProcess {
-        let log = try directory.openLog()
-        defer { close(log) }
         let command = try cluster.serverCommand(port: port)
+        let outcome = SpawnOutcome()
+        let keeper: NamedThread
         do {
             let started = try WakeEvent()
-            let outcome = SpawnOutcome()
-            let keeper = try NamedThread(name: "embedded-db") { [logger] in
-                do throws(SystemCallError) {
+            keeper = try NamedThread(name: "embedded-db") { [log = directory.log, logger] in
+                do {
+                    let pipe = try EmbeddedLogPipe(log, logger: logger)
                     let child = try ChildProcess(
-                        arguments: command, environment: EmbeddedCluster.environment, output: log)
+                        arguments: command, environment: EmbeddedCluster.environment, output: pipe.input)
+                    pipe.closeInput()
                     outcome.result.withLock { $0 = .success(child) }
                     started.signal()
+                    try pipe.copy(until: child)
                     _ = try child.wait()
                 } catch {
-                    outcome.result.withLock { if $0 == nil { $0 = .failure(error) } }
+                    let failure = error as? EmbeddedServerError ?? .system("\(error)")
+                    outcome.result.withLock { if $0 == nil { $0 = .failure(failure) } }
                     started.signal()
                     logger.error("the embedded database cannot be watched: \(error)")
                 }
             }
             started.wait(timeoutMilliseconds: -1)
-            return try adopt(outcome, keeper: keeper, port: port)
         } catch {
             throw .system(error.description)
         }
+        return try adopt(outcome, keeper: keeper, port: port)
     }
 
     private func adopt(
         _ outcome: SpawnOutcome, keeper: NamedThread, port: UInt16
-    ) throws(SystemCallError) -> ChildProcess {
+    ) throws(EmbeddedServerError) -> ChildProcess {
         let child: ChildProcess?
         do {
             child = try outcome.result.withLock { $0 }?.get()
@@ -110,8 +113,9 @@ extension EmbeddedServer {
         var deadline = deadline
         while true {
             if let status = try exitStatus(of: child) {
+                joinKeeper()
                 throw .programFailed(
-                    program: "the embedded database", status: "\(status)", log: directory.lastLogLines())
+                    program: "the embedded database", status: "\(status)", log: directory.log.lastLines())
             }
             do {
                 _ = try DatabaseConnection(maintenance)
@@ -124,7 +128,7 @@ extension EmbeddedServer {
                 }
             }
             guard monotonicNanoseconds() < deadline else {
-                throw .notReady(seconds: Self.startSeconds, log: directory.lastLogLines())
+                throw .notReady(seconds: Self.startSeconds, log: directory.log.lastLines())
             }
         }
     }
@@ -182,5 +186,5 @@ extension EmbeddedServer {
 
 /// What the keeper thread hands to its starter.
 private final class SpawnOutcome: Sendable {
-    let result = Mutex<Result<ChildProcess, SystemCallError>?>(nil)
+    let result = Mutex<Result<ChildProcess, EmbeddedServerError>?>(nil)
 }

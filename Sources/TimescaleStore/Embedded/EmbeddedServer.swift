@@ -68,7 +68,7 @@ public final class EmbeddedServer: Sendable {
     /// The TCP port on 127.0.0.1, for other programs: user postgres with the password in `passwordFile`.
     public var port: UInt16 { state.withLock { $0.port } }
     public var passwordFile: String { directory.password }
-    public var logFile: String { directory.log }
+    public var logFile: String { directory.log.path }
 
     /// The source of the programs that run the server.
     public var programs: Programs {
@@ -87,8 +87,7 @@ public final class EmbeddedServer: Sendable {
     /// Stops the server and waits for its end: first a fast shutdown, after a time an immediate one, from which the
     /// next start recovers. Does nothing when it is not running.
     public func stop() {
-        let (child, keeper) = state.withLock { ($0.child, $0.keeper) }
-        if let child {
+        if let child = state.withLock({ $0.child }) {
             for (signal, patience) in [(SIGINT, Self.stopMilliseconds), (SIGQUIT, 5_000), (SIGKILL, 5_000)] {
                 child.signal(signal)
                 do {
@@ -100,10 +99,19 @@ public final class EmbeddedServer: Sendable {
                 }
             }
         }
-        keeper?.join()
+        joinKeeper()
         state.withLock { state in
             if state.lock >= 0 { close(state.lock) }
             state = State()
         }
+    }
+
+    /// Waits until an ended server's last lines are in its log.
+    func joinKeeper() {
+        let keeper = state.withLock { state in
+            defer { state.keeper = nil }
+            return state.keeper
+        }
+        keeper?.join()
     }
 }

@@ -76,6 +76,52 @@ import Testing
         try EmbeddedFixture.end(stranger)
     }
 
+    @Test func aMissingDatabaseIsNotReplacedAtAStart() throws {
+        let directory = try stopped("missing").directory
+        try FileManager.default.moveItem(atPath: directory.data, toPath: directory.path + ".data")
+        let server = try EmbeddedFixture.server("missing", programs: plain)
+        let error = try EmbeddedFixture.refusal { try server.start() }
+        #expect(error.contains("restore") && error.contains(directory.path) && !error.contains("\n"))
+        #expect(access(directory.data, F_OK) != 0)
+        // An empty folder, as under a mount that is missing.
+        try FileManager.default.createDirectory(atPath: directory.data, withIntermediateDirectories: false)
+        let empty = try EmbeddedFixture.refusal { _ = try EmbeddedFixture.server("missing", programs: plain) }
+        #expect(empty.contains("PG_VERSION") && empty.contains("mount") && !empty.contains("\n"))
+        rmdir(directory.data)
+        try FileManager.default.moveItem(atPath: directory.path + ".data", toPath: directory.data)
+        try server.start()
+        defer { server.stop() }
+        #expect(try rows(server) == [["42"]])
+    }
+
+    @Test(arguments: [false, true]) func aMissingDatabaseIsNotReplacedAtARevival(isWhole: Bool) throws {
+        let server = try stopped("revival-\(isWhole)")
+        try server.start()
+        defer { server.stop() }
+        let lost = isWhole ? server.directory.path : server.directory.data
+        let aside = server.directory.path + ".aside"
+        try FileManager.default.moveItem(atPath: lost, toPath: aside)
+        kill(try #require(server.processID), SIGKILL)
+        while server.isAlive { usleep(10_000) }
+        server.stop()
+        let error = try EmbeddedFixture.refusal { try server.start() }
+        #expect(error.contains("restore") && !error.contains("\n"))
+        #expect(access(lost, F_OK) != 0)
+        try FileManager.default.moveItem(atPath: aside, toPath: lost)
+        try server.start()
+        #expect(try rows(server) == [["42"]])
+    }
+
+    @Test func anEmptyDatabaseIsCreatedOnceTheOperatorAsksForIt() throws {
+        let directory = try stopped("anew").directory
+        try FileManager.default.removeItem(atPath: directory.data)
+        try FileManager.default.removeItem(atPath: directory.port)
+        let server = try EmbeddedFixture.server("anew", programs: plain)
+        try server.start()
+        defer { server.stop() }
+        #expect(try DatabaseConnection(server.location).query("SELECT to_regclass('t')") == [[nil]])
+    }
+
     @Test func aMissingTimescaleFolderIsNamed() throws {
         let server = try EmbeddedFixture.server("rootless", programs: TestServers.programs(.timescale))
         try server.start()

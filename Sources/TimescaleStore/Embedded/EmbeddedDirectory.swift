@@ -10,6 +10,7 @@
 //
 // Invariants:
 // - `data` exists only complete, since it is made under another name.
+// - `port` is written after the first success: where it exists, a missing `data` was lost and is not created anew.
 // - The holder of `lock` is alone here.
 
 import Glibc
@@ -29,9 +30,17 @@ struct EmbeddedDirectory: Sendable {
     /// sockaddr_un holds 107 bytes and their zero.
     private static let socketPathBytesMax = 107
 
-    /// Makes the directory or checks the one that is there. `root` is where the server sees the file system from.
-    func prepare(root: String) throws(EmbeddedServerError) {
+    /// Makes the directory or checks the one that is there.
+    ///
+    /// - Parameters:
+    ///   - root: where the server sees the file system from.
+    ///   - hasData: whether the database is known to exist.
+    func prepare(root: String, hasData: Bool) throws(EmbeddedServerError) {
         guard path.hasPrefix("/") else { throw unusable("give an absolute path") }
+        // In this order, as the first success writes them the other way round.
+        if hasData || access(port, F_OK) == 0, access(data, F_OK) != 0, errno == ENOENT {
+            throw .dataMissing(path: path)
+        }
         let longest = "\(socket)/.s.PGSQL.65535".utf8.count
         guard longest <= Self.socketPathBytesMax else {
             throw unusable(

@@ -10,7 +10,7 @@ extension EmbeddedServer {
     /// - Throws: `EmbeddedServerError`, one line; nothing runs then.
     public func start() throws(EmbeddedServerError) {
         precondition(state.withLock { $0.child == nil && $0.lock < 0 }, "the embedded server was started twice")
-        try directory.prepare(root: installation.root ?? "")
+        try directory.prepare(root: installation.root ?? "", hasData: state.withLock { $0.hasRun })
         let lock = try directory.takeLock()
         state.withLock { $0.lock = lock }
         do {
@@ -20,6 +20,7 @@ extension EmbeddedServer {
             try endLeftover(deadline: deadline)
             try startServer(deadline: deadline)
             try makeDatabase()
+            state.withLock { $0.hasRun = true }
         } catch {
             stop()
             throw error

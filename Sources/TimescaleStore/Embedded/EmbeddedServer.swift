@@ -24,6 +24,8 @@ public final class EmbeddedServer: Sendable {
         var keeper: NamedThread?
         var port: UInt16 = 0
         var lock: Int32 = -1
+        /// Survives `stop`: a database that has run exists.
+        var hasRun = false
     }
 
     let directory: EmbeddedDirectory
@@ -102,7 +104,7 @@ public final class EmbeddedServer: Sendable {
         joinKeeper()
         state.withLock { state in
             if state.lock >= 0 { close(state.lock) }
-            state = State()
+            state = State(hasRun: state.hasRun)
         }
     }
 

@@ -10,6 +10,8 @@ public enum EmbeddedServerError: Error, Equatable, Sendable, CustomStringConvert
     /// Another collector uses the directory.
     case directoryInUse(path: String, holder: String)
     case versionMismatch(path: String, data: String, server: String)
+    /// A database of an earlier run is not where it was.
+    case dataMissing(path: String)
     /// The server or one of its helpers ended. `log` holds the last lines it wrote.
     case programFailed(program: String, status: String, log: String)
     case notReady(seconds: Int, log: String)
@@ -29,6 +31,9 @@ public enum EmbeddedServerError: Error, Equatable, Sendable, CustomStringConvert
         case .versionMismatch(let path, let data, let server):
             "the database in \(path) is of PostgreSQL \(data) and the server here is \(server): install PostgreSQL "
                 + "\(data), or move the data with pg_dump, or name another directory"
+        case .dataMissing(let path):
+            "the database directory \(path) has lost its folder data, which held the database of an earlier run: mount it "
+                + "or restore it from a backup; to begin with an empty database, remove \(path)/port and start again"
         case .programFailed(let program, let status, let log):
             "\(program) ended with \(status): \(log.oneLine)"
         case .notReady(let seconds, let log):

@@ -2,11 +2,13 @@
 
 import Glibc
 import LinuxSystem
+import Logging
 
 struct EmbeddedCluster: Sendable {
     let directory: EmbeddedDirectory
     let installation: EmbeddedInstallation
     let isDurable: Bool
+    let logger: Logger
 
     /// Longer than initdb takes on a slow disk.
     private static let initdbMilliseconds: Int32 = 120_000
@@ -15,25 +17,39 @@ struct EmbeddedCluster: Sendable {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C", "TZ": "UTC",
     ]
 
-    /// Makes the data directory if there is none.
+    /// Makes the data directory if there is none. Only for the holder of the lock.
     ///
     /// - Throws: also for data of another major version.
     func prepare() throws(EmbeddedServerError) {
+        removeUnfinished()
         guard let data = try EmbeddedData(in: directory.path) else { return try create() }
         if let server = installation.majorVersion, server != data.majorVersion {
             throw .versionMismatch(path: directory.path, data: data.majorVersion, server: server)
         }
     }
 
+    /// What interrupted starts left. Their initdb may still be ending and write into it, so a failure is tried again by the
+    /// next start.
+    private func removeUnfinished() {
+        for name in Files.names(in: directory.path) where name.hasPrefix("data.new") {
+            let folder = "\(directory.path)/\(name)"
+            do {
+                try run(["rm", "-rf", "--", folder])
+            } catch {
+                logger.notice(
+                    "an unfinished database stays until the next start: \(error)", metadata: ["folder": "\(folder)"])
+            }
+        }
+    }
+
     private func create() throws(EmbeddedServerError) {
-        let unfinished = directory.data + ".new"
+        // An initdb that ends removes what it created, by this name: no other one may have the same.
+        let unfinished = directory.data + ".new-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
         var arguments = [
             "--pgdata=\(unfinished)", "--username=postgres", "--pwfile=\(directory.password)", "--encoding=UTF8",
             "--locale=C", "--auth-local=trust", "--auth-host=scram-sha-256", "--data-checksums",
         ]
         if !isDurable { arguments.append("--no-sync") }
-        // What an interrupted initdb left.
-        try run(["rm", "-rf", "--", unfinished])
         try run(try installation.command("initdb", arguments, user: directory.owner, directory: directory.path))
         try Files.write(Self.accessRules, to: unfinished + "/pg_hba.conf", mode: 0o600, owner: directory.owner)
         let settings = try Files.text(of: unfinished + "/postgresql.conf") + Self.settings

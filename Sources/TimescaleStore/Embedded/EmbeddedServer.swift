@@ -47,7 +47,8 @@ public final class EmbeddedServer: Sendable {
         let data = try EmbeddedData(in: path)
         installation = try Programs.choose(programs, path: path, data: data, environment: environment)
         directory = EmbeddedDirectory(path: path, owner: try installation.user())
-        cluster = EmbeddedCluster(directory: directory, installation: installation, isDurable: isDurable)
+        cluster = EmbeddedCluster(
+            directory: directory, installation: installation, isDurable: isDurable, logger: logger)
         self.logger = logger
     }
 

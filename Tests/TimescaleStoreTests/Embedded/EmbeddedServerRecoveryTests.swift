@@ -122,6 +122,39 @@ import Testing
         #expect(try DatabaseConnection(server.location).query("SELECT to_regclass('t')") == [[nil]])
     }
 
+    /// An initdb whose collector was killed removes what it created, also when the next collector has already begun.
+    @Test func aKilledFirstStartHarmsNotTheNext() async throws {
+        let server = try EmbeddedFixture.server("first", programs: plain)
+        let path = server.directory.path
+        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+            let watch = try later(milliseconds: 0) {
+                while true {
+                    // Once it has written files; its end removes them.
+                    let isBusy = Files.names(in: path).contains { name in
+                        name.hasPrefix("data.new") && access("\(path)/\(name)/PG_VERSION", F_OK) == 0
+                    }
+                    if isBusy {
+                        for pid in EmbeddedFixture.processes(named: "initdb", with: path) { kill(pid, SIGSTOP) }
+                        kill(getpid(), SIGKILL)
+                    }
+                    usleep(1_000)
+                }
+            }
+            let server = try EmbeddedServer(
+                directory: path, programs: TestServers.programs(.plain), environment: [:], isDurable: false,
+                logger: quietLogger)
+            try server.start()
+            watch.join()
+        }
+        let orphans = EmbeddedFixture.processes(named: "initdb", with: path)
+        #expect(!orphans.isEmpty)
+        let woken = try later(milliseconds: 300) { for pid in orphans { kill(pid, SIGCONT) } }
+        defer { woken.join() }
+        try server.start()
+        defer { server.stop() }
+        #expect(try DatabaseConnection(server.location).query("SELECT 42") == [["42"]])
+    }
+
     @Test func aMissingTimescaleFolderIsNamed() throws {
         let server = try EmbeddedFixture.server("rootless", programs: TestServers.programs(.timescale))
         try server.start()

@@ -11,7 +11,7 @@
 // Invariants:
 // - `data` exists only complete, since it is made under another name.
 // - `port` is written after the first success: where it exists, a missing `data` was lost and is not created anew.
-// - The holder of `lock` is alone here.
+// - One collector uses the directory. It holds a lock on `lock`, and one on the directory itself, since a file can be removed.
 
 import Glibc
 import LinuxSystem
@@ -69,7 +69,9 @@ struct EmbeddedDirectory: Sendable {
         guard stat(path, &status) == 0 else { throw unusable(String(cString: strerror(errno))) }
         guard status.st_mode & S_IFMT == S_IFDIR else { throw unusable("it is not a directory") }
         let names = Set(Files.names(in: path))
-        guard names.isEmpty || names.contains("lock") else {
+        // Each of these may have been removed; a directory given by mistake has none.
+        let isOurs = names.contains("lock") || names.isSuperset(of: ["socket", "password"])
+        guard names.isEmpty || isOurs else {
             throw unusable("it is not empty and not one of Spillway's: name a new or an empty directory")
         }
         if names.contains("data") {
@@ -121,21 +123,36 @@ struct EmbeddedDirectory: Sendable {
 
     /// Takes the directory for this process.
     ///
-    /// - Returns: the descriptor that holds the lock until it is closed, at the latest by the process's end.
-    func takeLock() throws(EmbeddedServerError) -> Int32 {
-        let descriptor = try Files.open(lock, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
-            close(descriptor)
-            guard code == EWOULDBLOCK else { throw unusable("flock: \(String(cString: strerror(code)))") }
-            let holder = Files.lastLines(of: lock, bytes: 20).filter(\.isNumber)
-            throw .directoryInUse(
-                path: path, holder: holder.isEmpty ? "another collector" : "the collector with process id \(holder)")
+    /// - Returns: the descriptors that hold the locks until they are closed, at the latest by the process's end.
+    func takeLock() throws(EmbeddedServerError) -> [Int32] {
+        let folder = try Files.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, mode: 0)
+        try takeLock(folder, mayFail: true)
+        let file: Int32
+        do {
+            file = try Files.open(lock, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+            try takeLock(file, mayFail: false)
+        } catch {
+            close(folder)
+            throw error
         }
         let text = Array("\(getpid())\n".utf8)
         // Only what an error shows: a lock without the number locks as well.
-        if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
-        return descriptor
+        if ftruncate(file, 0) == 0 { _ = pwrite(file, text, text.count, 0) }
+        return [folder, file]
+    }
+
+    /// Closes the descriptor if it throws.
+    ///
+    /// - Parameter mayFail: network file systems lock no directories, and there the file's lock has to do.
+    private func takeLock(_ descriptor: Int32, mayFail: Bool) throws(EmbeddedServerError) {
+        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return }
+        let code = errno
+        if mayFail, code != EWOULDBLOCK { return }
+        close(descriptor)
+        guard code == EWOULDBLOCK else { throw unusable("flock: \(String(cString: strerror(code)))") }
+        let holder = access(lock, F_OK) == 0 ? Files.lastLines(of: lock, bytes: 20).filter(\.isNumber) : ""
+        throw .directoryInUse(
+            path: path, holder: holder.isEmpty ? "another collector" : "the collector with process id \(holder)")
     }
 
     private func unusable(_ reason: String) -> EmbeddedServerError {

@@ -9,10 +9,10 @@ extension EmbeddedServer {
     ///
     /// - Throws: `EmbeddedServerError`, one line; nothing runs then.
     public func start() throws(EmbeddedServerError) {
-        precondition(state.withLock { $0.child == nil && $0.lock < 0 }, "the embedded server was started twice")
+        precondition(state.withLock { $0.child == nil && $0.locks.isEmpty }, "the embedded server was started twice")
         try directory.prepare(root: installation.root ?? "", hasData: state.withLock { $0.hasRun })
-        let lock = try directory.takeLock()
-        state.withLock { $0.lock = lock }
+        let locks = try directory.takeLock()
+        state.withLock { $0.locks = locks }
         do {
             try directory.makeContents()
             try cluster.prepare()

@@ -23,7 +23,7 @@ public final class EmbeddedServer: Sendable {
         var child: ChildProcess?
         var keeper: NamedThread?
         var port: UInt16 = 0
-        var lock: Int32 = -1
+        var locks: [Int32] = []
         /// Survives `stop`: a database that has run exists.
         var hasRun = false
     }
@@ -104,7 +104,7 @@ public final class EmbeddedServer: Sendable {
         }
         joinKeeper()
         state.withLock { state in
-            if state.lock >= 0 { close(state.lock) }
+            for lock in state.locks { close(lock) }
             state = State(hasRun: state.hasRun)
         }
     }

@@ -122,6 +122,20 @@ import Testing
         #expect(try DatabaseConnection(server.location).query("SELECT to_regclass('t')") == [[nil]])
     }
 
+    @Test func aLostLockFileIsCreatedAnew() throws {
+        let server = try stopped("unlocked")
+        try FileManager.default.removeItem(atPath: server.directory.lock)
+        try server.start()
+        defer { server.stop() }
+        #expect(try rows(server) == [["42"]])
+        // The directory is still taken: the second collector would end the first one's server.
+        try FileManager.default.removeItem(atPath: server.directory.lock)
+        let second = try EmbeddedFixture.server("unlocked", programs: plain)
+        let error = try EmbeddedFixture.refusal { try second.start() }
+        #expect(error.contains("is used by another collector"))
+        #expect(server.isAlive)
+    }
+
     /// An initdb whose collector was killed removes what it created, also when the next collector has already begun.
     @Test func aKilledFirstStartHarmsNotTheNext() async throws {
         let server = try EmbeddedFixture.server("first", programs: plain)

@@ -20,6 +20,7 @@ extension EmbeddedServer {
             try endLeftover(deadline: deadline)
             try startServer(deadline: deadline)
             try makeDatabase()
+            try checkLibrary()
             state.withLock { $0.hasRun = true }
         } catch {
             stop()
@@ -147,6 +148,30 @@ extension EmbeddedServer {
             if rows.isEmpty { try connection.execute("CREATE DATABASE \(Self.databaseName)") }
         } catch {
             throw .system(error.description)
+        }
+    }
+
+    /// The library that the database needs may be missing, or be another version of TimescaleDB. Its loader would refuse this
+    /// connection's first statement, so it is turned off.
+    private func checkLibrary() throws(EmbeddedServerError) {
+        var keywords = location.keywords
+        keywords["options"] = "-c timescaledb.disable_load=on"
+        let rows: [[String?]]
+        do {
+            let connection = try DatabaseConnection(DatabaseLocation(keywords: keywords))
+            rows = try connection.query(
+                """
+                SELECT e.extversion FROM pg_catalog.pg_extension e, pg_catalog.pg_config c
+                WHERE e.extname = 'timescaledb' AND c.name = 'PKGLIBDIR'
+                AND (pg_catalog.pg_stat_file(c.setting || '/timescaledb-' || e.extversion || '.so', true)).size IS NULL
+                """)
+        } catch {
+            throw .system(error.description)
+        }
+        if let version = rows.first?[0] {
+            throw .libraryMissing(
+                path: directory.path, version: version, server: (installation.root ?? "") + installation.bin,
+                root: timescaleRoot)
         }
     }
 

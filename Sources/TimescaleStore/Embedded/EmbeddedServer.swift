@@ -31,6 +31,7 @@ public final class EmbeddedServer: Sendable {
     let directory: EmbeddedDirectory
     let installation: EmbeddedInstallation
     let cluster: EmbeddedCluster
+    let timescaleRoot: String
     let logger: Logger
     let state = Mutex(State())
 
@@ -46,6 +47,7 @@ public final class EmbeddedServer: Sendable {
     ) throws(EmbeddedServerError) {
         let data = try EmbeddedData(in: path)
         installation = try Programs.choose(programs, path: path, data: data, environment: environment)
+        timescaleRoot = Programs.timescaleRootPath(environment: environment)
         directory = EmbeddedDirectory(path: path, owner: try installation.user())
         cluster = EmbeddedCluster(
             directory: directory, installation: installation, isDurable: isDurable, logger: logger)

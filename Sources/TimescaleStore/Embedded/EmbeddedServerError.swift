@@ -12,6 +12,8 @@ public enum EmbeddedServerError: Error, Equatable, Sendable, CustomStringConvert
     case versionMismatch(path: String, data: String, server: String)
     /// A database of an earlier run is not where it was.
     case dataMissing(path: String)
+    /// The database has TimescaleDB's extension of that version, and the server does not have its library.
+    case libraryMissing(path: String, version: String, server: String, root: String)
     /// The server or one of its helpers ended. `log` holds the last lines it wrote.
     case programFailed(program: String, status: String, log: String)
     case notReady(seconds: Int, log: String)
@@ -34,6 +36,10 @@ public enum EmbeddedServerError: Error, Equatable, Sendable, CustomStringConvert
         case .dataMissing(let path):
             "the database directory \(path) has lost its folder data, which held the database of an earlier run: mount it "
                 + "or restore it from a backup; to begin with an empty database, remove \(path)/port and start again"
+        case .libraryMissing(let path, let version, let server, let root):
+            "the database in \(path) needs TimescaleDB \(version), which the server in \(server) does not have: restore the "
+                + "TimescaleDB folder \(root) (.setup/timescaledb creates it), or install that version for this server, "
+                + "or name another directory"
         case .programFailed(let program, let status, let log):
             "\(program) ended with \(status): \(log.oneLine)"
         case .notReady(let seconds, let log):

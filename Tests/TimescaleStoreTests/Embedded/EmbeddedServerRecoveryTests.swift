@@ -169,6 +169,22 @@ import Testing
         #expect(try DatabaseConnection(server.location).query("SELECT 42") == [["42"]])
     }
 
+    /// The catalog of a database that had TimescaleDB, under a server of the same version that has not.
+    @Test func aServerWithoutTheDatabasesLibraryIsRefused() throws {
+        let server = try stopped("library")
+        try server.start()
+        try DatabaseConnection(server.location).execute(
+            """
+            SET allow_system_table_mods = on;
+            INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+            VALUES (99999, 'timescaledb', 10, 11, false, '2.19.3')
+            """)
+        server.stop()
+        let error = try EmbeddedFixture.refusal { try server.start() }
+        #expect(error.contains("TimescaleDB 2.19.3") && error.contains("restore") && !error.contains("\n"))
+        #expect(!server.isAlive)
+    }
+
     @Test func aMissingTimescaleFolderIsNamed() throws {
         let server = try EmbeddedFixture.server("rootless", programs: TestServers.programs(.timescale))
         try server.start()

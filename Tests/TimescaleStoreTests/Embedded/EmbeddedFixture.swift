@@ -22,10 +22,13 @@ enum EmbeddedFixture {
         throw MissingServer(description: "no error was thrown")
     }
 
+    /// Complete under its name, and under no other one: a server that is ending may remove the file at any moment.
     static func write(_ text: String, to path: String, owner: UInt32) throws {
-        try text.write(toFile: path, atomically: false, encoding: .utf8)
-        try checkedCall("chown", object: path) { Int(chown(path, owner, owner)) }
-        chmod(path, 0o600)
+        let temporary = path + ".test"
+        try text.write(toFile: temporary, atomically: false, encoding: .utf8)
+        try checkedCall("chown", object: temporary) { Int(chown(temporary, owner, owner)) }
+        try checkedCall("chmod", object: temporary) { Int(chmod(temporary, 0o600)) }
+        try checkedCall("rename", object: path) { Int(rename(temporary, path)) }
     }
 
     /// A process of the server's user that is not a server; it ends with the test at the latest.

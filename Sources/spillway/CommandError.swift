@@ -12,6 +12,8 @@ enum FailureCode: Int32 {
     case cannotCreate = 73
     case inputOutput = 74
     case configuration = 78
+    /// Standard output has no reader any more: the code that a shell shows for the end by SIGPIPE. Without a message.
+    case outputClosed = 141
 }
 
 /// Ends the command. The message says what is wrong, where, and what to do, in one line.

@@ -32,8 +32,10 @@ struct DecodeCommand: ParsableCommand {
     private static let waitingBytesMax = 262_144
 
     func run() throws {
-        var input = FrameInput(try ByteInput(path: file))
-        var output = try ByteOutput(path: output)
+        let bytes = try ByteInput(path: file)
+        let inputFile = bytes.identity
+        var output = try ByteOutput(path: output, namesEarly: bytes.isStream)
+        var input = FrameInput(bytes)
         var printer = RecordLinePrinter()
         var decoder = FrameDecoder()
         var skipped = 0
@@ -45,12 +47,12 @@ struct DecodeCommand: ParsableCommand {
             }
         } catch {
             try Self.write(&printer, &output)
-            try output.flush()
+            try output.finishPart(of: inputFile, after: error)
             throw error
         }
         skipped += printer.skippedCount
         try Self.write(&printer, &output)
-        try output.flush()
+        try output.finish()
         if skipped > 0 {
             report(
                 "warning: \(skipped) records are of kinds that only a later version of spillway knows"

@@ -13,7 +13,8 @@ struct EncodeCommand: ParsableCommand {
         discussion: """
             The frames are anonymous and uncounted, so that the same lines always give the same bytes; with --source \
             they carry the name's id, a random session and a sequence. A bad line ends the command with \
-            exit code 65; the lines before it are written.
+            exit code 65; the lines before it are written. A file of --output \
+            is replaced when it is complete, and may be the input.
 
             EXAMPLES:
               spillway encode records.jsonl --output records.frames
@@ -35,22 +36,37 @@ struct EncodeCommand: ParsableCommand {
     var statistics = false
 
     func run() throws {
-        var writer = FrameFileWriter(
-            output: try ByteOutput(path: output), identity: frames.source.map { SourceIdentity(name: $0) })
+        if generator.generate != nil {
+            var feed = try generator.feed(startTimeDefault: RecordGenerator.Options.fixedStartTime)
+            return try write(&feed, try makeWriter())
+        }
+        // Before the output: a file that cannot be read must not cost the one that would be written.
+        let input = try ByteInput(path: file)
+        let writer = try makeWriter(inputFile: input.identity, namesEarly: input.isStream)
+        var feed = LineFeed(LineInput(input))
+        try write(&feed, writer)
+    }
+
+    private func makeWriter(
+        inputFile: FileIdentity? = nil, namesEarly: Bool = false
+    ) throws(CommandError) -> FrameFileWriter {
+        let writer = FrameFileWriter(
+            output: try ByteOutput(path: output, namesEarly: namesEarly), inputFile: inputFile,
+            identity: frames.source.map { SourceIdentity(name: $0) })
         guard !writer.isTerminal else {
             throw CommandError(
                 .usage, "frames are binary, and standard output is a terminal: use --output FILE or a pipe")
         }
+        return writer
+    }
+
+    private func write<Feed: RecordFeed & ~Copyable>(
+        _ feed: inout Feed, _ writer: consuming FrameFileWriter
+    ) throws(CommandError) {
         var encoder = FrameEncoder(
             frameBytesTarget: frames.frameBytes ?? FrameLimits.frameBytesMax,
             recordsMax: frames.recordsPerFrame ?? 1_000)
-        if generator.generate != nil {
-            var feed = try generator.feed(startTimeDefault: RecordGenerator.Options.fixedStartTime)
-            try writer.writeAll(&feed, &encoder)
-        } else {
-            var feed = LineFeed(LineInput(try ByteInput(path: file)))
-            try writer.writeAll(&feed, &encoder)
-        }
+        try writer.writeAll(&feed, &encoder)
         if statistics { report(writer.summary) }
     }
 }
@@ -58,12 +74,15 @@ struct EncodeCommand: ParsableCommand {
 /// Writes the frames of a feed one behind the other.
 private struct FrameFileWriter: ~Copyable {
     private var output: ByteOutput
+    private let inputFile: FileIdentity?
     private let identity: SourceIdentity?
     private var records = 0
     private var frames: UInt64 = 0
 
-    init(output: consuming ByteOutput, identity: SourceIdentity?) {
+    /// - Parameter inputFile: the file that the records come from, if they come from one.
+    init(output: consuming ByteOutput, inputFile: FileIdentity?, identity: SourceIdentity?) {
         self.output = output
+        self.inputFile = inputFile
         self.identity = identity
     }
 
@@ -88,11 +107,11 @@ private struct FrameFileWriter: ~Copyable {
         } catch {
             // What came before the fault is good, and goes out.
             try writeFrame(&encoder)
-            try output.flush()
+            try output.finishPart(of: inputFile, after: error)
             throw error
         }
         try writeFrame(&encoder)
-        try output.flush()
+        try output.finish()
     }
 
     private mutating func writeFrame(_ encoder: inout FrameEncoder) throws(CommandError) {

@@ -167,10 +167,6 @@ struct QueryCommand: ParsableCommand {
     }
 }
 
-extension ByteOutput {
-    mutating func write(text: String) throws(CommandError) { try write(text.utf8Span.span.bytes) }
-}
-
 extension StoredValue {
     private static let shownMax = 256
 

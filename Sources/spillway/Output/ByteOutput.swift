@@ -1,18 +1,33 @@
+// The one way to write to standard output or to a file. Every error of a write reaches the caller: a disk that is full is exit
+// code 74, and a reader that has gone ends the command without a word.
+
 import Glibc
 import LinuxSystem
 
-/// A file or standard output, written in large pieces. What waits is written by `flush`, which the owner must call.
+/// A file or standard output, written in large pieces.
+///
+/// A file that exists is replaced when it is complete: the bytes go to a file beside it, and `finish` gives that the name. So a
+/// command that fails leaves the file as it was, and may read the file that it replaces. What cannot be replaced (a pipe, a
+/// terminal, a device) is written in place.
+///
+/// What waits is written by `flush` and `finish`, one of which the owner must call last.
 struct ByteOutput: ~Copyable {
     /// Bytes written or waiting.
     private(set) var byteCount = 0
     private let name: String
     private let descriptor: Int32
+    /// Nil once the file has its name, and for what is written in place.
+    private var replacement: FileReplacement?
+    private let namesEarly: Bool
     private var waiting: [UInt8] = []
 
     private static let waitingBytesMax = 262_144
 
-    /// - Parameter path: nil and `-` are standard output.
-    init(path: String?) throws(CommandError) {
+    /// - Parameters:
+    ///   - path: nil and `-` are standard output.
+    ///   - namesEarly: gives the file its name with the first bytes. For input that may have no end.
+    init(path: String?, namesEarly: Bool = false) throws(CommandError) {
+        self.namesEarly = namesEarly
         guard let path, path != "-" else {
             name = "standard output"
             descriptor = STDOUT_FILENO
@@ -20,16 +35,24 @@ struct ByteOutput: ~Copyable {
         }
         name = path
         do throws(SystemCallError) {
-            descriptor = Int32(
-                try checkedCall("open", object: path) {
-                    Int(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666))
-                })
+            if let open = try FileReplacement.descriptor(at: path) {
+                descriptor = Int32(try checkedCall("dup", object: path) { Int(fcntl(open, F_DUPFD_CLOEXEC, 3)) })
+            } else if let replacement = try FileReplacement(of: path) {
+                descriptor = replacement.descriptor
+                self.replacement = replacement
+            } else {
+                descriptor = Int32(
+                    try checkedCall("open", object: path) { Int(open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)) })
+            }
         } catch {
             throw CommandError(.cannotCreate, "\(error)")
         }
     }
 
-    deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
+    deinit {
+        replacement?.discard()
+        if descriptor != STDOUT_FILENO { close(descriptor) }
+    }
 
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
@@ -39,25 +62,74 @@ struct ByteOutput: ~Copyable {
         if waiting.count >= Self.waitingBytesMax { try flush() }
     }
 
+    mutating func write(text: String) throws(CommandError) { try write(text.utf8Span.span.bytes) }
+
     /// Writes a text and the end of its line.
     mutating func write(line: String) throws(CommandError) {
-        try write(line.utf8Span.span.bytes)
+        try write(text: line)
         try write([UInt8(ascii: "\n")].span.bytes)
     }
 
     mutating func flush() throws(CommandError) {
+        guard !waiting.isEmpty else { return }
         var written = 0
-        while written < waiting.count {
-            do throws(SystemCallError) {
-                written += try checkedCall("write", object: name) {
-                    waiting.withUnsafeBytes { bytes in
-                        Glibc.write(descriptor, bytes.baseAddress.map { $0 + written }, bytes.count - written)
-                    }
-                }
-            } catch {
-                throw CommandError(.inputOutput, "\(error)")
-            }
-        }
+        while written < waiting.count { written += try writeSome(from: written) }
         waiting.removeAll(keepingCapacity: true)
+        if namesEarly { try nameFile() }
+    }
+
+    private borrowing func writeSome(from start: Int) throws(CommandError) -> Int {
+        do throws(SystemCallError) {
+            let result = try systemCall("write", object: name) {
+                waiting.withUnsafeBytes { bytes in
+                    Glibc.write(descriptor, bytes.baseAddress.map { $0 + start }, bytes.count - start)
+                }
+            }
+            if case .value(let count) = result { return count }
+            // Another program made the pipe non-blocking; its reader is slow.
+            var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            try checkedCall("poll", object: name) { Int(poll(&entry, 1, -1)) }
+            return 0
+        } catch {
+            throw CommandError(writing: error)
+        }
+    }
+
+    /// Writes what waits, and gives a file its name.
+    mutating func finish() throws(CommandError) {
+        try flush()
+        try nameFile()
+    }
+
+    private mutating func nameFile() throws(CommandError) {
+        guard let replacement else { return }
+        do throws(SystemCallError) { try replacement.rename() } catch { throw CommandError(writing: error) }
+        self.replacement = nil
+    }
+
+    /// Ends after an error of the input: keeps what came before bad data, as `finish` does, unless that would replace a file with
+    /// nothing, or the input with a part of itself. After any other error a file stays as it was.
+    mutating func finishPart(of input: FileIdentity?, after error: CommandError) throws(CommandError) {
+        if let replacement, error.code != .badData || byteCount == 0 || input != nil && replacement.replaced == input {
+            throw CommandError(error.code, "\(error.message); \(name) is as it was")
+        }
+        try finish()
+    }
+}
+
+/// Writes all of a text to standard output.
+func writeOutput(_ text: String) throws(CommandError) {
+    var output = try ByteOutput(path: nil)
+    try output.write(text: text)
+    try output.flush()
+}
+
+/// Writes a line to standard output.
+func writeOutput(line: String) throws(CommandError) { try writeOutput(line + "\n") }
+
+extension CommandError {
+    /// Output that could not be written.
+    init(writing error: SystemCallError) {
+        self.init(error.code == EPIPE ? .outputClosed : .inputOutput, "\(error)")
     }
 }

@@ -36,18 +36,22 @@ enum Programs {
 
     /// Runs the program to its end.
     ///
-    /// - Parameter input: what it reads on standard input; nil is /dev/null.
+    /// - Parameters:
+    ///   - input: what it reads on standard input; nil is /dev/null.
+    ///   - handle: where its standard output goes instead of a file.
+    ///   - program: another program.
     static func run(
-        _ arguments: [String], input: URL? = nil, output: URL? = nil, environment: [String: String] = [:]
+        _ arguments: [String], input: URL? = nil, output: URL? = nil, handle: FileHandle? = nil,
+        environment: [String: String] = [:], program: URL = spillway
     ) throws -> Finished {
         let process = Process()
-        process.executableURL = spillway
+        process.executableURL = program
         process.arguments = arguments
         process.environment = cleanEnvironment(environment)
         process.standardInput = try input.map { try FileHandle(forReadingFrom: $0) } ?? FileHandle.nullDevice
         let outputFile = try output ?? temporaryFile("out")
         let errorFile = try temporaryFile("err")
-        process.standardOutput = try FileHandle(forWritingTo: outputFile)
+        process.standardOutput = try handle ?? FileHandle(forWritingTo: outputFile)
         process.standardError = try FileHandle(forWritingTo: errorFile)
         defer {
             unlink(errorFile.path)

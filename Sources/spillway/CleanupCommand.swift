@@ -41,23 +41,31 @@ struct CleanupCommand: ParsableCommand {
         var total = (ranges: 0, rows: Int64(0), bytes: Int64(0))
         for kind in kinds {
             let expired = try talking { () throws(DatabaseError) in try retention.expired(kind, before: cutoff) }
-            func tell(_ gone: [ExpiredRows]) {
-                for rows in gone {
+            var failure: CommandError?
+            func show(_ gone: [ExpiredRows]) {
+                for rows in gone where failure == nil {
                     total = (total.ranges + 1, total.rows + rows.rows, total.bytes + (rows.bytes ?? 0))
-                    print(json ? rows.json(isDryRun: dryRun) : rows.line(isDryRun: dryRun))
+                    do throws(CommandError) {
+                        try writeOutput(line: json ? rows.json(isDryRun: dryRun) : rows.line(isDryRun: dryRun))
+                    } catch {
+                        failure = error
+                    }
                 }
             }
             if dryRun {
-                tell(expired)
+                show(expired)
             } else {
                 try talking { () throws(DatabaseError) in
-                    try retention.drop(kind, expired, before: cutoff, done: tell)
+                    // Nothing goes that cannot be reported.
+                    let isWanted = { () throws(DatabaseError) in failure == nil }
+                    try retention.drop(kind, expired, before: cutoff, while: isWanted, done: show)
                 }
             }
+            if let failure { throw failure }
         }
         guard !json else { return }
-        print(
-            total.ranges == 0
+        try writeOutput(
+            line: total.ranges == 0
                 ? "nothing is older than \(age)"
                 : "\(dryRun ? "would free" : "freed") about \(grouped(UInt64(total.bytes))) bytes, "
                     + "\(grouped(UInt64(total.rows))) rows")

@@ -54,13 +54,9 @@ struct DeadLettersCommand: ParsableCommand {
             let connection = try location.connect(as: "spillway dead-letters")
             let groups = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).groups(filter) }
             if json {
-                for group in groups { print(group.json) }
-                return
+                return try writeOutput(groups.map { $0.json + "\n" }.joined())
             }
-            guard !groups.isEmpty else {
-                print("no dead letters")
-                return
-            }
+            guard !groups.isEmpty else { return try writeOutput(line: "no dead letters") }
             var rows = [["KIND", "LETTERS", "RECORDS", "FIRST", "LAST", "LAST ID", "CODE", "REASON"]]
             for group in groups {
                 rows.append([
@@ -68,7 +64,7 @@ struct DeadLettersCommand: ParsableCommand {
                     "\(group.lastID)", group.sqlstate ?? "-", group.reason,
                 ])
             }
-            print(textTable(rows, rightAligned: [1, 2, 5]), terminator: "")
+            try writeOutput(textTable(rows, rightAligned: [1, 2, 5]))
         }
     }
 
@@ -120,9 +116,9 @@ struct DeadLettersCommand: ParsableCommand {
                 object.add("letters", UInt64(outcome.letters))
                 object.add("records_stored", UInt64(outcome.recordsStored))
                 object.add("letters_left", UInt64(outcome.lettersLeft))
-                print(object.text)
+                try writeOutput(line: object.text)
             } else {
-                print("\(outcome.recordsStored) records stored, \(outcome.lettersLeft) letters left")
+                try writeOutput(line: "\(outcome.recordsStored) records stored, \(outcome.lettersLeft) letters left")
             }
             if let reason = outcome.lastReason {
                 throw CommandError(.badData, "\(outcome.lettersLeft) letters stay, the last because: \(reason)")
@@ -144,7 +140,7 @@ struct DeadLettersCommand: ParsableCommand {
             let filter = try selection.filter()
             let connection = try location.connect(as: "spillway dead-letters", isForWriting: true)
             let count = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).discard(filter) }
-            print("\(count) letters removed")
+            try writeOutput(line: "\(count) letters removed")
         }
     }
 }

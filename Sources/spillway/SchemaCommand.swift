@@ -22,7 +22,7 @@ struct SchemaCommand: ParsableCommand {
         @OptionGroup var location: DatabaseArguments
 
         func run() throws {
-            Swift.print(SchemaSQL.script(try chosenFlavour()), terminator: "")
+            try writeOutput(SchemaSQL.script(try chosenFlavour()))
         }
 
         private func chosenFlavour() throws -> Flavour {
@@ -58,13 +58,13 @@ struct SchemaCommand: ParsableCommand {
                 let script = try talking { () throws(DatabaseError) in
                     try manager.dryRun(daysAhead: daysAhead, changes: changes)
                 }
-                Swift.print(script.isEmpty ? "-- nothing to do\n" : script, terminator: "")
+                try writeOutput(script.isEmpty ? "-- nothing to do\n" : script)
                 return
             }
             let report = try talking { () throws(DatabaseError) in
                 try manager.apply(daysAhead: daysAhead, changes: changes)
             }
-            Swift.print(json ? report.json : report.text, terminator: "")
+            try writeOutput(json ? report.json : report.text)
         }
 
         private func policyChanges() throws(CommandError) -> PolicyChanges {
@@ -93,7 +93,7 @@ struct SchemaCommand: ParsableCommand {
         func run() throws {
             let connection = try location.connect(as: "spillway schema")
             let report = try talking { () throws(DatabaseError) in try SchemaManager(connection).inspect() }
-            Swift.print(json ? report.json : report.text, terminator: "")
+            try writeOutput(json ? report.json : report.text)
             guard report.isComplete else {
                 throw CommandError(.badData, "the schema is not complete; 'spillway schema apply' makes it so")
             }

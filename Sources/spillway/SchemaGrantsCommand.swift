@@ -19,11 +19,13 @@ extension SchemaCommand {
         @Option(help: "A role that may read the metrics. Repeatable.") var readers: [String] = []
 
         func run() throws {
+            let script: String
             do throws(SchemaGrants.BadName) {
-                Swift.print(try SchemaGrants(collector: role, readers: readers).script, terminator: "")
+                script = try SchemaGrants(collector: role, readers: readers).script
             } catch {
                 throw CommandError(.usage, "\(error)")
             }
+            try writeOutput(script)
         }
     }
 }

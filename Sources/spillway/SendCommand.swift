@@ -122,8 +122,11 @@ struct SendCommand: ParsableCommand {
             fault = error
         }
         let (outcome, measure) = try sender.finish()
-        print(json ? measure.json : measure.text)
         for refusal in outcome.refusals { report(refusal) }
+        // What was sent comes before what could not be printed of it.
+        do throws(CommandError) { try writeOutput(line: json ? measure.json : measure.text) } catch {
+            fault = fault ?? outcome.failure ?? error
+        }
         if let failure = fault ?? outcome.failure { throw failure }
     }
 

@@ -94,7 +94,7 @@ struct ServeCommand: ParsableCommand {
             throw CommandError(.configuration, "\(error)")
         }
         if printConfiguration {
-            print(json ? settings.reportJSON : settings.reportText, terminator: "")
+            try writeOutput(json ? settings.reportJSON : settings.reportText)
             return
         }
 
@@ -110,16 +110,27 @@ struct ServeCommand: ParsableCommand {
             throw CommandError(error)
         }
         // A stop that was asked for meanwhile comes first: this collector never becomes ready.
-        if !signals.isStopRequested {
-            print(service.readyLine)
-            fflush(nil)
-        }
-        signals.wait()
+        let unannounced = signals.isStopRequested ? nil : announce(service.readyLine, log)
+        if unannounced == nil { signals.wait() }
         log.notice("stopping: what was accepted is stored first; another signal ends at once")
         guard service.stop() else {
             throw CommandError(.unavailable, "records that were accepted could not be stored; see the log")
         }
         log.notice("stopped")
+        if let unannounced { throw unannounced }
+    }
+
+    /// - Returns: why the line could not be written. What waits for it would wait for ever: the collector stops then. A reader
+    ///   that has gone does not wait, and the collector works without it.
+    private func announce(_ readyLine: String, _ log: Logger) -> CommandError? {
+        do throws(CommandError) {
+            try writeOutput(line: readyLine)
+            return nil
+        } catch {
+            guard error.code == .outputClosed else { return error }
+            log.warning("the ready line has no reader: \(error.message)")
+            return nil
+        }
     }
 }
 

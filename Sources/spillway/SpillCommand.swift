@@ -54,7 +54,7 @@ struct SpillCommand: ParsableCommand {
         func run() throws {
             let (opened, recovery) = try directory.look(verifiesSealedBodies: false)
             let report = SpillReport(recovery, opened, nowMicroseconds: wallClockMicroseconds())
-            print(json ? report.json : report.text, terminator: "")
+            try writeOutput(json ? report.json : report.text)
         }
     }
 
@@ -73,7 +73,7 @@ struct SpillCommand: ParsableCommand {
             for batch in recovery.segments.flatMap(\.batches) {
                 do throws(SpillError) { try reader.read(batch) } catch { report.add("\(error)") }
             }
-            print(json ? report.json : report.text, terminator: "")
+            try writeOutput(json ? report.json : report.text)
             guard report.isSound else { throw CommandError(.badData, "the spill has damage") }
         }
     }
@@ -149,8 +149,9 @@ struct SpillCommand: ParsableCommand {
                 line.clear()
                 throw CommandError(error)
             }
-            print(json ? outcome.json : outcome.text)
-            if !json, opened.quarantine.files > 0 { print(opened.quarantine.text) }
+            let quarantine = opened.quarantine
+            let kept = json || quarantine.files == 0 ? "" : "\n" + quarantine.text
+            try writeOutput(line: (json ? outcome.json : outcome.text) + kept)
             guard outcome.segmentsLeftAlone == 0 else {
                 throw CommandError(
                     .inputOutput,

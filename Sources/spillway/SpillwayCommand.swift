@@ -31,6 +31,9 @@ struct SpillwayCommand: ParsableCommand {
     /// Runs the command line of this process on its main thread and exits. Synchronous, since `serve` blocks signals
     /// in the main thread before it starts any other.
     static func start() -> Never {
+        openStandardStreams()
+        // A write to a closed pipe is an error of that write: files are tidied up and connections closed before the end.
+        signal(SIGPIPE, SIG_IGN)
         // A copy, before the originals lose their passwords.
         let arguments = Array(CommandLine.arguments.dropFirst())
         let passwords = hidePasswordsInArguments()
@@ -54,19 +57,37 @@ struct SpillwayCommand: ParsableCommand {
     private static func fail(_ error: any Error, _ passwords: [String]) -> Never {
         func masked(_ text: String) -> String { passwords.reduce(text) { $0.replacing($1, with: "***") } }
         if let failure = error as? CommandError {
+            if failure.code == .outputClosed { endByBrokenPipe() }
             report("error: \(masked(failure.message))")
             Glibc.exit(failure.code.rawValue)
         }
         let code = exitCode(for: error)
         let text = fullMessage(for: error)
         if code.isSuccess {
-            print(text)
+            do throws(CommandError) { try writeOutput(line: text) } catch { fail(error, passwords) }
         } else if code == .validationFailure {
             report("error: \(masked(oneLine(message(for: error)))) (see spillway --help)")
         } else if !(error is ExitCode) {
             report("error: \(masked(oneLine("\(error)")))")
         }
         Glibc.exit(code == .failure && !(error is ExitCode) ? FailureCode.software.rawValue : code.rawValue)
+    }
+
+    /// Ends as other tools do whose output is not wanted any more.
+    private static func endByBrokenPipe() -> Never {
+        signal(SIGPIPE, SIG_DFL)
+        raise(SIGPIPE)
+        Glibc.exit(FailureCode.outputClosed.rawValue)
+    }
+
+    /// Where a standard stream is closed, the next file or socket that is opened would take its place, and get what is meant for
+    /// it: it is opened the wrong way round instead, so that using it fails.
+    private static func openStandardStreams() {
+        for (descriptor, mode) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY)] {
+            guard fcntl(descriptor, F_GETFD) < 0, errno == EBADF else { continue }
+            // The lowest descriptor that is free: this one.
+            guard open("/dev/null", mode) == descriptor else { Glibc.exit(FailureCode.software.rawValue) }
+        }
     }
 
     private static func oneLine(_ text: String) -> String {

@@ -25,9 +25,9 @@ struct StatsCommand: ParsableCommand {
     func run() throws {
         let body = try HTTPRequest(address: http).get("/stats")
         if json {
-            print(String(decoding: body, as: UTF8.self), terminator: body.last == 0x0A ? "" : "\n")
+            try writeOutput(String(decoding: body, as: UTF8.self) + (body.last == 0x0A ? "" : "\n"))
         } else {
-            print(StatisticsTable(statistics: try CollectorStatistics(json: body)).text)
+            try writeOutput(line: StatisticsTable(statistics: try CollectorStatistics(json: body)).text)
         }
     }
 }

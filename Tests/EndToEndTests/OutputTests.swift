@@ -1,6 +1,8 @@
 // What commands do with their outputs and inputs: nothing is destroyed, and nothing that was not written counts as written.
 
 import Foundation
+import LinuxSystem
+import Synchronization
 import Testing
 import TestSupport
 import TimescaleStore
@@ -98,6 +100,113 @@ import TimescaleStore
         #expect(FileManager.default.fileExists(atPath: pipe))
         #expect(try Programs.run(["encode", lines.path, "--output", "/nowhere/file"]).status == 73)
         #expect(try Programs.run(["encode", lines.path, "--output", "/tmp"]).status == 73)
+    }
+
+    // MARK: every command and every output
+
+    /// Runs the program with a standard output of the shell's.
+    private static func run(_ arguments: [String], _ redirection: String) throws -> Finished {
+        try Programs.run(
+            ["-c", "exec \"$0\" \"$@\" \(redirection)", Programs.spillway.path] + arguments,
+            program: URL(fileURLWithPath: "/bin/bash"))
+    }
+
+    /// Every command that prints, with something to print.
+    private static func cases(_ url: String, spill: String, http: String, tcp: String) throws -> [[String]] {
+        let lines = try file(Self.lines(5)).path
+        let frames = try Programs.temporaryFile("frames")
+        #expect(try Programs.run(["encode", lines], output: frames).status == 0)
+        let database = ["--database", url]
+        return [
+            ["--help"], ["--version"], ["send", "--help"], ["help", "cleanup"],
+            ["serve", "--database", "discard", "--print-configuration"],
+            ["serve", "--database", "discard", "--udp", "none", "--http", "none", "--tcp", "127.0.0.1:0"],
+            ["send", "--to", "tcp://\(tcp)", "--file", lines], ["encode", lines], ["decode", frames.path],
+            ["schema", "print"], ["schema", "grants", "--role", "collector"],
+            ["schema", "apply"] + database, ["schema", "apply", "--dry-run"] + database,
+            ["schema", "status"] + database, ["spill", "list", "--spill-directory", spill],
+            ["spill", "verify", "--spill-directory", spill], ["spill", "cat", "--spill-directory", spill],
+            ["spill", "replay", "--spill-directory", spill] + database,
+            ["dead-letters", "list"] + database, ["dead-letters", "list", "--json"] + database,
+            ["dead-letters", "show"] + database, ["dead-letters", "resend", "--kind", "rag"] + database,
+            ["dead-letters", "discard", "--kind", "rag"] + database,
+            ["cleanup", "--older-than", "1d", "--dry-run"] + database, ["cleanup", "--older-than", "1d"] + database,
+            ["stats", "--http", http], ["stats", "--http", http, "--json"], ["query", "routing"] + database,
+            ["query", "routing", "--format", "json"] + database,
+            ["query", "routing", "--aggregate", "count"] + database,
+            ["database"] + database,
+        ]
+    }
+
+    @Test func everyCommandSaysThatItsOutputIsFullOrClosedAndEndsQuietlyWithoutAReader() throws {
+        let location = try TestServers.database(.plain)
+        let connection = try DatabaseConnection(location)
+        try SchemaManager(connection).apply()
+        try connection.execute(
+            """
+            INSERT INTO metrics.routing_metrics (time, query_id) VALUES (now(), 'q'), ('2000-01-01', 'old');
+            INSERT INTO spillway.dead_letters (source, records, reason, frame) VALUES (1, 1, 'r', '\\x00')
+            """)
+        let spill = try Programs.temporaryFolder("spill")
+        let away = try CollectorProcess([
+            "--database", "postgresql://postgres@127.0.0.1:1/none?connect_timeout=2", "--spill-directory", spill,
+        ])
+        let filled = try Programs.run([
+            "send", "--to", "tcp://\(away.address("tcp"))", "--generate", "routing", "--count", "100",
+        ])
+        #expect(filled.status == 0, "\(filled.errors)")
+        #expect(away.stop() == 0)
+        let collector = try CollectorProcess(["--database", "discard"])
+        let cases = try Self.cases(
+            TestServers.url(location), spill: spill, http: collector.address("http"), tcp: collector.address("tcp"))
+        for arguments in cases {
+            for (redirection, reason) in [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")] {
+                let result = try Self.run(arguments, redirection)
+                #expect(result.status == 74, "\(arguments) \(redirection): \(result.status) \(result.errors)")
+                let errors = result.errors.split(separator: "\n").filter { $0.contains("error: ") }
+                #expect(errors.count == 1, "\(arguments): \(result.errors)")
+                #expect(errors.first?.contains(reason) == true, "\(arguments) \(redirection): \(result.errors)")
+            }
+            // A collector works on without a reader of its ready line.
+            guard arguments.first != "serve" || arguments.contains("--print-configuration") else { continue }
+            let pipe = Pipe()
+            try pipe.fileHandleForReading.close()
+            for ignored in [false, true] {
+                let quiet = try Programs.run(
+                    ["-c", (ignored ? "trap '' PIPE; " : "") + "\"$0\" \"$@\"; exit $?", Programs.spillway.path]
+                        + arguments, handle: pipe.fileHandleForWriting, program: URL(fileURLWithPath: "/bin/bash"))
+                #expect(quiet.status == 141, "\(arguments): \(quiet.status) \(quiet.errors)")
+                #expect(!quiet.errors.contains("error:"), "\(arguments): \(quiet.errors)")
+            }
+        }
+        #expect(try connection.query("SELECT count(*) FROM spillway.dead_letters") == [["1"]])
+        #expect(collector.stop() == 0)
+    }
+
+    @Test func aSlowReaderOfANonBlockingPipeGetsEverything() throws {
+        let pipe = Pipe()
+        // The reader sleeps before it reads; 8 MB do not fit into a pipe.
+        let count = Mutex(0)
+        let reading = pipe.fileHandleForReading
+        let reader = try NamedThread(name: "slow reader") {
+            usleep(500_000)
+            do {
+                while let bytes = try reading.read(upToCount: 65_536), !bytes.isEmpty {
+                    count.withLock { $0 += bytes.count }
+                }
+            } catch {
+                Issue.record(error)
+            }
+        }
+        let writing = pipe.fileHandleForWriting
+        _ = fcntl(writing.fileDescriptor, F_SETFL, fcntl(writing.fileDescriptor, F_GETFL) | O_NONBLOCK)
+        let result = try Programs.run(
+            ["encode", "--generate", "routing", "--count", "100000", "--statistics"], handle: writing)
+        try writing.close()
+        reader.join()
+        let received = count.withLock { $0 }
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(received > 1_000_000 && result.errors.contains("\(received) bytes"), "\(received): \(result.errors)")
     }
 
     @Test func aHugeItemIsRefusedAndAHugeInputIsNot() throws {

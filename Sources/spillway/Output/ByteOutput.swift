@@ -127,6 +127,10 @@ func writeOutput(_ text: String) throws(CommandError) {
 /// Writes a line to standard output.
 func writeOutput(line: String) throws(CommandError) { try writeOutput(line + "\n") }
 
+/// The standard library's `print` ignores what goes wrong: commands use `writeOutput`.
+@available(*, unavailable, message: "print hides a full disk: use writeOutput")
+func print(_ items: Any..., separator: String = " ", terminator: String = "\n") {}
+
 extension CommandError {
     /// Output that could not be written.
     init(writing error: SystemCallError) {

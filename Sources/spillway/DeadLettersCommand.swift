@@ -16,20 +16,26 @@ struct DeadLettersCommand: ParsableCommand {
               spillway dead-letters list --database postgresql://metrics@db.example/metrics
               spillway dead-letters show --kind routing --limit 10
               spillway dead-letters resend                 when the cause is gone
-              spillway dead-letters show --records >refused.jsonl    to mend them by hand; then 'discard' and 'send' what is mended
+
+            To correct records by hand, with the last id that 'list' shows, so that later letters stay:
+              spillway dead-letters show --records --up-to 1234 > refused.jsonl     exit 65 names letters without records
+              spillway dead-letters discard --up-to 1234
+              spillway send --to tcp://127.0.0.1:8127 --file refused.jsonl          once the lines are corrected
             """,
         subcommands: [List.self, Show.self, Resend.self, Discard.self])
 
     struct Selection: ParsableArguments {
         @Option(help: "Only this letter. Repeatable.") var id: [Int64] = []
+        @Option(help: "Only letters up to this one: later ones stay as they are.") var upTo: Int64?
         @Option(help: "Only letters of this kind of record.") var kind: String?
         @Option(help: "Only letters with this code, for example 22003.") var sqlstate: String?
 
-        var isEmpty: Bool { id.isEmpty && kind == nil && sqlstate == nil }
+        var isEmpty: Bool { id.isEmpty && upTo == nil && kind == nil && sqlstate == nil }
 
         func filter() throws(CommandError) -> DeadLetterFilter {
             var filter = DeadLetterFilter()
             filter.ids = id
+            filter.upToID = upTo
             filter.sqlstate = sqlstate
             if let kind {
                 guard let known = MetricKind(name: kind) else {
@@ -70,31 +76,47 @@ struct DeadLettersCommand: ParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print the letters as JSON lines, oldest first: the record, why it was refused, when.")
+            abstract: "Print the letters as JSON lines, oldest first: the record, why it was refused, when.",
+            discussion: """
+                With --records, a letter that holds no records that this program can read, for example a malformed frame, is \
+                named on standard error, and the exit code is 65: 'show --id' prints its frame.
+                """)
 
         @OptionGroup var location: DatabaseArguments
         @OptionGroup var selection: Selection
         @Option(help: "Letters at most.") var limit: Int = .max
         @Flag(help: "Print only the records, as 'spillway encode' and 'send' take them.") var records = false
 
+        private static let letterNamesMax = 20
+
         func run() throws {
             guard limit > 0 else { throw CommandError(.usage, "--limit \(limit): it is 1 or more") }
             let filter = try selection.filter()
             let connection = try location.connect(as: "spillway dead-letters")
             var output = try ByteOutput(path: nil)
+            var withoutRecords = 0
             do {
                 try DeadLetterBox(connection).forEach(filter, limit: limit) { (letter) throws(CommandError) in
                     let lines = letter.recordLines
-                    if records {
-                        for line in lines ?? [] { try output.write(line: line) }
-                    } else {
-                        try output.write(line: letter.json(lines))
+                    guard records else { return try output.write(line: letter.json(lines)) }
+                    for line in lines ?? [] { try output.write(line: line) }
+                    guard lines == nil else { return }
+                    withoutRecords += 1
+                    if withoutRecords <= Self.letterNamesMax {
+                        report(
+                            "letter \(letter.id) is not shown: it holds no record that can be read: \(letter.reason)")
                     }
                 }
             } catch let error as DatabaseError {
                 throw CommandError(.unavailable, "\(error)")
             }
             try output.flush()
+            guard withoutRecords == 0 else {
+                throw CommandError(
+                    .badData,
+                    "\(withoutRecords) letters are not shown: 'dead-letters show --id ID' prints a letter's frame; "
+                        + "'discard' would remove them as well")
+            }
         }
     }
 
@@ -127,7 +149,12 @@ struct DeadLettersCommand: ParsableCommand {
     }
 
     struct Discard: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Remove letters for good.")
+        static let configuration = CommandConfiguration(
+            abstract: "Remove letters for good.",
+            discussion: """
+                --all removes the letters that arrived since you read them, too: with --up-to and the last id that you read, those \
+                stay.
+                """)
 
         @OptionGroup var location: DatabaseArguments
         @OptionGroup var selection: Selection
@@ -135,7 +162,7 @@ struct DeadLettersCommand: ParsableCommand {
 
         func run() throws {
             guard all == selection.isEmpty else {
-                throw CommandError(.usage, "which letters? Give --id, --kind or --sqlstate, or --all")
+                throw CommandError(.usage, "which letters? Give --id, --up-to, --kind or --sqlstate, or --all")
             }
             let filter = try selection.filter()
             let connection = try location.connect(as: "spillway dead-letters", isForWriting: true)
@@ -161,7 +188,8 @@ extension DeadLetterGroup {
 }
 
 extension StoredDeadLetter {
-    /// The letter's records as JSON lines; nil for a frame that is malformed.
+    /// The letter's records as JSON lines; nil where they, or some of them, cannot be read: a frame that is malformed, or of a kind
+    /// that only a later version knows.
     fileprivate var recordLines: [String]? {
         var printer = RecordLinePrinter()
         var decoder = FrameDecoder()
@@ -178,7 +206,9 @@ extension StoredDeadLetter {
         let lines = printer.withBytes { bytes in
             bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }.split(separator: "\n").map(String.init)
         }
-        guard let recordIndex, let kind else { return lines }
+        guard let recordIndex, let kind else {
+            return printer.skippedCount == 0 && !lines.isEmpty ? lines : nil
+        }
         let ofKind = lines.filter { $0.hasPrefix("{\"kind\":\"\(kind)\"") }
         return recordIndex < ofKind.count ? [ofKind[recordIndex]] : nil
     }

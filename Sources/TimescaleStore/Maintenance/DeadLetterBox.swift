@@ -37,17 +37,19 @@ public struct DeadLetterGroup: Equatable, Sendable {
 /// Which letters are meant. What is empty or nil does not matter.
 public struct DeadLetterFilter: Sendable {
     public var ids: [Int64] = []
+    /// Letters with a higher id came later and are left out.
+    public var upToID: Int64?
     public var kind: MetricKind?
     public var sqlstate: String?
 
     public init() {}
 
-    /// For `$1` to `$3`.
+    /// For `$1` to `$4`.
     fileprivate static let condition =
         "(cardinality($1::bigint[]) = 0 OR id = ANY ($1::bigint[])) AND ($2::text IS NULL OR kind = $2) "
-        + "AND ($3::text IS NULL OR sqlstate = $3)"
+        + "AND ($3::text IS NULL OR sqlstate = $3) AND ($4::bigint IS NULL OR id <= $4)"
     fileprivate var parameters: [String?] {
-        ["{" + ids.map(String.init).joined(separator: ",") + "}", kind?.name, sqlstate]
+        ["{" + ids.map(String.init).joined(separator: ",") + "}", kind?.name, sqlstate, upToID.map(String.init)]
     }
 }
 
@@ -111,7 +113,7 @@ public struct DeadLetterBox {
         let rows = try connection.query(
             """
             SELECT id, to_char(at AT TIME ZONE 'UTC', \(Self.time)), kind, source, records, reason, sqlstate, record_index, frame
-            FROM spillway.dead_letters WHERE \(DeadLetterFilter.condition) AND id > $4 ORDER BY id LIMIT $5 \(lock)
+            FROM spillway.dead_letters WHERE \(DeadLetterFilter.condition) AND id > $5 ORDER BY id LIMIT $6 \(lock)
             """, filter.parameters + [String(id), String(count)], operation: "reading the dead letters")
         return rows.map { row in
             StoredDeadLetter(

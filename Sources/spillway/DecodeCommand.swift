@@ -39,11 +39,18 @@ struct DecodeCommand: ParsableCommand {
         var printer = RecordLinePrinter()
         var decoder = FrameDecoder()
         var skipped = 0
+        var holdBack = HoldBack()
         do throws(CommandError) {
             while try step(&input, &output, &printer, &decoder) {
-                guard printer.byteCount >= Self.waitingBytesMax else { continue }
+                holdBack.begin()
+                // A pipe that stays open must not hold back the records that came.
+                let isIdle = try !input.waitForFrame(holdBack)
+                guard isIdle || printer.byteCount >= Self.waitingBytesMax else { continue }
                 skipped += printer.skippedCount
                 try Self.write(&printer, &output)
+                guard isIdle else { continue }
+                try output.flush()
+                holdBack.end()
             }
         } catch {
             try Self.write(&printer, &output)
@@ -60,7 +67,7 @@ struct DecodeCommand: ParsableCommand {
         }
     }
 
-    /// - Returns: false behind the last frame.
+    /// - Returns: false after the last frame.
     private func step(
         _ input: inout FrameInput, _ output: inout ByteOutput, _ printer: inout RecordLinePrinter,
         _ decoder: inout FrameDecoder

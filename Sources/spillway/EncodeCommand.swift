@@ -100,7 +100,9 @@ private struct FrameFileWriter: ~Copyable {
             loop: while true {
                 switch try feed.appendNext(to: &encoder) {
                 case .appended: continue
-                case .frameFull: try writeFrame(&encoder)
+                case .frameFull:
+                    try writeFrame(&encoder)
+                    if feed.isIdle { try output.flush() }
                 case .end: break loop
                 }
             }

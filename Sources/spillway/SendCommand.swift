@@ -112,10 +112,11 @@ struct SendCommand: ParsableCommand {
         through sink: consuming Sink, _ encoder: consuming FrameEncoder, _ identity: SourceIdentity
     ) throws(CommandError) {
         var encoder = encoder
+        let sink = IdleFlush(sink)
         var sender = FrameSender(sink, identity: identity, pacer: Pacer(recordsPerSecond: rate))
         var fault: CommandError?
         do throws(CommandError) {
-            try sendInput(&sender, &encoder)
+            try sendInput(&sender, &encoder, whenIdle: sink.flush)
         } catch {
             // Only a bad record leaves a connection that still works.
             guard error.code == .badData else { throw error }
@@ -131,7 +132,8 @@ struct SendCommand: ParsableCommand {
     }
 
     private func sendInput<Sink: FrameSink & ~Copyable>(
-        _ sender: inout FrameSender<Sink>, _ encoder: inout FrameEncoder
+        _ sender: inout FrameSender<Sink>, _ encoder: inout FrameEncoder,
+        whenIdle: @escaping ByteInput.IdleHandler
     ) throws(CommandError) {
         guard let file else {
             var feed = try generator.feed(startTimeDefault: Timestamp.now)
@@ -139,6 +141,7 @@ struct SendCommand: ParsableCommand {
             return try sender.sendHeartbeat()
         }
         var input = try ByteInput(path: file)
+        input.onIdle = whenIdle
         while input.bytes.count < Self.magic.count, try input.readMore() {}
         if input.bytes.starts(with: Self.magic) {
             // These frames are their source's own; so are its heartbeats.

@@ -15,6 +15,13 @@ struct ByteInput: ~Copyable {
     private var start = 0
     private var end = 0
     private(set) var hasEnded = false
+    /// Called while nothing comes in, again and again, and at once when something that was read must go on.
+    var onIdle: IdleHandler?
+    /// Something was finished since nothing came in: what it was given to must not hold it back.
+    private var isIdle = false
+
+    typealias IdleHandler = () throws(CommandError) -> Void
+    private static let idleMilliseconds: Int32 = 50
 
     /// - Parameter path: `-` is standard input.
     init(path: String) throws(CommandError) {
@@ -57,11 +64,30 @@ struct ByteInput: ~Copyable {
         offset += count
     }
 
-    /// Reads more behind what is there already.
+    /// Waits until a read would not block.
+    ///
+    /// - Parameter milliseconds: -1 waits as long as it takes.
+    /// - Returns: false when the time has passed without it.
+    mutating func waitForMore(milliseconds: Int32) throws(CommandError) -> Bool {
+        guard !hasEnded else { return true }
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        do throws(SystemCallError) {
+            isIdle = try checkedCall("poll", object: name) { Int(poll(&entry, 1, milliseconds)) } == 0
+            return !isIdle
+        } catch {
+            throw CommandError(.inputOutput, "\(error)")
+        }
+    }
+
+    /// Reads more after what is there already.
     ///
     /// - Returns: false at the end of the file.
     mutating func readMore() throws(CommandError) -> Bool {
         guard !hasEnded else { return false }
+        if let onIdle {
+            if isIdle { try onIdle() }
+            while try !waitForMore(milliseconds: Self.idleMilliseconds) { try onIdle() }
+        }
         if start > 0 {
             memmove(base, base + start, end - start)
             end -= start

@@ -8,7 +8,7 @@ struct FrameInput: ~Copyable {
 
     /// Hands out the next frame, admitted.
     ///
-    /// - Returns: nil behind the last frame.
+    /// - Returns: nil after the last frame.
     /// - Throws: what `body` throws, a read that failed, bytes that are not a frame.
     mutating func next<Result>(
         _ body: (RawSpan, FrameHeader) throws(CommandError) -> Result
@@ -22,6 +22,25 @@ struct FrameInput: ~Copyable {
         let result = try body(input.bytes.bytes, header)
         input.consume(header.frameLength)
         return result
+    }
+
+    /// Waits until `next` can go on without waiting.
+    ///
+    /// - Parameter holdBack: what waits for the next frame.
+    /// - Returns: false when that has waited long enough.
+    mutating func waitForFrame(_ holdBack: HoldBack) throws(CommandError) -> Bool {
+        while !input.hasEnded, try !hasFrame() {
+            guard try input.waitForMore(milliseconds: holdBack.millisecondsLeft) else { return false }
+            _ = try input.readMore()
+        }
+        return true
+    }
+
+    /// Whether a whole frame was read, or bytes that are none.
+    private func hasFrame() throws(CommandError) -> Bool {
+        guard input.bytes.count >= FrameHeader.lengthMin else { return false }
+        return input.bytes.count
+            >= (try checked { (bytes) throws(FrameError) in try FrameHeader.read(bytes).frameLength })
     }
 
     private func checked<Value>(_ body: (RawSpan) throws(FrameError) -> Value) throws(CommandError) -> Value {

@@ -7,13 +7,15 @@ import SpillwayClient
 /// What became of the next record.
 enum FeedResult {
     case appended
-    /// The frame has no room for it: it comes again.
+    /// The frame goes on: it has no room for the next record, which comes again, or there is no next one yet.
     case frameFull
     case end
 }
 
 /// An ordered source of records.
 protocol RecordFeed: ~Copyable {
+    /// Whether the last frame was finished since no record came for some time: it must not wait for others.
+    var isIdle: Bool { get }
     /// Appends the next record to the encoder's frame.
     mutating func appendNext(to encoder: inout FrameEncoder) throws(CommandError) -> FeedResult
 }
@@ -24,11 +26,22 @@ struct LineFeed: RecordFeed, ~Copyable {
     private var parser = RecordLineParser()
     /// The parser holds a record that did not fit into the frame before.
     private var isWaiting = false
+    /// The records of the frame that is being made.
+    private var holdBack = HoldBack()
+    private(set) var isIdle = false
 
     init(_ lines: consuming LineInput) { self.lines = lines }
 
     mutating func appendNext(to encoder: inout FrameEncoder) throws(CommandError) -> FeedResult {
+        isIdle = false
         while !isWaiting {
+            // A pipe that stays open must not hold back the records that came.
+            if encoder.recordCount == 0 {
+                holdBack.end()
+            } else if try !lines.waitForLine(holdBack) {
+                isIdle = true
+                return .frameFull
+            }
             let fault = try lines.next { (line) throws(CommandError) -> LineResult in
                 if Self.isBlank(line) { return .blank }
                 do throws(RecordLineError) {
@@ -51,6 +64,7 @@ struct LineFeed: RecordFeed, ~Copyable {
             throw bad(error)
         }
         isWaiting = false
+        holdBack.begin()
         return .appended
     }
 
@@ -63,7 +77,7 @@ struct LineFeed: RecordFeed, ~Copyable {
     private borrowing func bad(_ error: RecordLineError) -> CommandError {
         CommandError(
             .badData,
-            "\(lines.place):\(error.column): \(error); the lines before it went out: correct this one and go on")
+            "\(lines.place):\(error.column): \(error); the lines before it are good: correct this one and go on")
     }
 
     private static func isBlank(_ line: RawSpan) -> Bool {
@@ -79,6 +93,7 @@ struct LineFeed: RecordFeed, ~Copyable {
 struct GeneratedFeed: RecordFeed, ~Copyable {
     private var generator: RecordGenerator
     private var left: Int
+    var isIdle: Bool { false }
 
     init(_ options: RecordGenerator.Options, count: Int) {
         generator = RecordGenerator(options)

@@ -135,10 +135,10 @@ public enum SchemaSQL {
         DO $$
         BEGIN
             IF EXISTS (SELECT FROM pg_catalog.pg_index WHERE \(isDescending(kind)))
-                AND (SELECT coalesce(sum(greatest(c.reltuples, pg_catalog.pg_stat_get_live_tuples(c.oid))), 0)
+                AND (SELECT coalesce(sum(pg_catalog.pg_relation_size(c.oid)), 0)
                     FROM pg_catalog.pg_class c WHERE c.oid = '\(table(kind))'::regclass OR c.oid IN (
                         SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = '\(table(kind))'::regclass)
-                    ) < \(turnedRowsMax)
+                    ) < \(turnedBytesMax)
             THEN
                 DROP INDEX \(MetricKind.schemaName).\(timeIndexName(kind));
                 \(timeIndex(kind));
@@ -147,7 +147,8 @@ public enum SchemaSQL {
         """
     }
 
-    static let turnedRowsMax = 1_000_000
+    /// Some hundred thousand rows. By the size of the files: statistics are absent after an upgrade of the server or a crash.
+    static let turnedBytesMax = 33_554_432
 
     /// Of `pg_index`: the kind's index on time, if its order is descending.
     static func isDescending(_ kind: MetricKind) -> String {

@@ -45,7 +45,7 @@ public struct FieldFilter: Equatable, Sendable {
     public init(_ text: String, of kind: MetricKind) throws(QueryError) {
         // Bytes and not characters: a sign with an accent on it is a sign as well.
         let bytes = text.utf8
-        guard let start = bytes.firstIndex(where: { "=!<>".utf8.contains($0) }), start != bytes.startIndex else {
+        guard let start = QueryField.nameEnd(text[...], before: "=!<>"), start != bytes.startIndex else {
             throw .malformedFilter(text)
         }
         let rest = bytes[start...]

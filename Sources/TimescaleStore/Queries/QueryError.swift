@@ -40,9 +40,9 @@ extension QueryError: CustomStringConvertible {
             "unknown kind \"\(name)\": one of \(MetricKind.allCases.map(\.name).joined(separator: ", "))"
         case .unknownField(let name, let kind):
             "\(kind.name) has no field \"\(name)\": it has \(kind.columns.map(\.name).joined(separator: ", ")), "
-                + "tags, tags.KEY, metadata"
+                + "tags, tags.KEY, tags.\"KEY\", metadata"
         case .timeIsNoField: "time is no field here: a query has a first and a last time, and a bucket"
-        case .emptyTagKey: "\"tags.\" wants a key behind it, as in tags.region"
+        case .emptyTagKey: "\"tags.\" needs a key, as in tags.region; the empty one is tags.\"\""
         case .unknownAggregate(let name):
             "unknown aggregate \"\(name)\": one of \(Aggregate.allCases.map(\.rawValue).joined(separator: ", "))"
         case .malformedFilter(let text):

@@ -22,7 +22,7 @@ struct ScopeArguments: ParsableArguments {
     @Option(
         name: .customLong("where"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
-            "Only these: = != < <= > >=, FIELD=null for absent ones, tags.KEY for a tag. Several must all hold.",
+            "Only these: = != < <= > >=, FIELD=null for absent ones, tags.KEY for a tag, tags.\"KEY\" for any. Several must all hold.",
             valueName: "field=value"))
     var conditions: [String] = []
 
@@ -97,9 +97,9 @@ func queryFields(
     }
 }
 
-/// What stands between commas.
+/// The names between commas.
 private func listed(_ texts: [String]) -> [String] {
-    texts.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+    texts.flatMap { QueryField.names($0) }
 }
 
 /// Calls `body`, whose errors are wrong usage.

@@ -80,6 +80,25 @@ import Testing
         #expect(values == [[nil, nil], [nil, nil], [.text("us"), nil], [.text("eu"), nil]])
     }
 
+    @Test func everyKeyCanBeNamed() throws {
+        let store = try QueriedStore(.plain)
+        let keys = ["", "a=b", "a!=b", "<", ">=", "a,b", "\"", "\"x\"", " ", "null"]
+        for (index, key) in keys.enumerated() {
+            try store.owner.query(
+                "INSERT INTO metrics.rag_metrics (time, tags) VALUES ($1, jsonb_build_object($2::text, 'v=1,\"'))",
+                [SQLTime.text(Int64(index)), key])
+        }
+        let names = keys.map { "tags.\"\($0.replacing("\"", with: "\"\""))\"" }
+        for (index, name) in names.enumerated() {
+            #expect(try store.records(.rag, where: [name + "=v=1,\""]).map(\.time) == [Int64(index)], "\(name)")
+            #expect(try store.records(.rag, where: [name + "!=null"]).map(\.time) == [Int64(index)], "\(name)")
+        }
+        #expect(QueryField.names(names.joined(separator: ",") + ",query_id,") == names + ["query_id", ""])
+        for wrong in ["tags.\"a=b", "tags.\"a\"b=c", "tags.=x", "tags.\""] {
+            #expect(throws: QueryError.self) { try FieldFilter(wrong, of: .rag) }
+        }
+    }
+
     @Test(arguments: TestFlavour.allCases) func valuesAndKeysNeverBecomeSQL(_ flavour: TestFlavour) throws {
         let store = try QueriedStore(flavour)
         let attempts = [

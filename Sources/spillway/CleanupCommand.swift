@@ -89,8 +89,18 @@ struct CleanupCommand: ParsableCommand {
 extension ExpiredRows {
     fileprivate func line(isDryRun: Bool) -> String {
         let verb = isDryRun ? "would drop" : "dropped"
-        guard let from, let to else { return "\(isDryRun ? "would delete" : "deleted")  \(rows) rows of \(name)" }
-        return "\(verb)  \(table)  \(from) to \(to)  about \(rows) rows, \(grouped(UInt64(bytes ?? 0))) bytes"
+        guard let from, let to else {
+            return "\(isDryRun ? "would delete" : "deleted")  \(rowsText) of \(name)"
+        }
+        return "\(verb)  \(table)  \(from) to \(to)  \(rowsText), \(grouped(UInt64(bytes ?? 0))) bytes"
+    }
+
+    private var rowsText: String {
+        switch accuracy {
+        case .exact: "\(rows) rows"
+        case .estimate: "about \(rows) rows"
+        case .atLeast: "at least \(rows) rows"
+        }
     }
 
     fileprivate func json(isDryRun: Bool) -> String {
@@ -100,6 +110,7 @@ extension ExpiredRows {
         object.add("from", from)
         object.add("to", to)
         object.add("rows", rows)
+        object.add("rows_accuracy", accuracy.rawValue)
         object.add("bytes", bytes ?? 0)
         object.add("dropped", !isDryRun)
         return object.text

@@ -15,10 +15,20 @@ public struct ExpiredRows: Equatable, Sendable {
     /// Its range, as text in UTC; nil for single rows.
     public let from: String?
     public let to: String?
-    /// From statistics; exact for single rows, but counted up to `Retention.rowsCountedMax`.
     public let rows: Int64
+    public let accuracy: Accuracy
     /// With indexes; nil for single rows, whose space is reused and not given back.
     public let bytes: Int64?
+
+    /// How good the number of rows is.
+    public enum Accuracy: String, Equatable, Sendable {
+        case exact
+        /// From the server's statistics and the present size.
+        case estimate
+        /// Counted up to `Retention.rowsCountedMax`.
+        case atLeast = "at_least"
+    }
+
     /// Single rows, which are deleted.
     public var isRows: Bool { to == nil }
 }
@@ -29,6 +39,7 @@ public struct Retention {
     private static let lockTimeout = "2s"
     private static let rangesAtOnce = 10
     private static let rowsAtOnce = 20_000
+    private static let estimatedPagesMin = 100
 
     private let connection: DatabaseConnection
     private let report: SchemaReport
@@ -67,7 +78,7 @@ public struct Retention {
     private func chunks(_ kind: MetricKind, before cutoff: Int64) throws(DatabaseError) -> [ExpiredRows] {
         let rows = try connection.query(
             """
-            SELECT format('%I.%I', c.chunk_schema, c.chunk_name), c.range_start, c.range_end, greatest(r.reltuples, 0)::bigint,
+            SELECT format('%I.%I', c.chunk_schema, c.chunk_name), c.range_start, c.range_end, \(Self.estimate("r")),
                 pg_catalog.pg_total_relation_size(r.oid)
             FROM timescaledb_information.chunks c
             JOIN pg_catalog.pg_namespace n ON n.nspname = c.chunk_schema
@@ -76,14 +87,14 @@ public struct Retention {
                 AND c.range_end <= \(Self.time)
             ORDER BY c.range_end
             """, [String(cutoff)], operation: "looking for old chunks of \(SchemaSQL.table(kind))")
-        return rows.map { Self.range(kind, $0) }
+        return try rows.map { (row) throws(DatabaseError) in try range(kind, row) }
     }
 
     private func partitions(_ kind: MetricKind, before cutoff: Int64) throws(DatabaseError) -> [ExpiredRows] {
         let rows = try connection.query(
             """
             SELECT name, lower, upper, rows, bytes FROM (
-                SELECT format('%I.%I', n.nspname, c.relname) AS name, greatest(c.reltuples, 0)::bigint AS rows,
+                SELECT format('%I.%I', n.nspname, c.relname) AS name, \(Self.estimate("c")) AS rows,
                     pg_catalog.pg_total_relation_size(c.oid) AS bytes,
                     (regexp_match(pg_catalog.pg_get_expr(c.relpartbound, c.oid),
                         'FROM \\(''([^'']+)''\\) TO'))[1]::timestamptz AS lower,
@@ -96,25 +107,43 @@ public struct Retention {
             ) partitions
             WHERE upper <= \(Self.time) ORDER BY upper
             """, [String(cutoff)], operation: "looking for old partitions of \(SchemaSQL.table(kind))")
-        return rows.map { Self.range(kind, $0) }
+        return try rows.map { (row) throws(DatabaseError) in try range(kind, row) }
     }
 
-    private static func range(_ kind: MetricKind, _ row: [String?]) -> ExpiredRows {
-        ExpiredRows(
-            table: SchemaSQL.table(kind), name: row[0] ?? "", from: row[1], to: row[2],
-            rows: row[3].flatMap { Int64($0) } ?? 0, bytes: row[4].flatMap { Int64($0) })
+    /// The rows of a `pg_class` row by its density at the last ANALYZE and its size now; NULL where it was never analysed, or was
+    /// small then: a few rows say nothing of the others, and are counted.
+    private static func estimate(_ name: String) -> String {
+        """
+        CASE WHEN \(name).reltuples > 0 AND \(name).relpages >= \(estimatedPagesMin) THEN (\(name).reltuples / \(name).relpages
+            * (pg_catalog.pg_relation_size(\(name).oid) / pg_catalog.current_setting('block_size')::bigint))::bigint END
+        """
+    }
+
+    private func range(_ kind: MetricKind, _ row: [String?]) throws(DatabaseError) -> ExpiredRows {
+        let name = row[0] ?? ""
+        var rows = (row[3].flatMap { Int64($0) } ?? 0, ExpiredRows.Accuracy.estimate)
+        if row[3] == nil { rows = try count("SELECT FROM \(name)", []) }
+        return ExpiredRows(
+            table: SchemaSQL.table(kind), name: name, from: row[1], to: row[2], rows: rows.0, accuracy: rows.1,
+            bytes: row[4].flatMap { Int64($0) })
+    }
+
+    /// Counts up to `rowsCountedMax`.
+    private func count(
+        _ query: String, _ parameters: [String?]
+    ) throws(DatabaseError) -> (Int64, ExpiredRows.Accuracy) {
+        let found = try connection.query(
+            "SELECT count(*) FROM (\(query) LIMIT \(Self.rowsCountedMax + 1)) few", parameters,
+            operation: "counting old rows")
+        let count = found.first?[0].flatMap { Int64($0) } ?? 0
+        return count > Self.rowsCountedMax ? (Self.rowsCountedMax, .atLeast) : (count, .exact)
     }
 
     private func rows(_ table: String, _ name: String, _ cutoff: Int64) throws(DatabaseError) -> [ExpiredRows] {
-        let found = try connection.query(
-            """
-            SELECT count(*) FROM (
-                SELECT FROM ONLY \(name) WHERE time < \(Self.time) LIMIT \(Self.rowsCountedMax)
-            ) few
-            """, [String(cutoff)], operation: "counting old rows of \(name)")
-        let count = found.first?[0].flatMap { Int64($0) } ?? 0
-        return count == 0
-            ? [] : [ExpiredRows(table: table, name: name, from: nil, to: nil, rows: count, bytes: nil)]
+        let (count, accuracy) = try count("SELECT FROM ONLY \(name) WHERE time < \(Self.time)", [String(cutoff)])
+        let rows = ExpiredRows(
+            table: table, name: name, from: nil, to: nil, rows: count, accuracy: accuracy, bytes: nil)
+        return count == 0 ? [] : [rows]
     }
 
     /// Drops what `expired` found, oldest first.
@@ -165,7 +194,11 @@ public struct Retention {
                 deleted += Int64(last)
             }
             try MaintenanceLog(connection).add("delete", rows.name, "\(deleted) rows without a chunk or partition")
-            done([rows])
+            done([
+                ExpiredRows(
+                    table: rows.table, name: rows.name, from: nil, to: nil, rows: deleted, accuracy: .exact,
+                    bytes: nil)
+            ])
         }
     }
 

@@ -153,6 +153,34 @@ import Testing
         #expect(try Self.total(connection, "system_metrics") == before, "the other table is as it was")
     }
 
+    @Test func rowsAreCountedWithoutStatisticsAndPastTheLimit() throws {
+        let (connection, manager) = try Self.filled(.plain)
+        let cutoff = wallClockMicroseconds() - 100 * Self.day
+        let found = try Retention(connection, manager.status()).expired(.routing, before: cutoff)
+        // The partition of the first day has no row.
+        #expect(found.filter { $0.rows == 4 }.count >= 19, "\(found)")
+        #expect(found.allSatisfy { $0.accuracy == .exact })
+        // More rows than there were at the last ANALYZE.
+        try connection.execute("ANALYZE metrics.system_metrics")
+        try connection.execute(
+            """
+            INSERT INTO metrics.system_metrics (time)
+            SELECT date_trunc('day', now()) - interval '110 days' FROM generate_series(1, 10000)
+            """)
+        let grown = try Retention(connection, manager.status()).expired(.system, before: cutoff).map(\.rows).max() ?? 0
+        #expect(grown == 10_004)
+        let count = Retention.rowsCountedMax + 100_000
+        try connection.execute(
+            "INSERT INTO metrics.rag_metrics (time) SELECT '2001-01-01 00:00+00' FROM generate_series(1, \(count))")
+        let retention = Retention(connection, try manager.status())
+        let expired = try retention.expired(.rag, before: cutoff)
+        let rows = try #require(expired.last { $0.isRows })
+        #expect(rows.rows == Retention.rowsCountedMax && rows.accuracy == .atLeast)
+        var deleted: [ExpiredRows] = []
+        try retention.drop(.rag, expired, before: cutoff, done: { deleted += $0 })
+        #expect(deleted.last?.rows == count && deleted.last?.accuracy == .exact)
+    }
+
     @Test(arguments: TestFlavour.allCases) func thereIsOneLeader(_ flavour: TestFlavour) throws {
         let location = try TestServers.database(flavour)
         let first = try DatabaseConnection(location)

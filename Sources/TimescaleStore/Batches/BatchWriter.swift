@@ -186,6 +186,8 @@ extension DatabaseError {
     /// not support (0A), and errors that a trigger or function raises (P0).
     var isAboutRows: Bool {
         guard case .server(let report) = kind, !report.endsSession else { return false }
+        // The row's partition is being made. The name is not translated.
+        guard !report.message.contains(PartitionAttachment.constraintName) else { return false }
         return ["22", "23", "54", "0A", "P0"].contains(String(report.sqlstate.errorClass))
     }
 }

@@ -39,7 +39,7 @@ extension DatabaseConnection {
 
     /// The same with the silence timeout as its deadline; the connection is closed when that has passed.
     func waitForProgress(_ events: Int16) throws(DatabaseError) -> Int16 {
-        let limit = options.silenceTimeoutMilliseconds
+        let limit = hasTimeLimit ? options.silenceTimeoutMilliseconds : Int(Int32.max)
         let ready = try wait(for: events, deadline: monotonicNanoseconds() + UInt64(limit) * 1_000_000)
         if ready == 0 {
             close()

@@ -19,6 +19,8 @@ public final class DatabaseConnection {
     /// What errors say was being done.
     var operation = "connecting"
     var isCopying = false
+    /// Whether a statement that gives no sign of life is ended.
+    var hasTimeLimit = true
 
     /// Connects and makes the session's settings.
     ///

@@ -7,6 +7,9 @@ struct Leadership {
     /// The sweep through the ranges of sessions, which needs no right that a collector does not have: `spillswp`.
     static let sessionSweep = Leadership(key: 0x7370_696C_6C73_7770)
 
+    /// Making native partitions, which takes several transactions: `spillprt`.
+    static let partitions = Leadership(key: 0x7370_696C_6C70_7274)
+
     let key: Int64
 
     /// Whether this session is the leader, which it becomes when there is none. Locks of a session count: one is enough.

@@ -14,7 +14,7 @@ public struct AheadReport: Equatable, Sendable {
 
 extension SchemaManager {
     /// Waiting longer than this for a lock would hold up others that queue behind.
-    private static let lockTimeout = "2s"
+    static let aheadLockTimeout = "1s"
 
     /// Makes the native partitions of today and the next days, or the chunks of today and tomorrow: to be called
     /// every hour or so, on a connection of its own. Costs one query when all is there.
@@ -49,16 +49,54 @@ extension SchemaManager {
             """, operation: "listing the partitions")
         let present = Set(rows.compactMap { $0[0] })
         let parents = Set(rows.filter { $0[1] == "t" }.compactMap { $0[0] })
+        var missing: [PartitionAttachment] = []
         for kind in MetricKind.allCases where parents.contains(kind.tableName) {
-            for offset in 0...max(0, days) {
-                let day = today.advanced(by: offset)
-                let name = SchemaSQL.partitionName(kind, day)
-                if present.contains("\(kind.tableName)_\(day.compact)") { continue }
-                try attempt("partition \(name)", &report) { () throws(DatabaseError) in
-                    for statement in SchemaSQL.attachPartition(kind, day) { try connection.execute(statement) }
-                }
+            for day in (0...max(0, days)).map({ today.advanced(by: $0) })
+            where !present.contains("\(kind.tableName)_\(day.compact)") {
+                missing.append(
+                    PartitionAttachment(connection: connection, kind: kind, day: day, nowMicroseconds: now()))
             }
         }
+        // Another collector makes them otherwise.
+        guard !missing.isEmpty, try Leadership.partitions.isHeld(by: connection) else { return }
+        do throws(DatabaseError) {
+            for partition in missing { try make(partition, &report) }
+        } catch {
+            if connection.isUsable { try Leadership.partitions.stepDown(connection) }
+            throw error
+        }
+        try Leadership.partitions.stepDown(connection)
+    }
+
+    private func make(_ partition: PartitionAttachment, _ report: inout AheadReport) throws(DatabaseError) {
+        let name = "partition \(SchemaSQL.partitionName(partition.kind, partition.day))"
+        var begin: String?
+        var isLarge = false
+        var isFull = false
+        try mapToWarnings(name, &report) { () throws(DatabaseError) in
+            try partition.dropConstraint()
+            isLarge = try partition.isLarge()
+            guard let hour = try partition.firstHour(isLarge: isLarge) else {
+                isFull = true
+                return
+            }
+            if isLarge { try partition.exclude(from: hour) }
+            begin = hour
+        }
+        if isFull {
+            report.warnings.append(
+                "\(name) is not made: the default partition has rows of the day up to its last hour; they are stored, "
+                    + "and dropped by their age")
+        }
+        // What an attempt leaves of its constraint goes with the next one.
+        guard let begin else { return }
+        let created = report.created.count
+        try attempt(name, &report) { () throws(DatabaseError) in
+            if isLarge { try partition.attachEmpty(from: begin) } else { try partition.attachWithRows(from: begin) }
+        }
+        guard isLarge, report.created.count == created else { return }
+        // Until the constraint is gone, batches with rows of the range wait.
+        try mapToWarnings(name, &report) { () throws(DatabaseError) in try partition.dropConstraint() }
     }
 
     private func ensureChunks(compresses: Bool, _ report: inout AheadReport) throws(DatabaseError) {
@@ -119,16 +157,25 @@ extension SchemaManager {
     private func attempt(
         _ what: String, _ report: inout AheadReport, _ body: () throws(DatabaseError) -> Void
     ) throws(DatabaseError) {
-        do {
-            let isMade = try connection.inTransaction { () throws(DatabaseError) -> Bool in
-                try connection.execute("SET LOCAL lock_timeout = '\(Self.lockTimeout)'")
+        var isMade = false
+        try mapToWarnings(what, &report) { () throws(DatabaseError) in
+            isMade = try connection.inTransaction { () throws(DatabaseError) -> Bool in
+                try connection.execute("SET LOCAL lock_timeout = '\(Self.aheadLockTimeout)'")
                 // Two collectors that make the same thing take turns; the second finds it there at its next look.
                 let rows = try connection.query("SELECT pg_try_advisory_xact_lock(\(SchemaSQL.advisoryLock))")
                 guard rows.first?.first == "t" else { return false }
                 try body()
                 return true
             }
-            if isMade { report.created.append(what) }
+        }
+        if isMade { report.created.append(what) }
+    }
+
+    private func mapToWarnings(
+        _ what: String, _ report: inout AheadReport, _ body: () throws(DatabaseError) -> Void
+    ) throws(DatabaseError) {
+        do throws(DatabaseError) {
+            try body()
         } catch {
             // Another collector was faster.
             if error.sqlstate == SQLState("42P07") { return }

@@ -169,27 +169,39 @@ public enum SchemaSQL {
         "CREATE TABLE IF NOT EXISTS \(partitionName(kind, day)) PARTITION OF \(table(kind)) \(bounds(day))"
     }
 
-    /// For a table in use: attaching locks the parent only against other changes of the schema, and rows of that day
+    /// For a table in use: attaching locks the parent only against other changes of the schema, and rows of that range
     /// that went to the default partition move along.
-    static func attachPartition(_ kind: MetricKind, _ day: UTCDay) -> [String] {
-        let name = partitionName(kind, day)
+    static func attachPartition(_ kind: MetricKind, _ day: UTCDay, from begin: String) -> [String] {
         let fallback = defaultPartitionName(kind)
         return [
-            "CREATE TABLE \(name) (LIKE \(table(kind)) INCLUDING ALL)",
+            createDetached(kind, day),
             // Taken first: an upgrade from the DELETE's lock could deadlock with a COPY into this partition.
             "LOCK TABLE \(fallback) IN ACCESS EXCLUSIVE MODE",
             """
             WITH moved AS (
                 DELETE FROM \(fallback)
-                WHERE time >= '\(day.timestamp)' AND time < '\(day.advanced(by: 1).timestamp)' RETURNING *
+                WHERE time >= '\(begin)' AND time < '\(day.advanced(by: 1).timestamp)' RETURNING *
             )
-            INSERT INTO \(name) SELECT * FROM moved
+            INSERT INTO \(partitionName(kind, day)) SELECT * FROM moved
             """,
-            "ALTER TABLE \(table(kind)) ATTACH PARTITION \(name) \(bounds(day))",
+            attach(kind, day, from: begin),
         ]
     }
 
-    private static func bounds(_ day: UTCDay) -> String {
-        "FOR VALUES FROM ('\(day.timestamp)') TO ('\(day.advanced(by: 1).timestamp)')"
+    /// The same where the default partition has no row of the range.
+    static func attachEmptyPartition(_ kind: MetricKind, _ day: UTCDay, from begin: String) -> [String] {
+        [createDetached(kind, day), attach(kind, day, from: begin)]
+    }
+
+    private static func createDetached(_ kind: MetricKind, _ day: UTCDay) -> String {
+        "CREATE TABLE \(partitionName(kind, day)) (LIKE \(table(kind)) INCLUDING ALL)"
+    }
+
+    private static func attach(_ kind: MetricKind, _ day: UTCDay, from begin: String) -> String {
+        "ALTER TABLE \(table(kind)) ATTACH PARTITION \(partitionName(kind, day)) \(bounds(day, from: begin))"
+    }
+
+    private static func bounds(_ day: UTCDay, from begin: String? = nil) -> String {
+        "FOR VALUES FROM ('\(begin ?? day.timestamp)') TO ('\(day.advanced(by: 1).timestamp)')"
     }
 }

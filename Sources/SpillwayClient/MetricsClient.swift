@@ -48,9 +48,12 @@ public final class MetricsClient: Sendable {
         try self.init(to: address, identity: identity, options: options, resolver: HostAddress.all)
     }
 
-    /// - Parameter resolver: finds the addresses of a TCP host, here and before each connection.
+    /// - Parameters:
+    ///   - heartbeatMilliseconds: how often a heartbeat is sent while frames are not acknowledged.
+    ///   - resolver: finds the addresses of a TCP host, here and before each connection.
     init(
         to address: CollectorAddress, identity: SourceIdentity, options: MetricsClientOptions,
+        heartbeatMilliseconds: Int = ConnectionLiveness.intervalMillisecondsDefault,
         resolver: @escaping HostResolver
     ) throws(ClientError) {
         self.address = address
@@ -75,7 +78,8 @@ public final class MetricsClient: Sendable {
                             AcknowledgedSender(
                                 to: address, identity: identity,
                                 bytesMax: max(options.unacknowledgedBytesMax, FrameLimits.frameBytesMax),
-                                timeoutMilliseconds: nil, resolver: resolver))
+                                timeoutMilliseconds: nil, heartbeatMilliseconds: heartbeatMilliseconds,
+                                resolver: resolver))
                     })
                 self.delivery = delivery
             } catch {

@@ -367,6 +367,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             if now >= until { context?.close(promise: nil) }
             return
         }
+        if isHeld { replies.held(nowNanoseconds: now) }
         tell()
         guard !isHeld, case .open = phase else { return }
         if let frameBegunNanoseconds = intake.frameBegunNanoseconds {

@@ -9,6 +9,8 @@ import NIOCore
 struct ConnectionReplies {
     /// How long a welcome waits for what the database knows of the session.
     private static let welcomeNanoseconds: UInt64 = 1_000_000_000
+    /// How often a peer whose frames have to wait gets an answer that it did not ask for.
+    private static let heldNanoseconds: UInt64 = 5_000_000_000
     /// Sessions of one connection. Where one more begins the connection ends, and its client comes again with what is left.
     private static let sessionsMax = 1_024
 
@@ -20,6 +22,9 @@ struct ConnectionReplies {
     /// Sessions that began on this connection, and those of them that wait for their welcome, until when.
     private var sessions: Set<SessionKey> = []
     private var unwelcomed: [SessionKey: UInt64] = [:]
+    /// Those of `sessions` whose last heartbeat has no answer yet, and when the last answer was written.
+    private var heartbeats: Set<SessionKey> = []
+    private var lastAnswerNanoseconds: UInt64 = 0
     /// One of `sessions`: that of the last frame, which the next one tends to have as well.
     private var lastSession: SessionKey?
 
@@ -43,6 +48,18 @@ struct ConnectionReplies {
         return true
     }
 
+    /// A heartbeat of a session came. It is answered with an acknowledgement, by which the peer knows that the connection works.
+    mutating func heartbeat(_ key: SessionKey) {
+        if sessions.contains(key) { heartbeats.insert(key) }
+    }
+
+    /// Nothing is read, for there is no room: a heartbeat that waits in the socket cannot be answered. The peer gets an
+    /// acknowledgement all the same, so that it keeps the connection.
+    mutating func held(nowNanoseconds now: UInt64) {
+        guard let lastSession, now &- lastAnswerNanoseconds >= Self.heldNanoseconds else { return }
+        heartbeats.insert(lastSession)
+    }
+
     /// Writes the welcomes and acknowledgements that are due.
     mutating func write(into reply: inout ByteBuffer, of connection: UInt64) {
         let now = unwelcomed.isEmpty ? 0 : monotonicNanoseconds()
@@ -61,6 +78,12 @@ struct ConnectionReplies {
         }
         for frames in desk.takeAcknowledgements(for: connection) {
             reply.writeBytes(AcknowledgementFrame(durable: frames.sequences).encoded(frames.key.identity))
+        }
+        for key in heartbeats where unwelcomed[key] == nil {
+            heartbeats.remove(key)
+            lastAnswerNanoseconds = monotonicNanoseconds()
+            // Empty, which no other acknowledgement is: all that is durable has been reported above or before.
+            reply.writeBytes(AcknowledgementFrame(durable: SequenceRanges()).encoded(key.identity))
         }
     }
 

@@ -59,6 +59,7 @@ struct StreamIntake {
                     }
                 }
                 if header.type == .heartbeat {
+                    replies.heartbeat(SessionKey(header.identity))
                     heartbeats.append((header, frame.withUnsafeBytes { Array($0) }))
                 } else {
                     arrivals.append(

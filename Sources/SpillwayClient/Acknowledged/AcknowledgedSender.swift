@@ -2,7 +2,7 @@
 // one breaks or the collector restarts.
 //
 // Limits: `bytesMax` of frames that are not acknowledged; a call that has to wait ends after `timeoutMilliseconds` without an
-// acknowledgement. Invariant: a frame leaves the memory only when it was acknowledged or refused, and one that was written keeps
+// acknowledgement; a connection is replaced when it gives no byte for two heartbeat intervals (`ConnectionLiveness`). Invariant: a frame leaves the memory only when it was acknowledged or refused, and one that was written keeps
 // its session and sequence.
 
 import Glibc
@@ -17,34 +17,36 @@ public struct AcknowledgedSender: ~Copyable {
     public let renewsSession: Bool
     /// Nil: nothing that waits fails, however long the collector is away.
     public let timeoutMilliseconds: Int?
-    public private(set) var statistics = AcknowledgementStatistics()
+    public internal(set) var statistics = AcknowledgementStatistics()
     /// The first refusals, each with its frame's sequence.
-    public private(set) var refusals: [(sequence: UInt64, refusal: RefusalFrame)] = []
+    public internal(set) var refusals: [(sequence: UInt64, refusal: RefusalFrame)] = []
     /// Called with a session's sequences that became durable, as they are known.
     public var onAcknowledged: (_ session: UInt64, _ sequences: SequenceRanges) -> Void = { _, _ in }
 
-    private var frames: UnacknowledgedFrames
-    private var sessions: SenderSessions
-    private var connection: CollectorConnection
+    var frames: UnacknowledgedFrames
+    var sessions: SenderSessions
+    var connection: CollectorConnection
     private var isFinishing = false
-    private var receipt: ReceiptFrame?
+    /// Of `connection`.
+    var liveness: ConnectionLiveness
+    var receipt: ReceiptFrame?
     /// A heartbeat is to be sent as soon as it can begin.
-    private var isHeartbeatDue = false
-    private var backoffMilliseconds = backoffFirstMilliseconds
+    var isHeartbeatDue = false
+    var backoffMilliseconds = backoffFirstMilliseconds
     private var nextConnect: UInt64 = 0
-    private var lastProgress = monotonicNanoseconds()
+    var lastProgress = monotonicNanoseconds()
     /// Why the last connection ended or was not had.
     private(set) var lastError: ClientError?
 
-    private static let backoffFirstMilliseconds = 100
+    static let backoffFirstMilliseconds = 100
     private static let backoffLastMilliseconds = 5_000
     /// A collector that does not know of welcomes is not waited for longer.
-    private static let welcomeNanoseconds: UInt64 = 5_000_000_000
-    private static let refusalsMax = 16
+    static let welcomeNanoseconds: UInt64 = 5_000_000_000
+    static let refusalsMax = 16
     private static let framesMax = 65_536
     private static let writeBytesMax = 256 << 10
     /// A peer that never stops sending must not keep a step from ending.
-    private static let readsPerStepMax = 64
+    static let readsPerStepMax = 64
 
     /// - Parameters:
     ///   - bytesMax: at least `FrameLimits.frameBytesMax`.
@@ -62,7 +64,8 @@ public struct AcknowledgedSender: ~Copyable {
 
     init(
         to address: CollectorAddress, identity: SourceIdentity, bytesMax: Int, timeoutMilliseconds: Int?,
-        renewsSession: Bool = true, resolver: @escaping HostResolver
+        renewsSession: Bool = true, heartbeatMilliseconds: Int = ConnectionLiveness.intervalMillisecondsDefault,
+        resolver: @escaping HostResolver
     ) {
         self.address = address
         self.identity = identity
@@ -71,6 +74,7 @@ public struct AcknowledgedSender: ~Copyable {
         self.timeoutMilliseconds = timeoutMilliseconds
         connection = CollectorConnection(to: address, resolver: resolver)
         frames = UnacknowledgedFrames(bytesMax: bytesMax, framesMax: Self.framesMax)
+        liveness = ConnectionLiveness(intervalMilliseconds: heartbeatMilliseconds)
     }
 
     /// Frames that are neither acknowledged nor refused, and their records.
@@ -152,8 +156,13 @@ public struct AcknowledgedSender: ~Copyable {
         }
         guard try connectIfDue(now: now, waitMilliseconds: waitMilliseconds) else { return }
         do throws(ClientError) {
+            if !frames.isEmpty, liveness.isHeartbeatDue(nowNanoseconds: now) { isHeartbeatDue = true }
+            if isHeartbeatDue { liveness.heartbeat(nowNanoseconds: now) }
             let wroteAll = try write()
             try read(waitMilliseconds: waitMilliseconds, wantsToWrite: !wroteAll)
+            if !frames.isEmpty, liveness.isDead(nowNanoseconds: now) {
+                throw ClientError.timedOut("replies from \(address)", milliseconds: liveness.silenceMilliseconds)
+            }
             if sessions.hasEndedSessions {
                 sessions.removeEnded(oldestNumber: frames.oldestSequence, nowNanoseconds: monotonicNanoseconds())
             }
@@ -179,6 +188,7 @@ public struct AcknowledgedSender: ~Copyable {
             return false
         }
         sessions.connected(welcomeDeadlineNanoseconds: monotonicNanoseconds() &+ Self.welcomeNanoseconds)
+        liveness.connected()
         frames.rewind()
         isHeartbeatDue = true
         return true
@@ -227,68 +237,5 @@ public struct AcknowledgedSender: ~Copyable {
         guard try connection.writeControl() else { return false }
         sessions.wroteHeartbeats()
         return true
-    }
-
-    // MARK: Reading
-
-    private mutating func read(waitMilliseconds: Int, wantsToWrite: Bool) throws(ClientError) {
-        guard try connection.hasInput(waitMilliseconds: waitMilliseconds, wantsToWrite: wantsToWrite) else { return }
-        for _ in 0..<Self.readsPerStepMax {
-            let received = try connection.receive()
-            try takeReplies()
-            switch received {
-            case .bytes: continue
-            case .nothingYet: return
-            case .end: throw .closed(address)
-            }
-        }
-    }
-
-    private mutating func takeReplies() throws(ClientError) {
-        while let (reply, from) = try connection.nextReply() {
-            let session = sessions.index(of: from)
-            switch (reply, session) {
-            case (.receipt(let last), _): receipt = last
-            case (.welcome(let welcome), let session?):
-                sessions.welcomed(session)
-                acknowledge(welcome.durable, in: session)
-            case (.acknowledgement(let acknowledgement), let session?):
-                acknowledge(acknowledgement.durable, in: session)
-            case (.refusal(let refusal, let sequence), let session?) where sequence > 0:
-                refuse(sequence, in: session, refusal)
-            case (.refusal(let refusal, _), _): note(0, refusal)
-            case (.welcome, nil), (.acknowledgement, nil): continue
-            }
-        }
-    }
-
-    private mutating func acknowledge(_ durable: SequenceRanges, in session: Int) {
-        let released = frames.acknowledge(sessions.numbers(of: durable, in: session))
-        guard released.frames > 0 else { return }
-        statistics.framesAcknowledged += released.frames
-        statistics.recordsAcknowledged += released.records
-        lastProgress = monotonicNanoseconds()
-        backoffMilliseconds = Self.backoffFirstMilliseconds
-        onAcknowledged(sessions.session(session), sessions.sequences(of: released.sequences, in: session))
-    }
-
-    private mutating func refuse(_ sequence: UInt64, in session: Int, _ refusal: RefusalFrame) {
-        guard let number = sessions.number(of: sequence, in: session), let released = frames.refuse(number) else {
-            return
-        }
-        statistics.framesRefused += released.frames
-        statistics.recordsRefused += released.records
-        lastProgress = monotonicNanoseconds()
-        note(sequence, refusal)
-        guard refusal.reasonCode == UInt64(FrameError.Reason.sequenceRefused.rawValue), renewsSession,
-            sessions.isCurrent(session)
-        else { return }
-        sessions.renew(&frames, welcomeDeadlineNanoseconds: monotonicNanoseconds() &+ Self.welcomeNanoseconds)
-        statistics.sessionsRenewed += 1
-        isHeartbeatDue = true
-    }
-
-    private mutating func note(_ sequence: UInt64, _ refusal: RefusalFrame) {
-        if refusals.count < Self.refusalsMax { refusals.append((sequence, refusal)) }
     }
 }

@@ -72,7 +72,7 @@ struct ConnectionAttempt: ~Copyable {
         }
         let failure = try begun.pendingError()
         guard failure == 0 else { throw connectError(failure) }
-        if address.transport == .tcp { try begun.sendAtOnce() }
+        if address.transport == .tcp { try begun.prepareStream() }
         return true
     }
 

@@ -36,11 +36,27 @@ package struct Socket: ~Copyable {
         return ready > 0 ? Int32(entry.revents) : 0
     }
 
-    /// Small frames do not wait for the acknowledgement of the bytes before them (TCP_NODELAY).
-    func sendAtOnce() throws(SystemCallError) {
-        var on: Int32 = 1
+    /// Small frames do not wait for the acknowledgement of the bytes before them (TCP_NODELAY), and a peer that has vanished is
+    /// noticed while nothing is on its way (SO_KEEPALIVE). With bytes on their way the kernel's retransmission limit applies.
+    /// TCP_USER_TIMEOUT is not set: it would also end a connection whose collector is alive and reads nothing, because its
+    /// spill is full.
+    func prepareStream() throws(SystemCallError) {
+        let tcp = Int32(IPPROTO_TCP)
+        try set(TCP_NODELAY, of: tcp, to: 1)
+        try set(TCP_KEEPIDLE, of: tcp, to: Self.keepaliveIdleSeconds)
+        try set(TCP_KEEPINTVL, of: tcp, to: Self.keepaliveIntervalSeconds)
+        try set(TCP_KEEPCNT, of: tcp, to: Self.keepaliveProbes)
+        try set(SO_KEEPALIVE, of: SOL_SOCKET, to: 1)
+    }
+
+    private static let keepaliveIdleSeconds: Int32 = 15
+    private static let keepaliveIntervalSeconds: Int32 = 5
+    private static let keepaliveProbes: Int32 = 4
+
+    private func set(_ option: Int32, of level: Int32, to value: Int32) throws(SystemCallError) {
+        var value = value
         try checkedCall("setsockopt") {
-            Int(setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size)))
+            Int(setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)))
         }
     }
 

@@ -9,6 +9,9 @@ import Synchronization
 /// Over `tcp://` each frame is kept until the collector says that it is durable, within
 /// `MetricsClientOptions.unacknowledgedBytesMax`, and sent again over new connections for as long as the program runs.
 ///
+/// After `fork` the child's records have a session, sockets and threads of their own, from the first one on. What waited in
+/// the parent is sent by the parent alone.
+///
 ///     import SpillwayClient
 ///
 ///     let metrics = try MetricsClient(to: "udp://127.0.0.1:8127", source: "my-app")
@@ -16,17 +19,19 @@ import Synchronization
 ///     metrics.close()
 public final class MetricsClient: Sendable {
     public let address: CollectorAddress
-    /// With the session that the client begins with. Over TCP a new one begins when the collector cannot remember a frame
+    /// With the session that the client begins with. Another process, after `fork`, has another one. Over TCP a new one begins when the collector cannot remember a frame
     /// of it (refusal 44, `sequence_refused`).
     public let identity: SourceIdentity
     public let options: MetricsClientOptions
 
+    /// That of the process in which the client was made.
     @usableFromInline let buffer: RecordBuffer
-    private let stop: WakeEvent
-    private let thread: Mutex<NamedThread?>
-    /// What delivers over TCP, and its thread.
-    private let delivery: BackgroundDelivery?
-    private let deliveryThread: Mutex<NamedThread?>
+    @usableFromInline let forks = ForkCounter.shared
+    @usableFromInline let forkCount: Int
+    private let engine: ClientEngine
+    private let plan: ClientEngine.Plan
+    /// In a process that came from `fork`.
+    private let forked = ForkedEngine()
 
     /// - Parameters:
     ///   - address: `udp://HOST:PORT` or `tcp://HOST:PORT`.
@@ -59,50 +64,25 @@ public final class MetricsClient: Sendable {
         self.address = address
         self.identity = identity
         self.options = options
-        let buffer: RecordBuffer
-        switch address.transport {
-        case .udp:
-            let datagrams = try UDPTransport(to: address, batchSize: RecordBuffer.datagramsTogether)
-            buffer = RecordBuffer(transport: .datagrams(datagrams), identity: identity, options: options)
-            delivery = nil
-            deliveryThread = Mutex(nil)
-        case .tcp:
-            // A name that has no address is an error here and now.
-            _ = try resolver(address)
-            do throws(SystemCallError) {
-                let delivery = try BackgroundDelivery()
-                buffer = RecordBuffer(transport: .stream(delivery), identity: identity, options: options)
-                deliveryThread = Mutex(
-                    try NamedThread(name: "metrics-send") {
-                        delivery.run(
-                            AcknowledgedSender(
-                                to: address, identity: identity,
-                                bytesMax: max(options.unacknowledgedBytesMax, FrameLimits.frameBytesMax),
-                                timeoutMilliseconds: nil, heartbeatMilliseconds: heartbeatMilliseconds,
-                                resolver: resolver))
-                    })
-                self.delivery = delivery
-            } catch {
-                throw .system(error)
-            }
-        }
-        self.buffer = buffer
-        let seconds = options.flushIntervalSeconds
-        let interval = seconds.isFinite ? Int32(min(max(seconds, 0.001), 86_400) * 1_000) : 86_400_000
+        // A name that has no address is an error here and now.
+        plan = ClientEngine.Plan(
+            address: address, options: options, heartbeatMilliseconds: heartbeatMilliseconds, resolver: resolver,
+            addresses: try resolver(address))
+        forkCount = forks.now
         do throws(SystemCallError) {
-            let stop = try WakeEvent()
-            self.stop = stop
-            // The thread holds the buffer and not the client: a client that nobody holds any more closes itself.
-            let flusher = try NamedThread(name: "metrics-flush") {
-                while !stop.wait(timeoutMilliseconds: interval) { buffer.flush(withHeartbeat: true) }
-            }
-            thread = Mutex(flusher)
+            engine = try ClientEngine(plan, identity: identity, forkCount: forkCount)
         } catch {
             throw .system(error)
         }
+        buffer = engine.buffer
     }
 
-    deinit { close() }
+    /// Has the records that wait sent, as `close` has, and does not wait for that.
+    deinit {
+        // In another process the engine's events are those of the process that made it.
+        if forks.now == forkCount { engine.stop() }
+        forked.abandon(forks.now)
+    }
 
     /// Takes a record. It is sent with the datagram that it completes, or at the next flush.
     ///
@@ -110,26 +90,47 @@ public final class MetricsClient: Sendable {
     /// tells.
     /// - Complexity: some 100 ns, without allocation; for the record that completes a batch the system call too.
     @inlinable
-    public func record<Record: MetricRecord>(_ record: Record) { buffer.append(record) }
+    public func record<Record: MetricRecord>(_ record: Record) {
+        if forks.now == forkCount { buffer.append(record) } else { bufferAfterFork().append(record) }
+    }
 
     /// Sends what waits. Does not wait for the network.
-    public func flush() { buffer.flush(withHeartbeat: false) }
+    public func flush() { engineOfThisProcess?.buffer.flush(withHeartbeat: false) }
 
     /// Sends what waits and the final totals, and ends the background threads. Over TCP it waits for the last
     /// acknowledgements, for at most `MetricsClientOptions.closeTimeoutSeconds`, whatever name servers and network do:
     /// records without an acknowledgement by then are counted as dropped, although some of them may have arrived.
-    /// Records that come later are dropped. May be called more than once.
+    /// Records that come later are dropped. May be called more than once, and by several threads: each of them waits.
     public func close() {
-        guard let flusher = thread.withLock({ $0.take() }) else { return }
-        stop.signal()
-        flusher.join()
-        buffer.close()
-        delivery?.stop(withinMilliseconds: options.closeMilliseconds)
-        deliveryThread.withLock({ $0.take() })?.join()
+        guard forks.now != forkCount else { return engine.close() }
+        let engine = forked.engine(forks.now) {
+            ClientEngine(dropping: plan, identity: identity, forkCount: forks.now, because: nil)
+        }
+        engine.close()
     }
 
-    /// What became of all records so far.
-    public var statistics: MetricsClientStatistics { buffer.statistics }
+    /// What became of all records so far, of those that were recorded in this process.
+    public var statistics: MetricsClientStatistics {
+        engineOfThisProcess?.buffer.statistics ?? MetricsClientStatistics()
+    }
+
+    private var engineOfThisProcess: ClientEngine? {
+        forks.now == forkCount ? engine : forked.existing(forks.now)
+    }
+
+    /// The buffer of a process that came from `fork`: the first call makes it, with its threads.
+    @usableFromInline
+    func bufferAfterFork() -> RecordBuffer {
+        let count = forks.now
+        return forked.engine(count) {
+            let identity = identity.renewed()
+            do throws(SystemCallError) {
+                return try ClientEngine(plan, identity: identity, forkCount: count)
+            } catch {
+                return ClientEngine(dropping: plan, identity: identity, forkCount: count, because: .system(error))
+            }
+        }.buffer
+    }
 }
 
 /// The totals of a client: recorded = sent + dropped + refused + waiting.
@@ -150,7 +151,8 @@ public struct MetricsClientStatistics: Equatable, Sendable {
     public var bytesSent: UInt64 = 0
     /// Why the last record was refused.
     public var lastRefusal: RecordError?
-    /// Over TCP: why the last connection ended or was not had.
+    /// Over TCP: why the last connection ended or was not had. Over UDP: why the last datagram was dropped, or the host's
+    /// addresses were not found.
     public var lastError: ClientError?
 
     public init() {}

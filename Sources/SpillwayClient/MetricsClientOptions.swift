@@ -31,6 +31,12 @@ public struct MetricsClientOptions: Equatable, Sendable {
         closeTimeoutSeconds.isNaN ? 0 : Int(min(max(closeTimeoutSeconds, 0), 86_400) * 1_000)
     }
 
+    /// Whatever was set.
+    var flushNanoseconds: UInt64 {
+        guard flushIntervalSeconds.isFinite else { return 86_400_000_000_000 }
+        return UInt64(min(max(flushIntervalSeconds, 0.001), 86_400) * 1_000) * 1_000_000
+    }
+
     /// The defaults, changed by `METRICS_BUFFER_SIZE` (records) and `METRICS_FLUSH_INTERVAL` (seconds).
     ///
     /// - Throws: `badSetting` for a value that is not a positive number.

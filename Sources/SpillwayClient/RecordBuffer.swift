@@ -36,6 +36,7 @@ final class RecordBuffer: Sendable {
                     FrameEncoder(
                         frameBytesTarget: options.datagramBytes, frameBytesMax: FrameLimits.datagramBytesMax)
                 case .stream: FrameEncoder(frameBytesTarget: RecordBuffer.streamFrameBytes)
+                case .none: FrameEncoder()
                 }
             self.transport = transport
             self.identity = identity

@@ -27,6 +27,8 @@ final class BackgroundDelivery: Sendable {
     /// The records that the next heartbeat reports as dropped before they were part of a frame; nil for no heartbeat.
     private let heartbeat = Mutex<UInt64?>(nil)
     private let stopping: WakeEvent
+    /// Readable for ever once `run` has ended.
+    private let ended: WakeEvent
     /// On the monotonic clock; 0 before `stop`.
     private let deadlineNanoseconds = Atomic<UInt64>(0)
 
@@ -41,7 +43,11 @@ final class BackgroundDelivery: Sendable {
     init() throws(SystemCallError) {
         queue = try FrameQueue(bytesMax: Self.queueBytesMax)
         stopping = try WakeEvent()
+        ended = try WakeEvent()
     }
+
+    /// Any number of threads may wait for it.
+    func waitUntilEnded() { ended.wait(timeoutMilliseconds: -1) }
 
     var now: Progress { progress.withLock { $0 } }
 
@@ -86,6 +92,7 @@ final class BackgroundDelivery: Sendable {
         taken.refillAll(from: queue)
         let open = UInt64(sender.recordsOpen + taken.recordsLeft)
         publish(sender, recordsAbandoned: open)
+        ended.signal()
     }
 
     private func step(_ sender: inout AcknowledgedSender) {

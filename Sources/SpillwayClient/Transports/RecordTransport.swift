@@ -5,6 +5,8 @@ enum RecordTransport: ~Copyable {
     case datagrams(UDPTransport)
     /// They are kept until they are acknowledged.
     case stream(BackgroundDelivery)
+    /// There is no way: its buffer takes no records.
+    case none(ClientError?)
 }
 
 extension RecordTransport {
@@ -20,6 +22,9 @@ extension RecordTransport {
             let taken = delivery.queue.offer(frame, sequence: sequence, recordCount: recordCount)
             self = .stream(delivery)
             return taken
+        case .none(let error):
+            self = .none(error)
+            return false
         }
     }
 
@@ -30,6 +35,27 @@ extension RecordTransport {
             datagrams.send()
             self = .datagrams(datagrams)
         case .stream(let delivery): self = .stream(delivery)
+        case .none(let error): self = .none(error)
+        }
+    }
+
+    /// Whether the socket is to be replaced.
+    var needsReopening: Bool {
+        switch self {
+        case .datagrams(let datagrams): datagrams.needsReopening
+        case .stream: false
+        case .none: false
+        }
+    }
+
+    /// Replaces the socket for datagrams.
+    mutating func reopen(_ candidates: Result<[HostAddress], ClientError>) {
+        switch consume self {
+        case .datagrams(var datagrams):
+            datagrams.reopen(candidates)
+            self = .datagrams(datagrams)
+        case .stream(let delivery): self = .stream(delivery)
+        case .none(let error): self = .none(error)
         }
     }
 
@@ -47,6 +73,7 @@ extension RecordTransport {
         case .stream(let delivery):
             delivery.sendHeartbeat(recordsDropped: recordsDropped + delivery.queue.recordsDropped)
             self = .stream(delivery)
+        case .none(let error): self = .none(error)
         }
     }
 
@@ -55,6 +82,7 @@ extension RecordTransport {
         switch self {
         case .datagrams(let datagrams): datagrams.recordsWaiting
         case .stream: 0
+        case .none: 0
         }
     }
 
@@ -68,6 +96,7 @@ extension RecordTransport {
             totals.framesSent = sent.frames
             totals.bytesSent = sent.bytes
             totals.recordsWaiting = UInt64(datagrams.recordsWaiting)
+            totals.lastError = datagrams.resolverError ?? datagrams.lastError.map(ClientError.system)
         case .stream(let delivery):
             // One snapshot, and the rest is waiting: the totals add up whatever the delivering thread does meanwhile. Its
             // caller holds the lock under which frames are offered.
@@ -79,6 +108,7 @@ extension RecordTransport {
             totals.bytesSent = progress.statistics.bytes
             totals.recordsWaiting = delivery.queue.recordsTaken - progress.recordsSettled
             totals.lastError = progress.lastError
+        case .none(let error): totals.lastError = error
         }
     }
 }

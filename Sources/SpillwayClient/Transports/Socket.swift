@@ -31,6 +31,13 @@ package struct Socket: ~Copyable {
 
     /// - Returns: which events came; 0 when the time is over.
     package func wait(for events: Int32, timeoutMilliseconds: Int32) throws(SystemCallError) -> Int32 {
+        try Self.wait(descriptor, for: events, timeoutMilliseconds: timeoutMilliseconds)
+    }
+
+    /// The same for the owner of a socket that cannot lend it.
+    static func wait(
+        _ descriptor: Int32, for events: Int32, timeoutMilliseconds: Int32
+    ) throws(SystemCallError) -> Int32 {
         var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
         let ready = try checkedCall("poll") { Int(poll(&entry, 1, timeoutMilliseconds)) }
         return ready > 0 ? Int32(entry.revents) : 0

@@ -1,7 +1,7 @@
 // Datagrams, fire and forget: many with one system call, none waited for. What the kernel refuses is counted.
 //
 // Limits: `SPILLWAY_SEND_DATAGRAMS_MAX` datagrams wait at most; a datagram has at most `FrameLimits.datagramBytesMax`
-// bytes. Invariant: every frame that was appended is waiting, sent or dropped, and counted as such.
+// bytes. A socket whose address is lost is replaced by its owner, see `needsReopening`. Invariant: every frame that was appended is waiting, sent or dropped, and counted as such.
 
 import CLinux
 import Glibc
@@ -19,8 +19,17 @@ public struct UDPTransport: ~Copyable {
     /// How long a full socket is waited for before its datagrams are dropped.
     public let waitMilliseconds: Int32
 
+    /// An error that will not pass with this socket. Not that no program listens, nor that the socket is full.
+    private(set) var needsReopening = false
+    /// Why the host's addresses could not be found again.
+    private(set) var resolverError: ClientError?
+
     private let address: CollectorAddress
-    private let socket: Socket
+    private var socket: Socket?
+    /// Of `socket`; -1 without one.
+    private var descriptor: Int32 = -1
+    /// Signalled when `needsReopening` becomes true.
+    private let reopening: WakeEvent?
     private var bytes: [UInt8] = []
     private var lengths: [UInt32] = []
     private var recordCounts: [Int] = []
@@ -39,7 +48,36 @@ public struct UDPTransport: ~Copyable {
         self.address = address
         self.batchSize = batchSize
         self.waitMilliseconds = waitMilliseconds
-        socket = try Socket.connected(to: address, timeoutMilliseconds: 0)
+        reopening = nil
+        let connected = try Socket.connected(to: address, timeoutMilliseconds: 0)
+        descriptor = connected.descriptor
+        socket = consume connected
+    }
+
+    /// Without a socket, when no address can be used now: then datagrams are dropped until `reopen` finds one.
+    init(to address: CollectorAddress, candidates: [HostAddress], batchSize: Int, reopening: WakeEvent) {
+        precondition((1...Self.batchSizeMax).contains(batchSize))
+        self.address = address
+        self.batchSize = batchSize
+        waitMilliseconds = 0
+        self.reopening = reopening
+        reopen(.success(candidates))
+    }
+
+    /// Replaces the socket by one that is connected to the first of the addresses that works. Does not wait. The present
+    /// socket stays where there is none.
+    mutating func reopen(_ candidates: Result<[HostAddress], ClientError>) {
+        do throws(ClientError) {
+            var attempt = ConnectionAttempt(to: address, candidates: try candidates.get(), timeoutMilliseconds: 0)
+            guard let connected = try attempt.advance(waitMilliseconds: 0) else { return }
+            descriptor = connected.descriptor
+            socket = consume connected
+            needsReopening = false
+            resolverError = nil
+        } catch {
+            if case .system(let failure) = error { lastError = failure } else { resolverError = error }
+            needsReopening = true
+        }
     }
 
     /// Takes a frame as the next datagram, and sends all when enough wait.
@@ -59,20 +97,7 @@ public struct UDPTransport: ~Copyable {
         var next = 0
         var byteOffset = 0
         while next < lengths.count {
-            let result = Result<CallResult, SystemCallError> { () throws(SystemCallError) in
-                try systemCall("sendmmsg", object: "\(address)") {
-                    bytes.withUnsafeBytes { bytes in
-                        lengths.withUnsafeBufferPointer { lengths in
-                            guard let start = bytes.baseAddress, let first = lengths.baseAddress else { return 0 }
-                            return Int(
-                                spillway_send_datagrams(
-                                    socket.descriptor, start + byteOffset, first + next,
-                                    UInt32(lengths.count - next)))
-                        }
-                    }
-                }
-            }
-            switch result {
+            switch sendOnce(from: next, byteOffset) {
             case .success(.value(let sent)):
                 for _ in 0..<sent { count(&next, &byteOffset, dropped: false) }
             case .success(.wouldBlock):
@@ -83,6 +108,10 @@ public struct UDPTransport: ~Copyable {
                 // The error is the first datagram's, or for ECONNREFUSED an earlier one's that took its place.
                 lastError = error
                 count(&next, &byteOffset, dropped: true)
+                if error.code != ECONNREFUSED, !needsReopening {
+                    needsReopening = true
+                    reopening?.signal()
+                }
             }
         }
         bytes.removeAll(keepingCapacity: true)
@@ -91,10 +120,28 @@ public struct UDPTransport: ~Copyable {
         recordsWaiting = 0
     }
 
+    private func sendOnce(from next: Int, _ byteOffset: Int) -> Result<CallResult, SystemCallError> {
+        guard descriptor >= 0 else {
+            return .failure(lastError ?? SystemCallError(call: "sendmmsg", code: ENOTCONN, object: "\(address)"))
+        }
+        return Result { () throws(SystemCallError) in
+            try systemCall("sendmmsg", object: "\(address)") {
+                bytes.withUnsafeBytes { bytes in
+                    lengths.withUnsafeBufferPointer { lengths in
+                        guard let start = bytes.baseAddress, let first = lengths.baseAddress else { return 0 }
+                        return Int(
+                            spillway_send_datagrams(
+                                descriptor, start + byteOffset, first + next, UInt32(lengths.count - next)))
+                    }
+                }
+            }
+        }
+    }
+
     private func waitForRoom() -> Bool {
         guard waitMilliseconds > 0 else { return false }
         do throws(SystemCallError) {
-            return try socket.wait(for: POLLOUT, timeoutMilliseconds: waitMilliseconds) != 0
+            return try Socket.wait(descriptor, for: POLLOUT, timeoutMilliseconds: waitMilliseconds) != 0
         } catch {
             return false
         }

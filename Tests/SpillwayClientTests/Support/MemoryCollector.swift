@@ -42,12 +42,25 @@ final class MemoryCollector: Sendable {
     }
 
     init(ip: [UInt8] = [127, 0, 0, 1], port: UInt16 = 0, _ behavior: Behavior = Behavior()) throws {
-        let listener = try TestSocket(SOCK_STREAM, ip: ip, port: port)
-        let datagrams = try TestSocket(SOCK_DGRAM, ip: ip, port: listener.port)
+        let (listener, datagrams) = try Self.sockets(ip, port)
         self.port = listener.port
         let state = State(behavior)
         self.state = state
         thread = try NamedThread(name: "collector") { Self.serve(listener, datagrams, state) }
+    }
+
+    /// Both with one port. A free one for connections may be taken for datagrams: then another one is tried.
+    private static func sockets(_ ip: [UInt8], _ port: UInt16) throws -> (TestSocket, TestSocket) {
+        var tries = 0
+        while true {
+            let listener = try TestSocket(SOCK_STREAM, ip: ip, port: port)
+            do {
+                return (listener, try TestSocket(SOCK_DGRAM, ip: ip, port: listener.port))
+            } catch {
+                tries += 1
+                if port > 0 || tries == 20 { throw error }
+            }
+        }
     }
 
     var log: Log { state.log.withLock { $0 } }

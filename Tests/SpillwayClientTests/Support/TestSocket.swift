@@ -72,3 +72,6 @@ func eventually(withinMilliseconds timeout: Int = 20_000, _ condition: () -> Boo
     }
     return condition()
 }
+
+/// Whether the long forms of tests run.
+let isTorture = getenv("SPILLWAY_TORTURE").map { String(cString: $0) == "1" } ?? false

@@ -75,6 +75,14 @@ final class RecordBuffer: Sendable {
         }
     }
 
+    /// Whether the socket for datagrams is to be replaced.
+    var needsReopening: Bool { state.withLock { $0.transport.needsReopening } }
+
+    /// Replaces the socket for datagrams by one to the first of the addresses that works.
+    func reopen(_ candidates: Result<[HostAddress], ClientError>) {
+        state.withLock { $0.transport.reopen(candidates) }
+    }
+
     func close() {
         state.withLock { state in
             guard !state.isClosed else { return }

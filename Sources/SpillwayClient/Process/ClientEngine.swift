@@ -103,13 +103,15 @@ final class ClientEngine: Sendable {
     private func runFlusher() {
         let interval = plan.options.flushNanoseconds
         var nextFlush = monotonicNanoseconds() &+ interval
+        var refresh = AddressRefresh(of: plan.address, by: plan.resolver)
         while !isStopping.load(ordering: .acquiring) {
-            wait(untilNanoseconds: nextFlush)
+            wait(untilNanoseconds: min(nextFlush, refresh.nextNanoseconds))
             let now = monotonicNanoseconds()
             if now >= nextFlush {
                 buffer.flush(withHeartbeat: true)
                 nextFlush = now &+ interval
             }
+            refresh.advance(buffer, nowNanoseconds: now)
         }
         buffer.close()
         if let delivery {

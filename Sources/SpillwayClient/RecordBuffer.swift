@@ -2,6 +2,7 @@
 //
 // Limits: `MetricsClientOptions.bufferRecordsMax` records. Invariant: recorded = sent + dropped + refused + waiting.
 
+import LinuxSystem
 import Synchronization
 
 /// The records of one client on their way. All of it is behind one lock, which is never held over a wait.
@@ -9,6 +10,9 @@ import Synchronization
 final class RecordBuffer: Sendable {
     /// Datagrams of one system call: enough to make it cheap, few enough for the caller whose record completes them.
     static let datagramsTogether = 8
+
+    /// Totals need not be newer, however often records are flushed.
+    private static let heartbeatNanosecondsMin: UInt64 = 1_000_000_000
 
     /// A stream has no datagrams to fit into: larger frames share more.
     static let streamFrameBytes = 32 << 10
@@ -28,6 +32,7 @@ final class RecordBuffer: Sendable {
         @usableFromInline var droppedAfterClose: UInt64 = 0
         @usableFromInline var lastRefusal: RecordError?
         @usableFromInline var isClosed = false
+        var nextHeartbeatNanoseconds: UInt64 = 0
 
         init(transport: consuming RecordTransport, identity: SourceIdentity, options: MetricsClientOptions) {
             encoder =
@@ -67,11 +72,16 @@ final class RecordBuffer: Sendable {
         }
     }
 
+    /// - Parameter withHeartbeat: unless one was sent within the last second.
     func flush(withHeartbeat: Bool) {
         state.withLock { state in
             guard !state.isClosed else { return }
             state.flush()
-            if withHeartbeat { state.sendHeartbeat() }
+            guard withHeartbeat else { return }
+            let now = monotonicNanoseconds()
+            guard now >= state.nextHeartbeatNanoseconds else { return }
+            state.nextHeartbeatNanoseconds = now &+ Self.heartbeatNanosecondsMin
+            state.sendHeartbeat()
         }
     }
 

@@ -59,6 +59,25 @@ import Testing
     @Test func aClientThatCannotBeMadeLeavesNothing() async {
         await #expect(processExitsWith: .success) { try DescriptorScenario.run() }
     }
+
+    @Test func flushesSendOneHeartbeatASecond() throws {
+        let collector = try MemoryCollector()
+        let client = try MetricsClient(
+            to: collector.udp, identity: SourceIdentity(name: "test"),
+            options: MetricsClientOptions(flushIntervalSeconds: 0.005))
+        let start = monotonicNanoseconds()
+        while monotonicNanoseconds() - start < 1_500_000_000 {
+            record(1, to: client)
+            usleep(5_000)
+        }
+        client.close()
+        usleep(100_000)
+        let seconds = Double(monotonicNanoseconds() - start) / 1e9
+        let log = collector.stop()
+        // One at once, one each second, one at the end.
+        #expect(log.heartbeats <= Int(seconds) + 2)
+        #expect(log.heartbeats >= 2)
+    }
 }
 
 /// In a process of its own: with each limit of descriptors, from none to enough.

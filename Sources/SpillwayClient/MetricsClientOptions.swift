@@ -10,7 +10,8 @@ public struct MetricsClientOptions: Equatable, Sendable {
     public var bufferRecordsMax: Int
     /// Records wait no longer than this.
     public var flushIntervalSeconds: Double
-    /// Over TCP: so many bytes of frames are kept that the collector has not acknowledged.
+    /// Over TCP: up to this many bytes of frames are kept that the collector has not acknowledged, and up to 65,536 frames.
+    /// Records that find no room are dropped and counted.
     public var unacknowledgedBytesMax: Int
     /// Over TCP: how long `close` waits for the last acknowledgements.
     public var closeTimeoutSeconds: Double

@@ -83,12 +83,18 @@ public struct AcknowledgedSender: ~Copyable {
     /// Whether a frame of so many bytes would have to wait.
     public func isFull(for bytes: Int) -> Bool { frames.isFull(for: bytes) }
 
+    /// Whether a frame can be taken now. Makes room where frames are kept that need not be.
+    mutating func hasRoom(for bytes: Int) -> Bool {
+        if frames.isFull(for: bytes) { frames.removeDoneBetween() }
+        return !frames.isFull(for: bytes)
+    }
+
     /// Takes a frame of `identity`. Waits while the memory is full.
     ///
     /// - Parameter sequence: larger than that of the frame before. In a renewed session the header gets another one.
     public mutating func send(_ frame: RawSpan, sequence: UInt64, recordCount: Int) throws(ClientError) {
         if frames.isEmpty { lastProgress = monotonicNanoseconds() }
-        while frames.isFull(for: frame.byteCount) { try step(waitMilliseconds: 100) }
+        while !hasRoom(for: frame.byteCount) { try step(waitMilliseconds: 100) }
         take(frame, sequence: sequence, recordCount: recordCount)
         // Written in pieces that are worth a system call; replies are read with them.
         if frames.unsentBytes >= Self.writeBytesMax { try step(waitMilliseconds: 0) }

@@ -153,7 +153,7 @@ private struct Taken {
 
     /// As many as there is room for.
     mutating func move(to sender: inout AcknowledgedSender) {
-        while !isEmpty, !sender.isFull(for: frames.entries[next].byteCount) {
+        while !isEmpty, sender.hasRoom(for: frames.entries[next].byteCount) {
             let entry = frames.entries[next]
             sender.take(
                 frames.bytes.span.bytes.extracting(offset..<offset + entry.byteCount), sequence: entry.sequence,

@@ -3,7 +3,7 @@
 // No I/O and no clock: who owns it writes the bytes and says how far that went.
 //
 // Limits: `bytesMax` and `framesMax`, from the oldest frame that is not acknowledged to the newest; what was acknowledged in
-// between keeps its place until the oldest goes.
+// between keeps its place until the oldest is released, or until `removeDoneBetween`.
 // Invariant: sequences ascend; the first frame is not acknowledged, unless a part of it is written: then it must be written
 // to its end, since a stream that stops within a frame is broken.
 
@@ -25,6 +25,9 @@ struct UnacknowledgedFrames {
         var frames: UInt64 = 0
         var records: UInt64 = 0
         var sequences = SequenceRanges()
+        /// Of them, those that were never written whole: the collector has them from another sender.
+        var framesUnwritten: UInt64 = 0
+        var recordsUnwritten: UInt64 = 0
     }
 
     /// Frames that were written to their end.
@@ -52,17 +55,19 @@ struct UnacknowledgedFrames {
     /// Frames that are neither acknowledged nor refused, and their records.
     private(set) var frameCount = 0
     private(set) var recordCount = 0
+    /// Bytes of these frames.
+    var openBytes = 0
     /// The largest sequence that was written whole; 0 before the first.
     private(set) var lastSentSequence: UInt64 = 0
     /// The largest sequence that was appended; 0 before the first.
     private(set) var lastSequence: UInt64 = 0
 
-    private var ring = ByteRing()
-    private var entries = EntryRing()
+    var ring = ByteRing()
+    var entries = EntryRing()
     /// The entry that is written next, how much of it is written already, and where its next byte lies.
-    private var cursor = 0
-    private var cursorOffset = 0
-    private var cursorPlace = 0
+    var cursor = 0
+    var cursorOffset = 0
+    var cursorPlace = 0
 
     /// - Parameters:
     ///   - bytesMax: at least `FrameLimits.frameBytesMax`, so that every frame fits.
@@ -114,6 +119,7 @@ struct UnacknowledgedFrames {
         entries.append(Entry(sequence: sequence, byteCount: frame.byteCount, recordCount: count))
         frameCount += 1
         recordCount += count
+        openBytes += frame.byteCount
         lastSequence = sequence
     }
 
@@ -146,6 +152,11 @@ struct UnacknowledgedFrames {
                 released.frames += 1
                 released.records += UInt64(entries[index].recordCount)
                 released.sequences.insert(entries[index].sequence)
+                if !entries[index].wasSent {
+                    released.framesUnwritten += 1
+                    released.recordsUnwritten += UInt64(entries[index].recordCount)
+                }
+                openBytes -= entries[index].byteCount
                 frameCount -= 1
                 recordCount -= entries[index].recordCount
             }
@@ -197,7 +208,7 @@ struct UnacknowledgedFrames {
             index += 1
         }
         var restamped = Restamped()
-        restamped.lastKeptSequence = index > entries.start ? entries[index - 1].sequence : lastSentSequence
+        restamped.lastKeptSequence = max(index > entries.start ? entries[index - 1].sequence : 0, lastSentSequence)
         while index < entries.end {
             let entry = entries[index]
             if entry.doneRun == 0 {

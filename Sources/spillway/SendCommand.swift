@@ -45,6 +45,13 @@ struct SendCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The number of this session; random unless given.", valueName: "number"))
     var session: UInt64?
 
+    @Flag(
+        help: """
+            With --acknowledged and --session: this run goes on with the same input as an earlier one, so frames that the \
+            collector has already need not be sent. Without it they end the command with exit code 65.
+            """)
+    var resume = false
+
     @Flag(help: "Print the measure as one line of JSON.")
     var json = false
 
@@ -60,6 +67,9 @@ struct SendCommand: ParsableCommand {
         }
         guard acknowledged || acknowledgementLog == nil else {
             throw ValidationError("--acknowledgement-log goes with --acknowledged.")
+        }
+        guard !resume || (acknowledged && session != nil) else {
+            throw ValidationError("--resume goes with --acknowledged and --session.")
         }
         if let rate, !(rate > 0 && rate <= 1e9) { throw ValidationError("--rate \(rate): expected a number above 0.") }
     }
@@ -94,8 +104,8 @@ struct SendCommand: ParsableCommand {
             }
             try send(
                 through: AcknowledgedSink(
-                    to: address, identity: identity, isOwnSession: session == nil, timeoutSeconds: acknowledgeTimeout,
-                    log: log), encoder, identity)
+                    to: address, identity: identity, isOwnSession: session == nil, resumes: resume,
+                    timeoutSeconds: acknowledgeTimeout, log: log), encoder, identity)
         }
     }
 

@@ -41,6 +41,8 @@ extension AcknowledgedSender {
         guard released.frames > 0 else { return }
         statistics.framesAcknowledged += released.frames
         statistics.recordsAcknowledged += released.records
+        statistics.framesStoredEarlier += released.framesUnwritten
+        statistics.recordsStoredEarlier += released.recordsUnwritten
         lastProgress = monotonicNanoseconds()
         backoffMilliseconds = Self.backoffFirstMilliseconds
         onAcknowledged(sessions.session(session), sessions.sequences(of: released.sequences, in: session))

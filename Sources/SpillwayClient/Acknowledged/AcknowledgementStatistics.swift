@@ -6,6 +6,10 @@ public struct AcknowledgementStatistics: Equatable, Sendable {
     public var bytes: UInt64 = 0
     public var framesAcknowledged: UInt64 = 0
     public var recordsAcknowledged: UInt64 = 0
+    /// Of the acknowledged ones, those that this sender had not written: another one stored frames with the same source, session
+    /// and sequences, which may have other records.
+    public var framesStoredEarlier: UInt64 = 0
+    public var recordsStoredEarlier: UInt64 = 0
     public var framesRefused: UInt64 = 0
     public var recordsRefused: UInt64 = 0
     /// Frames that were written again.

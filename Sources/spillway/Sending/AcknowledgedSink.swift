@@ -7,16 +7,20 @@ import SpillwayClient
 /// A session with acknowledgements. Frames must be numbered, and of this session.
 struct AcknowledgedSink: FrameSink, ~Copyable {
     private var sender: AcknowledgedSender
+    /// Whether frames that an earlier run stored are as good as those of this run.
+    private let resumes: Bool
     private static let refusalsShownMax = 5
 
     /// - Parameters:
     ///   - isOwnSession: the session was drawn for this run. One that the user names may be stored in part already: it is
     ///     never renewed.
+    ///   - resumes: the frames of the session are those of an earlier run, as far as it came.
     ///   - log: a file that gets a line for each range of sequences that became durable.
     init(
-        to address: CollectorAddress, identity: SourceIdentity, isOwnSession: Bool, timeoutSeconds: Int,
-        log: AcknowledgementLog?
+        to address: CollectorAddress, identity: SourceIdentity, isOwnSession: Bool, resumes: Bool,
+        timeoutSeconds: Int, log: AcknowledgementLog?
     ) {
+        self.resumes = resumes
         sender = AcknowledgedSender(
             to: address, identity: identity, timeoutMilliseconds: timeoutSeconds * 1_000, renewsSession: isOwnSession)
         if let log { sender.onAcknowledged = { log.write($1, session: $0) } }
@@ -73,7 +77,23 @@ struct AcknowledgedSink: FrameSink, ~Copyable {
                 "the collector refused \(sender.statistics.framesRefused) frames with "
                     + "\(sender.statistics.recordsRefused) records")
         }
+        if outcome.failure == nil, !resumes { outcome.failure = storedEarlier(outcome.receipt) }
         return outcome
+    }
+
+    /// Frames of this session that another run stored. Its records are not known to be those of this run.
+    private func storedEarlier(_ receipt: ReceiptFrame?) -> CommandError? {
+        let statistics = sender.statistics
+        // Those that were written before the collector's database had answered were recognised when they came.
+        let duplicates = receipt?.framesDuplicate ?? 0
+        let frames =
+            statistics.framesStoredEarlier + (max(duplicates, statistics.framesResent) - statistics.framesResent)
+        guard frames > 0 else { return nil }
+        return CommandError(
+            .badData,
+            "\(frames) frames of this session were stored by an earlier run, with the records that it had: those of this "
+                + "run were not stored in their place. If both have the same input, use --resume; else use another --session"
+        )
     }
 
     private func failure(_ error: ClientError) -> CommandError {

@@ -30,6 +30,7 @@ struct SendMeasure {
         }
         if let acknowledgements {
             object.add("records_acknowledged", acknowledgements.recordsAcknowledged)
+            object.add("records_stored_earlier", acknowledgements.recordsStoredEarlier)
             object.add("frames_resent", acknowledgements.framesResent)
             object.add("reconnects", acknowledgements.reconnects)
             object.add("sessions_renewed", acknowledgements.sessionsRenewed)
@@ -46,6 +47,9 @@ struct SendMeasure {
         ]
         if let acknowledgements {
             rows.append(("acknowledged", grouped(acknowledgements.recordsAcknowledged)))
+            if acknowledgements.recordsStoredEarlier > 0 {
+                rows.append(("from earlier", grouped(acknowledgements.recordsStoredEarlier)))
+            }
             if acknowledgements.reconnects > 0 { rows.append(("reconnects", grouped(acknowledgements.reconnects))) }
         } else if let receipt {
             rows.append(("received", grouped(receipt.recordsAccepted)))

@@ -24,7 +24,7 @@ struct AddressRefresh {
         self.address = address
         self.resolver = resolver
         lastNanoseconds = monotonicNanoseconds()
-        // Over TCP each connection looks for its addresses.
+        // Over TCP each connection resolves the name by itself.
         nextNanoseconds = address.transport == .udp ? lastNanoseconds &+ Self.periodNanoseconds : .max
     }
 

@@ -30,6 +30,8 @@ public struct UDPTransport: ~Copyable {
     private var descriptor: Int32 = -1
     /// Signalled when `needsReopening` becomes true.
     private let reopening: WakeEvent?
+    private var nextReopening: UInt64 = 0
+    private static let reopenNanoseconds: UInt64 = 1_000_000_000
     private var bytes: [UInt8] = []
     private var lengths: [UInt32] = []
     private var recordCounts: [Int] = []
@@ -77,6 +79,19 @@ public struct UDPTransport: ~Copyable {
         } catch {
             if case .system(let failure) = error { lastError = failure } else { resolverError = error }
             needsReopening = true
+        }
+    }
+
+    /// Replaces a socket that failed for good, by one to the address that the host has now: for programs that may wait for a
+    /// name server. Tries once a second at most.
+    public mutating func reopenIfNeeded() {
+        let now = monotonicNanoseconds()
+        guard needsReopening, now >= nextReopening else { return }
+        nextReopening = now &+ Self.reopenNanoseconds
+        do throws(ClientError) {
+            reopen(.success(try HostAddress.all(of: address)))
+        } catch {
+            reopen(.failure(error))
         }
     }
 

@@ -49,9 +49,13 @@ struct DatagramSink: FrameSink, ~Copyable {
                     + "or send to tcp://\(address.host):\(address.port)")
         }
         transport.append(frame, recordCount: recordCount)
+        transport.reopenIfNeeded()
     }
 
-    mutating func flush() throws(CommandError) { transport.send() }
+    mutating func flush() throws(CommandError) {
+        transport.send()
+        transport.reopenIfNeeded()
+    }
 
     mutating func finish() throws(CommandError) -> SendOutcome {
         transport.send()

@@ -60,6 +60,33 @@ struct AddressChangeTests {
         print("recorded \(next), sent \(totals.recordsSent), dropped \(totals.recordsDropped), stored \(log.records)")
     }
 
+    /// As `spillway send` does, in its own thread.
+    @Test func aTransportThatIsAskedForItReplacesItsSocket() throws {
+        let spaces = try LinkedNamespaces()
+        let collector = try spaces.collector.run { try MemoryCollector(ip: [10, 9, 0, 1]) }
+        let port = collector.port
+        try spaces.client.run {
+            var transport = try UDPTransport(to: CollectorAddress(transport: .udp, host: "10.9.0.1", port: port))
+            let frame = HeartbeatFrame(framesSent: 0, recordsSent: 0, bytesSent: 0, recordsDropped: 0, name: "test")
+                .encoded(FrameIdentity(source: 1, session: 1))
+            func send(_ transport: inout UDPTransport) {
+                transport.append(frame.span.bytes, recordCount: 0)
+                transport.send()
+            }
+            send(&transport)
+            #expect(eventually { collector.log.heartbeats == 1 })
+            _ = system("ip addr flush dev v0 && ip addr add 10.9.0.3/24 dev v0")
+            #expect(
+                eventually(withinMilliseconds: 5_000) {
+                    send(&transport)
+                    transport.reopenIfNeeded()
+                    usleep(20_000)
+                    return collector.log.heartbeats > 1
+                })
+        }
+        _ = collector.stop()
+    }
+
     @Test func aCollectorWhoseNameGotAnotherAddressIsFoundWithTheNextSocket() throws {
         let spaces = try LinkedNamespaces()
         let first = try spaces.collector.run { try MemoryCollector(ip: [10, 9, 0, 1]) }

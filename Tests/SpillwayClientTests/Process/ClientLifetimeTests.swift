@@ -82,31 +82,49 @@ import Testing
 
 /// In a process of its own: with each limit of descriptors, from none to enough.
 enum DescriptorScenario {
-    private static func count(_ folder: String) -> Int {
-        guard let directory = opendir(folder) else { return -1 }
+    private static func names(_ folder: String) -> [String] {
+        guard let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }
-        var entries = 0
-        while readdir(directory) != nil { entries += 1 }
-        return entries
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if Int(name) != nil { names.append(name) }
+        }
+        return names
+    }
+
+    /// Uses every free number below the highest descriptor, as a limit is one on numbers.
+    ///
+    /// - Returns: the number that the next descriptor gets.
+    private static func fillNumbers() -> Int32 {
+        let highest = names("/proc/self/fd").compactMap { Int32($0) }.max() ?? 0
+        while true {
+            let next = dup(0)
+            guard next >= 0, next < highest else {
+                close(next)
+                return max(next, 0)
+            }
+        }
     }
 
     static func run() throws {
         let collector = try MemoryCollector()
         // Whatever is made once for the process is made now.
-        try MetricsClient(
-            to: collector.address, identity: SourceIdentity(name: "test"), options: MetricsClientOptions()
-        ).close()
+        let first = try MetricsClient(
+            to: collector.address, identity: SourceIdentity(name: "test"), options: MetricsClientOptions())
+        first.close()
+        usleep(300_000)
+        let next = fillNumbers()
+        let (descriptors, threads) = (names("/proc/self/fd").count, names("/proc/self/task").count)
         var before = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &before)
         var failures = 0
         for address in [collector.address, collector.udp] {
             for extra in 0..<10 {
-                // A connection of the client before has ended at both ends.
-                usleep(100_000)
-                let (descriptors, threads) = (count("/proc/self/fd"), count("/proc/self/task"))
                 var limit = before
-                // The count has the folder itself, and `.` and `..`.
-                limit.rlim_cur = rlim_t(descriptors - 3 + extra)
+                limit.rlim_cur = rlim_t(Int(next) + extra)
                 setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
                 var client: MetricsClient?
                 do throws(ClientError) {
@@ -118,13 +136,13 @@ enum DescriptorScenario {
                 setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &before)
                 client?.close()
                 client = nil
-                let isClean = eventually(withinMilliseconds: 5_000) {
-                    count("/proc/self/fd") == descriptors && count("/proc/self/task") == threads
+                let isClean = eventually(withinMilliseconds: 10_000) {
+                    names("/proc/self/fd").count == descriptors && names("/proc/self/task").count == threads
                 }
-                precondition(isClean, "with \(extra) descriptors: \(count("/proc/self/fd")) of \(descriptors)")
+                precondition(isClean, "with \(extra) descriptors something is left over")
             }
         }
-        precondition(failures >= 4)
+        precondition(failures >= 4, "only \(failures) clients could not be made")
         _ = collector.stop()
     }
 }

@@ -11,6 +11,8 @@ final class MemoryCollector: Sendable {
     struct Log {
         /// The values of the records of each frame, by session and sequence.
         var frames: [UInt64: [UInt64: [Double]]] = [:]
+        /// Of each session, what its welcome reports.
+        var acknowledged: [UInt64: SequenceRanges] = [:]
         /// The last heartbeat of each session.
         var totals: [UInt64: HeartbeatFrame] = [:]
         var heartbeats = 0
@@ -166,6 +168,9 @@ final class MemoryCollector: Sendable {
                     }
                     let before = log.frames[session, default: [:]].updateValue(
                         values, forKey: header.identity.sequence)
+                    if state.behavior.acknowledges(header.identity.sequence) {
+                        log.acknowledged[session, default: SequenceRanges()].insert(header.identity.sequence)
+                    }
                     if let before {
                         log.duplicates += 1
                         if before != values { log.conflicts += 1 }
@@ -174,12 +179,8 @@ final class MemoryCollector: Sendable {
             } catch {
                 log.conflicts += 1
             }
-            var known = SequenceRanges()
-            for sequence in log.frames[session, default: [:]].keys.sorted().suffix(200)
-            where state.behavior.acknowledges(sequence) {
-                known.insert(sequence)
-            }
-            return known
+            var known = log.acknowledged[session, default: SequenceRanges()]
+            return known.takeFirst(FrameLimits.rangesMax)
         }
     }
 }

@@ -3,6 +3,7 @@
 
 import Glibc
 import LinuxSystem
+import Synchronization
 import Testing
 
 @testable import SpillwayClient
@@ -16,9 +17,29 @@ import Testing
         private var counts = [Int](repeating: 0, count: 64)
         private(set) var longest: UInt64 = 0
         private(set) var overMillisecond = 0
+        /// Of those, the ones in which the thread gave up the processor by itself: it waited for a lock.
+        private(set) var waited = 0
         private(set) var calls = 0
 
-        mutating func add(_ nanoseconds: UInt64) {
+        mutating func measure(_ call: () -> Void) {
+            let switches = Self.voluntarySwitches()
+            let start = monotonicNanoseconds()
+            call()
+            let nanoseconds = monotonicNanoseconds() - start
+            add(nanoseconds)
+            if nanoseconds > 1_000_000, Self.voluntarySwitches() != switches { waited += 1 }
+        }
+
+        /// RUSAGE_THREAD, which the module does not have.
+        private static let calling = __rusage_who_t(1)
+
+        private static func voluntarySwitches() -> Int {
+            var usage = rusage()
+            getrusage(calling, &usage)
+            return usage.ru_nvcsw
+        }
+
+        private mutating func add(_ nanoseconds: UInt64) {
             counts[63 - (nanoseconds | 1).leadingZeroBitCount] += 1
             longest = max(longest, nanoseconds)
             overMillisecond += nanoseconds > 1_000_000 ? 1 : 0
@@ -47,6 +68,7 @@ import Testing
             identity: SourceIdentity(name: "test"),
             options: MetricsClientOptions(flushIntervalSeconds: 0.01, closeTimeoutSeconds: 60),
             heartbeatMilliseconds: 100, resolver: HostAddress.all)
+        let sums = try SumWatcher(client)
         var durations = Durations()
         let end = monotonicNanoseconds() + Self.seconds * 1_000_000_000
         var nextChange: UInt64 = 0
@@ -63,9 +85,7 @@ import Testing
             }
             for _ in 0..<20 {
                 let record = PointRecord(time: 1, metricName: "m", value: Double(recorded))
-                let start = monotonicNanoseconds()
-                client.record(record)
-                durations.add(monotonicNanoseconds() - start)
+                durations.measure { client.record(record) }
                 recorded += 1
             }
             usleep(1_000)
@@ -73,6 +93,9 @@ import Testing
         relay.set(.forward)
         relay.cut(afterBytes: 0)
         client.close()
+        let (checks, mismatches) = sums.finish()
+        print("recorded = sent + dropped + refused + waiting in \(checks - mismatches) of \(checks) checks")
+        #expect(mismatches == 0 && checks > 100)
         let connections = relay.accepted
         relay.stop()
         let (log, totals) = (collector.stop(), client.statistics)
@@ -93,7 +116,37 @@ import Testing
         print(
             "record(): half of the calls under \(durations.quantile(0.5)) ns, 99.99 % under "
                 + "\(durations.quantile(0.9999)) ns, longest \(durations.longest) ns, "
-                + "over 1 ms \(durations.overMillisecond) of \(durations.calls)")
+                + "over 1 ms \(durations.overMillisecond) of \(durations.calls), "
+                + "in \(durations.waited) of them the thread waited for a lock")
+    }
+}
+
+/// Checks the totals of a client on a thread of its own.
+private final class SumWatcher: Sendable {
+    private let isStopping = Atomic(false)
+    private let counts = Mutex((checks: 0, mismatches: 0))
+    private let thread = Mutex<NamedThread?>(nil)
+
+    init(_ client: MetricsClient) throws {
+        let started = try NamedThread(name: "sums") { [self] in
+            while !isStopping.load(ordering: .acquiring) {
+                let totals = client.statistics
+                let sum =
+                    totals.recordsSent + totals.recordsDropped + totals.recordsRefused + totals.recordsWaiting
+                counts.withLock { counts in
+                    counts.checks += 1
+                    counts.mismatches += sum == totals.recordsRecorded ? 0 : 1
+                }
+                usleep(200)
+            }
+        }
+        thread.withLock { $0 = started }
+    }
+
+    func finish() -> (checks: Int, mismatches: Int) {
+        isStopping.store(true, ordering: .releasing)
+        thread.withLock { $0.take() }?.join()
+        return counts.withLock { $0 }
     }
 }
 

@@ -140,16 +140,26 @@ public struct AcknowledgedSender: ~Copyable {
     /// - Returns: what the collector took on the last connection; nil if it did not say.
     public mutating func finish(withinMilliseconds milliseconds: Int? = nil) throws(ClientError) -> ReceiptFrame? {
         precondition(frames.isEmpty, "what is not acknowledged is waited for first")
+        let deadline = milliseconds.map { monotonicNanoseconds() &+ UInt64(max($0, 0)) * 1_000_000 } ?? .max
+        try reportTotals(deadlineNanoseconds: deadline)
         guard connection.finishWriting() else { return nil }
         isFinishing = true
         lastProgress = monotonicNanoseconds()
-        let deadline = milliseconds.map { lastProgress &+ UInt64(max($0, 0)) * 1_000_000 } ?? .max
         while connection.isOpen, receipt == nil {
             let now = monotonicNanoseconds()
             guard now < deadline else { break }
             try step(waitMilliseconds: min(100, Int((deadline - now) / 1_000_000) + 1))
         }
         return receipt
+    }
+
+    /// The last heartbeat has the totals of all that was written.
+    private mutating func reportTotals(deadlineNanoseconds: UInt64) throws(ClientError) {
+        guard connection.isOpen, sessions.hasUnreportedFrames else { return }
+        isHeartbeatDue = true
+        while hasHeartbeatWaiting, connection.isOpen, monotonicNanoseconds() < deadlineNanoseconds {
+            try step(waitMilliseconds: 10)
+        }
     }
 
     // MARK: One step
@@ -227,7 +237,9 @@ public struct AcknowledgedSender: ~Copyable {
             case nil: return true
             case .success(.wouldBlock): return false
             case .success(.value(let count)):
-                statistics.framesResent += frames.advance(count).framesAgain
+                let written = frames.advance(count)
+                statistics.framesResent += written.framesAgain
+                sessions.wrote(written, lastNumber: frames.lastSentSequence)
             case .failure(let error): throw .system(error)
             }
         }

@@ -20,6 +20,11 @@ struct SenderSessions {
         var frames: UInt64 = 0
         var records: UInt64 = 0
         var bytes: UInt64 = 0
+        /// What was written whole of them, and the number of the last one; 0 before the first.
+        var written = UnacknowledgedFrames.Written()
+        var lastWrittenNumber: UInt64 = 0
+        /// Frames that the last heartbeat of this session reported.
+        var framesReported: UInt64 = 0
         /// Records that the client dropped before they got into a frame, while this was the last session.
         var recordsDropped: UInt64 = 0
         var isWelcomed = false
@@ -46,11 +51,14 @@ struct SenderSessions {
             return first < end ? first + offset..<end + offset : nil
         }
 
+        /// The totals of what was written: what waits was not sent yet, and a collector that hears of it before it comes would
+        /// take the session for an older one.
         func heartbeat(baseTime: Int64) -> [UInt8] {
             HeartbeatFrame(
-                framesSent: frames, recordsSent: records, bytesSent: bytes, recordsDropped: recordsDropped,
-                name: identity.name
-            ).encoded(identity.frame(sequence: lastNumber - min(offset, lastNumber)), baseTime: baseTime)
+                framesSent: written.frames, recordsSent: written.records, bytesSent: written.bytes,
+                recordsDropped: recordsDropped, name: identity.name
+            ).encoded(
+                identity.frame(sequence: lastWrittenNumber - min(offset, lastWrittenNumber)), baseTime: baseTime)
         }
     }
 
@@ -82,6 +90,22 @@ struct SenderSessions {
         sessions[last].bytes += UInt64(bytes)
         return identity
     }
+
+    /// Frames were written whole for the first time.
+    ///
+    /// - Parameter lastNumber: of the last one. All of them are of its session: those of the next one wait for its welcome.
+    mutating func wrote(_ written: UnacknowledgedFrames.Written, lastNumber: UInt64) {
+        guard written.frames > 0,
+            let index = sessions.lastIndex(where: { $0.firstNumber.map { $0 <= lastNumber } ?? false })
+        else { return }
+        sessions[index].written.frames += written.frames
+        sessions[index].written.records += written.records
+        sessions[index].written.bytes += written.bytes
+        sessions[index].lastWrittenNumber = lastNumber
+    }
+
+    /// Whether something was written since the last heartbeat of the session that it is in.
+    var hasUnreportedFrames: Bool { sessions.contains { $0.framesReported < $0.written.frames } }
 
     private mutating func place(_ number: UInt64) -> FrameIdentity {
         if sessions[last].firstNumber == nil {
@@ -132,6 +156,7 @@ struct SenderSessions {
         var bytes: [UInt8] = []
         for index in sessions.indices where index == last || sessions[index].report == .due {
             if index < last { sessions[index].report = .queued }
+            sessions[index].framesReported = sessions[index].written.frames
             bytes += sessions[index].heartbeat(baseTime: baseTime)
         }
         return bytes

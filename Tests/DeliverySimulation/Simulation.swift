@@ -115,14 +115,17 @@ struct Simulation: ~Copyable {
         "clients \(clients.map(\.acknowledged.count)) of \(clients.map(\.frameCount))"
             + sites.map { site in
                 "; empty \(site.collector.isEmpty), places \(site.collector.plan.places), "
-                    + "spilled \(site.collector.plan.spillBatches), files \(site.disk.fileCount)"
+                    + "spilled \(site.collector.plan.spillBatches), files \(site.disk.fileCount), "
+                    + "bytes of the quota \(site.collector.spillUsedBytes)"
             }.joined()
     }
 
     private var isFinished: Bool {
         clients.allSatisfy { $0.isDone }
             && sites.allSatisfy {
+                // A removal whose sync failed is tried again: until then its bytes count.
                 $0.collector.isEmpty && $0.collector.plan.spillBatches == 0 && $0.disk.fileCount == 0
+                    && $0.collector.spillUsedBytes == 0
             }
     }
 

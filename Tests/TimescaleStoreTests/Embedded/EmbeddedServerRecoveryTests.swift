@@ -147,10 +147,10 @@ import Testing
                     let isBusy = Files.names(in: path).contains { name in
                         name.hasPrefix("data.new") && access("\(path)/\(name)/PG_VERSION", F_OK) == 0
                     }
-                    if isBusy {
-                        for pid in EmbeddedFixture.processes(named: "initdb", with: path) { kill(pid, SIGSTOP) }
-                        kill(getpid(), SIGKILL)
-                    }
+                    let running = isBusy ? EmbeddedFixture.processes(named: "initdb", with: path) : []
+                    for pid in running { kill(pid, SIGSTOP) }
+                    // One that ended a moment ago leaves no orphan, and the trial would show nothing.
+                    if !running.isEmpty, running.allSatisfy({ kill($0, 0) == 0 }) { kill(getpid(), SIGKILL) }
                     usleep(1_000)
                 }
             }

@@ -45,7 +45,10 @@ public final class DecodedBatch {
     /// Frames that are passed over, if they are acknowledged ones.
     private(set) var storedBefore: [SessionKey: SequenceRanges] = [:]
 
-    public init() {}
+    private let rowBytesMax: Int
+
+    /// - Parameter rowBytesMax: rows that are held together.
+    public init(rowBytesMax: Int = DecodedBatch.rowBytesMax) { self.rowBytesMax = rowBytesMax }
 
     /// Whether the frame at a place of the batch is passed over. A datagram is not, whatever its number.
     func skips(_ header: borrowing FrameHeader, at place: Int, of summary: borrowing BatchSummary) -> Bool {
@@ -99,7 +102,7 @@ public final class DecodedBatch {
             if offset >= nextCheck {
                 nextCheck = offset + Self.frameBytesBetweenChecks
                 rows.endBatch()
-                isTooLarge = isTooLarge || rows.byteCount > Self.rowBytesMax
+                isTooLarge = isTooLarge || rows.byteCount > rowBytesMax
                 if isTooLarge { rows.removeAll() }
             }
             rows.beginFrame()
@@ -119,7 +122,7 @@ public final class DecodedBatch {
         }
         endRun()
         rows.endBatch()
-        isTooLarge = isTooLarge || rows.byteCount > Self.rowBytesMax
+        isTooLarge = isTooLarge || rows.byteCount > rowBytesMax
         if isTooLarge { rows.removeAll() }
     }
 }

@@ -22,23 +22,20 @@ struct CopyTable {
 
     init() {
         capacity = Self.firstCapacity
-        base = Self.resized(nil, to: capacity)
+        base = .allocate(byteCount: capacity, alignment: 16)
         count = Self.headerBytes
         Self.header.withUnsafeBytes { base.copyMemory(from: $0.baseAddress!, byteCount: Self.headerBytes) }
     }
 
-    func deallocate() { free(base) }
-
-    /// `realloc` moves the pages of a large table instead of copying them: while it grows it is in memory once.
-    private static func resized(_ base: UnsafeMutableRawPointer?, to bytes: Int) -> UnsafeMutableRawPointer {
-        guard let resized = realloc(base, bytes) else { preconditionFailure("no memory for \(bytes) bytes of rows") }
-        return resized
-    }
+    func deallocate() { base.deallocate() }
 
     /// Makes room for so many bytes behind `used`, which is at least `count`. Amortised O(1).
     mutating func grow(used: Int, by bytes: Int) {
         capacity = max(capacity * 2, used + bytes)
-        base = Self.resized(base, to: capacity)
+        let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        memcpy(larger, base, used)
+        base.deallocate()
+        base = larger
     }
 
     mutating func removeAll() {

@@ -14,7 +14,7 @@ struct CopyFiles {
 
     /// - Parameter stream: each of its parts becomes a file.
     init(_ stream: FrameStream, name: String, in folder: BenchFolder) throws {
-        let batch = DecodedBatch()
+        let batch = DecodedBatch(rowBytesMax: .max)
         var paths: [String] = []
         try stream.bytes.withUnsafeBytes { bytes in
             for (index, part) in stream.parts.enumerated() {

@@ -67,7 +67,7 @@ public struct BatchSummary: Equatable, Sendable {
         return changed
     }
 
-    /// The account of frames that no client waits for, for example one that stands alone.
+    /// The account of frames that no client waits for, for example a single frame.
     public static let unacknowledged = BatchSummary(
         identity: BatchIdentity(epoch: 0, sequence: 1), recordCount: 0, frameCount: 0, byteCount: 0,
         openedMicroseconds: 0)

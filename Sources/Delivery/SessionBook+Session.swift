@@ -8,7 +8,7 @@ extension SessionBook {
         var accepted = SequenceRanges()
         /// Committed, or synced to the spill.
         var durable = SequenceRanges()
-        /// Durable, and not told to `connection` yet.
+        /// Durable, and not acknowledged to `connection` yet.
         var unacknowledged = SequenceRanges()
         /// The connections on which it is open, in the order of their opening: the last one gets the acknowledgements.
         var connections: [UInt64] = []

@@ -24,7 +24,7 @@ struct DamageSurvey {
     private static let lz4Magic: [UInt8] = [0x04, 0x22, 0x4D, 0x18]
     /// The longest header of an LZ4 frame.
     private static let lz4HeaderBytesMax = 19
-    /// Of the 32 bytes that a batch's record must begin with, so many may be others and it still begins like one.
+    /// A region begins like a batch's record if at most this many of its 32 known bytes differ.
     private static let differencesMax = 8
 
     private let file: any SpillFile

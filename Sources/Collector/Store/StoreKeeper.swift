@@ -181,7 +181,7 @@ final class StoreKeeper: Sendable {
 
     /// The rows of the sessions that this collector has stored frames of; the leader also takes a page of the whole table.
     private func joinRanges(_ connection: DatabaseConnection, _ rounds: inout Rounds) throws(DatabaseError) {
-        // So many at a time: the keeper has other things to do.
+        // Bounded, because the keeper has other jobs.
         for _ in 0..<Self.joinsAtOnce {
             let windows = appended.takeDue()
             if windows.isEmpty { break }

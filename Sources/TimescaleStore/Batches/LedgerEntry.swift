@@ -106,7 +106,7 @@ struct LedgerEntry {
     }
 
     /// Writes which frames of sessions the transaction holds, and commits. They are dated by the later of this machine's clock and
-    /// the server's: one that is behind must not make them look old enough to be forgotten.
+    /// the server's: a slow clock must not make them look old enough to be forgotten.
     ///
     /// Two collectors may have the same frame at the same time. Each takes a lock of its session here, behind all of its rows,
     /// so that it is held for no longer than the commit, and then checks what the other one has stored. The rows of a session do

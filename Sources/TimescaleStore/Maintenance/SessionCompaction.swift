@@ -31,7 +31,7 @@ public struct SessionWindow: Equatable, Sendable {
 public struct SessionCompaction {
     /// Rows of a window that are joined together, unless more are asked for.
     public static let rowsPerWindowMax = 1_000
-    /// `spllcmpc` in ASCII: the lock of whoever joins rows.
+    /// `spllcmpc` in ASCII: the lock of the collector that joins rows.
     private static let lock: Int64 = 0x7370_6C6C_636D_7063
 
     private let connection: DatabaseConnection

@@ -170,6 +170,10 @@ public struct SpillRecovery: Sendable {
             createdMicroseconds: scan.createdMicroseconds ?? scan.batches.first?.summary.openedMicroseconds ?? 0)
         if let first = file.unreadable.first {
             unreadableSegments.append(name)
+            // It reads as zeros, and was none.
+            if let tail = scan.tail, tail.isZeros, file.unreadable.contains(where: { $0.overlaps(tail.bytes) }) {
+                namelessBatches += 1
+            }
             warnings.append(
                 "the disk does not give \(file.unreadable.count) sectors of \(name), the first at byte \(first.lowerBound): the "
                     + "batches in them count as damaged, and the segment is kept")

@@ -269,6 +269,7 @@ import Testing
         failing.unreadable = 0..<1 << 30
         let nothing = try SpillRecovery(fileSystem: failing)
         #expect(nothing.segments.isEmpty && nothing.unreadableSegments == [places[0].segment])
+        #expect(nothing.damagedBatches == 1)
         failing.unreadable = nil
         #expect(try SpillRecovery(fileSystem: failing).batches == 6)
     }

@@ -85,7 +85,7 @@ extension EmbeddedServer {
             found.contains { $0.root != nil } ? "" : " (no TimescaleDB folder \(root); .setup/timescaledb creates it)"
         }
 
-        private var folder: String {
+        var folder: String {
             switch self {
             case .host(let directory): directory
             case .timescaleRoot(let root): root

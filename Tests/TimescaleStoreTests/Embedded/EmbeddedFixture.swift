@@ -61,6 +61,32 @@ enum EmbeddedFixture {
         return Int(status.st_size)
     }
 
+    /// A folder of programs whose initdb has a session of its own. The kernel continues a stopped process whose parent ends,
+    /// unless their sessions differ.
+    static func programsWithDetachedInitdb(_ folder: String) throws -> String {
+        let detached = "\(try TestServers.folder.get())/detached"
+        try FileManager.default.createDirectory(
+            atPath: detached, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        let script = "#!/bin/sh\nexec setsid --wait '\(folder)/initdb' \"$@\"\n"
+        try script.write(toFile: "\(detached)/initdb", atomically: false, encoding: .utf8)
+        try checkedCall("chmod", object: detached) { Int(chmod("\(detached)/initdb", 0o755)) }
+        try checkedCall("symlink", object: detached) { Int(symlink("\(folder)/postgres", "\(detached)/postgres")) }
+        return detached
+    }
+
+    /// Waits until a process that got SIGSTOP has stopped.
+    ///
+    /// - Returns: false if it ended instead.
+    static func stops(_ pid: Int32) -> Bool {
+        while let status = readSmallFile("/proc/\(pid)/stat"), let end = status.lastIndex(of: ")") {
+            let state = status[end...].dropFirst(2).first
+            if state == "T" { return true }
+            if state == "Z" || state == "X" { return false }
+            usleep(1_000)
+        }
+        return false
+    }
+
     /// Processes of that name with `text` on their command lines.
     static func processes(named name: String, with text: String) -> [Int32] {
         Files.names(in: "/proc").compactMap { Int32($0) }.filter { pid in

@@ -140,7 +140,8 @@ import Testing
     @Test func aKilledFirstStartHarmsNotTheNext() async throws {
         let server = try EmbeddedFixture.server("first", programs: plain)
         let path = server.directory.path
-        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+        let programs = try EmbeddedFixture.programsWithDetachedInitdb(plain.folder)
+        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, programs = programs as String] in
             let watch = try later(milliseconds: 0) {
                 while true {
                     // Once it has written files; its end removes them.
@@ -149,20 +150,22 @@ import Testing
                     }
                     let running = isBusy ? EmbeddedFixture.processes(named: "initdb", with: path) : []
                     for pid in running { kill(pid, SIGSTOP) }
-                    // One that ended a moment ago leaves no orphan, and the trial would show nothing.
-                    if !running.isEmpty, running.allSatisfy({ kill($0, 0) == 0 }) { kill(getpid(), SIGKILL) }
+                    if running.contains(where: EmbeddedFixture.stops) { kill(getpid(), SIGKILL) }
                     usleep(1_000)
                 }
             }
             let server = try EmbeddedServer(
-                directory: path, programs: TestServers.programs(.plain), environment: [:], isDurable: false,
+                directory: path, programs: .host(binDirectory: programs), environment: [:], isDurable: false,
                 logger: quietLogger)
             try server.start()
             watch.join()
         }
         let orphans = EmbeddedFixture.processes(named: "initdb", with: path)
         #expect(!orphans.isEmpty)
-        let woken = try later(milliseconds: 300) { for pid in orphans { kill(pid, SIGCONT) } }
+        let woken = try later(milliseconds: 300) {
+            for pid in orphans { kill(pid, SIGINT) }
+            for pid in orphans { kill(pid, SIGCONT) }
+        }
         defer { woken.join() }
         try server.start()
         defer { server.stop() }

@@ -3,7 +3,7 @@
 import Delivery
 
 /// A part of the ledger behind one lock.
-struct LedgerShard {
+struct LedgerShard: ~Copyable {
     /// What the sessions of a source add up to, the evicted ones included.
     struct SessionTotals {
         var gapFrames: UInt64
@@ -67,7 +67,7 @@ struct LedgerShard {
     /// - Returns: false when the session has no account yet.
     mutating func report(_ report: SessionReport, of key: SessionKey, from place: Int, at time: Int64) -> Bool {
         guard let account = sessions.place(of: key, owner: place) else { return false }
-        sessions.accounts[account].report(report, at: time)
+        sessions.accounts[account].pointee.report(report, at: time)
         return true
     }
 
@@ -82,11 +82,12 @@ struct LedgerShard {
     mutating func evictOldest(nowMicroseconds: Int64) -> Int {
         let time = tick(nowMicroseconds: nowMicroseconds)
         let oldest = sessions.oldest(max(1, sessions.count / Self.evictedShare))
-        for account in oldest {
-            let owner = Int(sessions.accounts[account].owner)
-            let silence = time &- sessions.accounts[account].lastUsed
-            sources[owner].close(sessions.accounts[account], hasEnded: silence >= Self.endedSilenceMicroseconds)
-            sessions.evict(SessionKey(source: sources[owner].source, session: sessions.accounts[account].session))
+        for place in oldest {
+            let account = sessions.accounts[place].pointee
+            let owner = Int(account.owner)
+            let silence = time &- account.lastUsed
+            sources[owner].close(account, hasEnded: silence >= Self.endedSilenceMicroseconds)
+            sessions.evict(SessionKey(source: sources[owner].source, session: account.session))
         }
         return oldest.count
     }
@@ -96,10 +97,12 @@ struct LedgerShard {
         var totals = sources.map {
             SessionTotals(gapFrames: $0.closedGapFrames, reconciliation: $0.closedReconciliation)
         }
-        for place in sessions.accounts.indices where !sessions.accounts[place].isFree {
-            let owner = Int(sessions.accounts[place].owner)
-            totals[owner].gapFrames = totals[owner].gapFrames.addingSaturating(sessions.accounts[place].gapFrames)
-            totals[owner].reconciliation.add(sessions.accounts[place].reconciliation)
+        for place in sessions.accounts.indices {
+            let account = sessions.accounts[place]
+            guard !account.pointee.isFree else { continue }
+            let owner = Int(account.pointee.owner)
+            totals[owner].gapFrames = totals[owner].gapFrames.addingSaturating(account.pointee.gapFrames)
+            totals[owner].reconciliation.add(account.pointee.reconciliation)
         }
         return totals
     }

@@ -8,12 +8,12 @@
 import Delivery
 
 /// A map from (source, session) to the session's account. It grows and shrinks as its owner says. Not thread-safe.
-struct SessionStore {
+struct SessionStore: ~Copyable {
     /// Keys of evicted sessions in each of the two generations.
     static let evictedKeysMax = 4_096
 
     /// Free ones among them.
-    var accounts: [SessionAccount] = []
+    private(set) var accounts = SessionAccounts()
     private var freePlaces: [Int32] = []
     /// The standard dictionary: its hashing is seeded, so that no sender can choose ids that collide.
     private var places: [SessionKey: Int32] = [:]
@@ -33,7 +33,11 @@ struct SessionStore {
     mutating func place(of key: SessionKey, owner: Int) -> Int? {
         let last = Int(lastPlaces[owner])
         // The account may have been evicted and its place may have another session by now.
-        if last < accounts.count, accounts[last].session == key.session, accounts[last].owner == owner { return last }
+        if last < accounts.count, accounts[last].pointee.session == key.session,
+            accounts[last].pointee.owner == owner
+        {
+            return last
+        }
         guard let place = places[key] else { return nil }
         lastPlaces[owner] = place
         return Int(place)
@@ -47,10 +51,9 @@ struct SessionStore {
         let place: Int
         if let free = freePlaces.popLast() {
             place = Int(free)
-            accounts[place] = account
+            accounts[place].pointee = account
         } else {
-            place = accounts.count
-            accounts.append(account)
+            place = accounts.append(account)
         }
         let former = places.updateValue(Int32(place), forKey: key)
         precondition(former == nil, "a session has one account")
@@ -63,14 +66,16 @@ struct SessionStore {
         guard amount > 0 else { return [] }
         var times: [Int64] = []
         times.reserveCapacity(count)
-        for place in accounts.indices where !accounts[place].isFree { times.append(accounts[place].lastUsed) }
+        for place in accounts.indices where !accounts[place].pointee.isFree {
+            times.append(accounts[place].pointee.lastUsed)
+        }
         let youngest = Self.element(ofRank: amount - 1, in: &times)
         var oldest: [Int] = []
         oldest.reserveCapacity(amount)
         // Two rounds, since some of those that share the youngest time may have to stay.
         for isTie in [false, true] {
-            for place in accounts.indices where oldest.count < amount && !accounts[place].isFree {
-                let time = accounts[place].lastUsed
+            for place in accounts.indices where oldest.count < amount && !accounts[place].pointee.isFree {
+                let time = accounts[place].pointee.lastUsed
                 if isTie ? time == youngest : time < youngest { oldest.append(place) }
             }
         }
@@ -80,7 +85,7 @@ struct SessionStore {
     /// Removes the session's account, and remembers that it had one. Amortised O(1).
     mutating func evict(_ key: SessionKey) {
         guard let place = places.removeValue(forKey: key) else { preconditionFailure("only an account is evicted") }
-        accounts[Int(place)].free()
+        accounts[Int(place)].pointee.free()
         freePlaces.append(place)
         remember(key)
     }

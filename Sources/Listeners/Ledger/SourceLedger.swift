@@ -50,11 +50,11 @@ struct SourceLedger {
                     account = place
                     last = (identity.session, place)
                 }
-                verdict = sessions.accounts[account].receive(
+                verdict = sessions.accounts[account].pointee.receive(
                     identity.sequence, records: arrivals[index].recordCount,
                     judged: areJudged ? arrivals[index].verdict : nil, at: time)
                 if identity.sequence <= closedLossHighest, verdict != .duplicate,
-                    sessions.accounts[account].takeLateFrame()
+                    sessions.accounts[account].pointee.takeLateFrame()
                 {
                     takeOffLosses(records: arrivals[index].recordCount)
                 }

@@ -3,6 +3,21 @@ import Testing
 
 @testable import Listeners
 
+/// A store, with what the tests ask of it: their macros take no value that cannot be copied.
+private final class Held {
+    private var store = SessionStore()
+
+    var count: Int { store.count }
+    var placesMade: Int { store.accounts.count }
+
+    func addOwner() { store.addOwner() }
+    func place(of key: SessionKey, owner: Int) -> Int? { store.place(of: key, owner: owner) }
+    func wasEvicted(_ key: SessionKey) -> Bool { store.wasEvicted(key) }
+    func insert(_ account: SessionAccount, _ key: SessionKey) { store.insert(account, key) }
+    func oldest(_ amount: Int) -> [Int] { store.oldest(amount) }
+    func evict(_ key: SessionKey) { store.evict(key) }
+}
+
 @Suite struct SessionStoreTests {
     private func account(_ session: UInt64, lastUsed: Int64) -> SessionAccount {
         SessionAccount(session: session, owner: 0, beginning: .seen, lastUsed: lastUsed)
@@ -21,7 +36,7 @@ import Testing
     }
 
     @Test func findsTheOldestAndAsManyAsAskedForAmongEquals() {
-        var store = SessionStore()
+        let store = Held()
         store.addOwner()
         for session in 0..<10 as Range<UInt64> {
             let key = SessionKey(source: 1, session: session)
@@ -36,7 +51,7 @@ import Testing
     }
 
     @Test func aFreePlaceIsUsedAgainAndNotTakenForItsFormerSession() {
-        var store = SessionStore()
+        let store = Held()
         let first = SessionKey(source: 1, session: 1)
         let second = SessionKey(source: 1, session: 2)
         store.addOwner()
@@ -47,13 +62,13 @@ import Testing
         store.evict(first)
         #expect(store.wasEvicted(first) && store.place(of: first, owner: 0) == nil && store.count == 0)
         store.insert(account(2, lastUsed: 2), second)
-        #expect(store.accounts.count == 1 && store.count == 1)
+        #expect(store.placesMade == 1 && store.count == 1)
         #expect(store.place(of: second, owner: 0) == 0)
         #expect(store.place(of: first, owner: 0) == nil)
     }
 
     @Test func aSessionOfAnotherSourceIsAnotherSession() {
-        var store = SessionStore()
+        let store = Held()
         store.addOwner()
         store.addOwner()
         store.insert(account(1, lastUsed: 1), SessionKey(source: 8, session: 1))

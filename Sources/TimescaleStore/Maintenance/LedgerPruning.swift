@@ -5,9 +5,8 @@
 public struct LedgerPruning {
     /// Batches younger than this stay rows of their own: an operator may look for them.
     private static let batchHours = 24
-    private static let rowsAtOnce = 100_000
-    /// The writers of batches wait behind the move.
-    private static let lockTimeout = "2s"
+    /// About 70 ms: the writers of batches wait for the move, and for its lock.
+    private static let rowsAtOnce = 20_000
 
     private let connection: DatabaseConnection
 
@@ -23,7 +22,7 @@ public struct LedgerPruning {
             // Without it a batch that comes again at this very moment would find neither its row nor its range.
             try connection.execute(
                 """
-                SET LOCAL lock_timeout = '\(Self.lockTimeout)';
+                SET LOCAL lock_timeout = '\(SchemaManager.aheadLockTimeout)';
                 LOCK TABLE spillway.batches IN SHARE ROW EXCLUSIVE MODE
                 """, operation: "locking spillway.batches")
             let rows = try connection.query(

@@ -36,7 +36,6 @@ public struct ExpiredRows: Equatable, Sendable {
 /// Finds and drops rows by their age. Used by one thread, outside of transactions.
 public struct Retention {
     public static let rowsCountedMax: Int64 = 1_000_000
-    private static let lockTimeout = "2s"
     private static let rangesAtOnce = 10
     private static let rowsAtOnce = 20_000
     private static let estimatedPagesMin = 100
@@ -163,7 +162,7 @@ public struct Retention {
         for start in stride(from: 0, to: ranges.count, by: Self.rangesAtOnce) {
             let group = Array(ranges[start..<min(start + Self.rangesAtOnce, ranges.count)])
             let isDropped = try connection.inTransaction { () throws(DatabaseError) -> Bool in
-                try connection.execute("SET LOCAL lock_timeout = '\(Self.lockTimeout)'")
+                try connection.execute("SET LOCAL lock_timeout = '\(SchemaManager.aheadLockTimeout)'")
                 // Two who drop at once take turns; the second one finds them gone, and says so.
                 try connection.execute("SELECT pg_advisory_xact_lock(\(SchemaSQL.advisoryLock))")
                 guard try isWanted() else { return false }

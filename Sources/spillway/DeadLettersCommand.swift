@@ -95,8 +95,11 @@ struct DeadLettersCommand: ParsableCommand {
             let connection = try location.connect(as: "spillway dead-letters")
             var output = try ByteOutput(path: nil)
             var withoutRecords = 0
+            let box = DeadLetterBox(connection)
+            // What 'discard --up-to' removes must have been shown.
+            if filter.upToID != nil { DeadLettersCommand.settle(box) }
             do {
-                try DeadLetterBox(connection).forEach(filter, limit: limit) { (letter) throws(CommandError) in
+                try box.forEach(filter, limit: limit) { (letter) throws(CommandError) in
                     let lines = letter.recordLines
                     guard records else { return try output.write(line: letter.json(lines)) }
                     for line in lines ?? [] { try output.write(line: line) }
@@ -117,6 +120,15 @@ struct DeadLettersCommand: ParsableCommand {
                     "\(withoutRecords) letters are not shown: 'dead-letters show --id ID' prints a letter's frame; "
                         + "'discard' would remove them as well")
             }
+        }
+    }
+
+    private static func settle(_ box: DeadLetterBox) {
+        do throws(DatabaseError) {
+            try box.settle()
+        } catch {
+            report(
+                "letters that are being stored at this moment may be missing, though their ids are lower: \(error)")
         }
     }
 

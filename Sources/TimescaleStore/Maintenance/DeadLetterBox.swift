@@ -92,6 +92,19 @@ public struct DeadLetterBox {
         }
     }
 
+    /// Waits until no letter is being stored. An id is given before its letter is committed, so a lower one may appear after a
+    /// higher one; not after this, for the ids that there are.
+    ///
+    /// - Throws: also where the role may only read (42501), and after a second (55P03): those that store letters wait meanwhile.
+    public func settle() throws(DatabaseError) {
+        try connection.inTransaction { () throws(DatabaseError) in
+            try connection.execute("SET LOCAL lock_timeout = '\(SchemaManager.aheadLockTimeout)'")
+            try connection.execute(
+                "LOCK TABLE spillway.dead_letters IN SHARE MODE", operation: "waiting for letters that are being stored"
+            )
+        }
+    }
+
     /// Gives the letters to `body`, oldest first.
     public func forEach<Failure: Error>(
         _ filter: DeadLetterFilter, limit: Int = .max, _ body: (StoredDeadLetter) throws(Failure) -> Void

@@ -57,6 +57,31 @@ import Testing
         #expect(distinct == [["100"]])
     }
 
+    /// Two lanes store letters at once: the higher id may be committed first.
+    @Test func aLetterWithALowerIdIsNotOverlooked() throws {
+        let location = try TestServers.database(.plain)
+        let connection = try DatabaseConnection(location)
+        try SchemaManager(connection).apply()
+        let insert = """
+            INSERT INTO spillway.dead_letters (epoch, sequence, source, records, reason, frame)
+            VALUES (1, 1, 1, 1, 'a test', '\\x00')
+            """
+        let slow = try DatabaseConnection(location)
+        try slow.begin()
+        try slow.execute(insert)
+        try connection.execute(insert)
+        let box = DeadLetterBox(connection)
+        var filter = DeadLetterFilter()
+        filter.upToID = try box.groups()[0].lastID
+        let held = try databaseError { () throws(DatabaseError) in try box.settle() }
+        #expect(held.sqlstate == .lockNotAvailable && !connection.isInTransaction)
+        try slow.commit()
+        try box.settle()
+        var ids: [Int64] = []
+        try box.forEach(filter) { ids.append($0.id) }
+        #expect(ids.count == 2)
+    }
+
     @Test func ofAWholeFrameOnlyTheRefusedRecordIsMeant() throws {
         let connection = try Self.refusing(.plain)
         let batch = try SampleBatch(sequence: 2, days: [0, 0, 0], kind: .routing)

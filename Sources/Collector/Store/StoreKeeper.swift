@@ -161,6 +161,13 @@ final class StoreKeeper: Sendable {
         if now >= rounds.compact, connection.isUsable {
             rounds.compact = now + Self.compactNanoseconds
             do throws(DatabaseError) {
+                for table in try manager.removeUnfinishedPartitions() {
+                    log.notice("removed the constraint of an interrupted change of the schema from \(table)")
+                }
+            } catch {
+                log.warning("rows may be refused by the constraint of an interrupted change of the schema: \(error)")
+            }
+            do throws(DatabaseError) {
                 try joinRanges(connection, &rounds)
             } catch {
                 log.warning("the ranges of sessions could not be joined: \(error)")

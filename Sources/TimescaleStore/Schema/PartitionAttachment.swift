@@ -6,7 +6,9 @@
 //
 // Attaching reads the whole default partition under its exclusive lock, unless a valid constraint says that it has no row of
 // the new range. So, where the default partition is large, that constraint is made and validated first, beside COPYs. Until the
-// partition is there, a row of the range is refused by it: the batch is tried again (`DatabaseError.isAboutRows`).
+// partition is there, a row of the range is refused by it, and the batch is tried again (`DatabaseError.isAboutRows`). The range
+// begins late enough that no such row is expected before: `leadSeconds` is twice what the work takes, and limits it. The
+// constraint of a process that ended meanwhile is removed by `UnfinishedPartitions`.
 
 import MetricKinds
 
@@ -15,8 +17,12 @@ struct PartitionAttachment {
     static let constraintName = "spillway_partition_begins"
     private static let movedRowsMax = 10_000
     private static let scannedBytesMax: Int64 = 67_108_864
-    /// How far in the future a range begins whose rows may be refused for a moment.
-    private static let leadMinutes = 10
+    /// How far in the future a range begins whose rows may be refused for a moment, at least.
+    private static let leadSecondsMin: Int64 = 600
+    /// A slow disk's pace of validating.
+    private static let validatedBytesPerSecond: Int64 = 10 << 20
+    /// For a lock of the default partition while rows of the range may come: what waits for it holds up COPYs.
+    static let shortLockTimeout = "100ms"
 
     let connection: DatabaseConnection
     let kind: MetricKind
@@ -25,21 +31,21 @@ struct PartitionAttachment {
 
     private var fallback: String { SchemaSQL.defaultPartitionName(kind) }
 
-    /// The default partition is too large to be read under a lock.
-    func isLarge() throws(DatabaseError) -> Bool {
+    /// - Returns: how far in the future the range has to begin, where the default partition is too large to be read under a lock.
+    func leadSeconds() throws(DatabaseError) -> Int64? {
         let rows = try connection.query(
             "SELECT pg_catalog.pg_relation_size('\(fallback)'::regclass)", operation: "measuring \(fallback)")
-        return (rows.first?[0].flatMap { Int64($0) } ?? 0) > Self.scannedBytesMax
+        let bytes = rows.first?[0].flatMap { Int64($0) } ?? 0
+        return bytes > Self.scannedBytesMax ? max(Self.leadSecondsMin, 2 * bytes / Self.validatedBytesPerSecond) : nil
     }
 
     /// The first full hour of the day from which on few rows are in the default partition, or none where it is large.
     ///
     /// - Returns: as PostgreSQL reads it; nil when every hour has rows.
-    func firstHour(isLarge: Bool) throws(DatabaseError) -> String? {
-        let limit = isLarge ? 0 : Self.movedRowsMax
+    func firstHour(leadSeconds: Int64?) throws(DatabaseError) -> String? {
+        let limit = leadSeconds == nil ? Self.movedRowsMax : 0
         let lead =
-            isLarge
-            ? "\(DatabaseClock.time("$1")) + interval '\(Self.leadMinutes) minutes'" : "'-infinity'::timestamptz"
+            leadSeconds.map { "\(DatabaseClock.time("$1")) + interval '\($0) seconds'" } ?? "'-infinity'::timestamptz"
         let end = "'\(day.advanced(by: 1).timestamp)'::timestamptz"
         let rows = try connection.query(
             """
@@ -58,7 +64,9 @@ struct PartitionAttachment {
     }
 
     /// Makes the constraint and proves it. Beside COPYs, except for the moment of making it.
-    func exclude(from begin: String) throws(DatabaseError) {
+    ///
+    /// - Parameter leadSeconds: the proof may take half of it.
+    func exclude(from begin: String, leadSeconds: Int64) throws(DatabaseError) {
         try connection.inTransaction { () throws(DatabaseError) in
             try connection.execute("SET LOCAL lock_timeout = '\(SchemaManager.aheadLockTimeout)'")
             try connection.execute(
@@ -67,7 +75,7 @@ struct PartitionAttachment {
                 CHECK (time < '\(begin)' OR time >= '\(day.advanced(by: 1).timestamp)') NOT VALID
                 """)
         }
-        try connection.withoutTimeLimit { () throws(DatabaseError) in
+        try connection.withTimeLimit(milliseconds: leadSeconds * 500) { () throws(DatabaseError) in
             try connection.execute("ALTER TABLE \(fallback) VALIDATE CONSTRAINT \(Self.constraintName)")
         }
     }
@@ -79,24 +87,15 @@ struct PartitionAttachment {
     }
 
     /// Removes the constraint of an attempt that failed, by this process or one that has ended.
-    func dropConstraint() throws(DatabaseError) {
-        let rows = try connection.query(
-            """
-            SELECT FROM pg_catalog.pg_constraint
-            WHERE conrelid = '\(fallback)'::regclass AND conname = '\(Self.constraintName)'
-            """, operation: "checking the constraints of \(fallback)")
-        guard !rows.isEmpty else { return }
-        try connection.inTransaction { () throws(DatabaseError) in
-            try connection.execute("SET LOCAL lock_timeout = '\(SchemaManager.aheadLockTimeout)'")
-            try connection.execute("ALTER TABLE \(fallback) DROP CONSTRAINT IF EXISTS \(Self.constraintName)")
-        }
-    }
+    func dropConstraint() throws(DatabaseError) { try UnfinishedPartitions(connection).drop(fallback) }
 }
 
 extension DatabaseConnection {
-    /// Runs what may take hours and holds up no other session: neither the server nor this side ends it for its duration.
-    func withoutTimeLimit(_ body: () throws(DatabaseError) -> Void) throws(DatabaseError) {
-        try execute("SET statement_timeout = 0")
+    /// Runs what may take hours and holds up no other session: the server alone ends it.
+    func withTimeLimit(
+        milliseconds: Int64, _ body: () throws(DatabaseError) -> Void
+    ) throws(DatabaseError) {
+        try execute("SET statement_timeout = \(milliseconds)")
         hasTimeLimit = false
         defer { hasTimeLimit = true }
         do throws(DatabaseError) {

@@ -39,6 +39,13 @@ extension SchemaManager {
         return report
     }
 
+    /// Removes the constraints of processes that ended while they made a partition: rows of its range are refused by them.
+    ///
+    /// - Returns: the tables that had one. Costs one query where there is none.
+    public func removeUnfinishedPartitions() throws(DatabaseError) -> [String] {
+        try UnfinishedPartitions(connection).drop()
+    }
+
     private func ensureNativePartitions(days: Int, _ report: inout AheadReport) throws(DatabaseError) {
         // The parents, and the tables that are attached to one: a partition that was only begun is not there.
         let rows = try connection.query(
@@ -71,33 +78,69 @@ extension SchemaManager {
     private func make(_ partition: PartitionAttachment, _ report: inout AheadReport) throws(DatabaseError) {
         let name = "partition \(SchemaSQL.partitionName(partition.kind, partition.day))"
         var begin: String?
-        var isLarge = false
+        var lead: Int64?
         var isFull = false
         try mapToWarnings(name, &report) { () throws(DatabaseError) in
             try partition.dropConstraint()
-            isLarge = try partition.isLarge()
-            guard let hour = try partition.firstHour(isLarge: isLarge) else {
-                isFull = true
-                return
-            }
-            if isLarge { try partition.exclude(from: hour) }
-            begin = hour
+            lead = try partition.leadSeconds()
+            begin = try partition.firstHour(leadSeconds: lead)
+            isFull = begin == nil
         }
         if isFull {
             report.warnings.append(
                 "\(name) is not made: the default partition has rows of the day up to its last hour; they are stored, "
                     + "and dropped by their age")
         }
-        // What an attempt leaves of its constraint goes with the next one.
         guard let begin else { return }
-        let created = report.created.count
-        try attempt(name, &report) { () throws(DatabaseError) in
-            if isLarge { try partition.attachEmpty(from: begin) } else { try partition.attachWithRows(from: begin) }
+        guard let lead else {
+            return try attempt(name, &report) { () throws(DatabaseError) in
+                try partition.attachWithRows(from: begin)
+            }
         }
-        guard isLarge, report.created.count == created else { return }
-        // Until the constraint is gone, batches with rows of the range wait.
-        try mapToWarnings(name, &report) { () throws(DatabaseError) in try partition.dropConstraint() }
+        var isExcluded = false
+        try mapToWarnings(name, &report) { () throws(DatabaseError) in
+            try partition.exclude(from: begin, leadSeconds: lead)
+            isExcluded = true
+        }
+        try attachOrRelease(partition, isExcluded ? begin : nil, name, &report)
     }
+
+    /// Does not return before the partition is there or its constraint is gone: from `begin` on, rows of the range would wait.
+    /// A transaction that has read the table keeps both from happening for as long as it lasts.
+    ///
+    /// - Parameter begin: nil where the constraint is not proven.
+    private func attachOrRelease(
+        _ partition: PartitionAttachment, _ begin: String?, _ name: String, _ report: inout AheadReport
+    ) throws(DatabaseError) {
+        let created = report.created.count
+        for round in 1... {
+            var failed = AheadReport()
+            if let begin, round <= Self.attachRoundsMax {
+                try attempt(
+                    name, &report, lockTimeout: PartitionAttachment.shortLockTimeout, warnings: &failed.warnings
+                ) {
+                    () throws(DatabaseError) in
+                    try partition.attachEmpty(from: begin)
+                }
+                if report.created.count > created { return }
+            } else {
+                try mapToWarnings(name, &failed.warnings) { () throws(DatabaseError) in try partition.dropConstraint() }
+                if failed.warnings.isEmpty {
+                    if begin != nil {
+                        report.warnings.append("\(name) is not made: its table was never free for a moment")
+                    }
+                    return
+                }
+            }
+            if round == Self.warnRound { report.warnings += failed.warnings }
+            // Ends early when the connection's owner stops.
+            try connection.query("SELECT pg_catalog.pg_sleep(1)", operation: "waiting for the lock of a partition")
+        }
+    }
+
+    /// Rounds of a second. Then the partition is given up, and only the constraint has to go.
+    private static let attachRoundsMax = 60
+    private static let warnRound = 3
 
     private func ensureChunks(compresses: Bool, _ report: inout AheadReport) throws(DatabaseError) {
         let server = try ServerIdentity.detect(connection)
@@ -157,10 +200,19 @@ extension SchemaManager {
     private func attempt(
         _ what: String, _ report: inout AheadReport, _ body: () throws(DatabaseError) -> Void
     ) throws(DatabaseError) {
+        var warnings: [String] = []
+        try attempt(what, &report, lockTimeout: Self.aheadLockTimeout, warnings: &warnings, body)
+        report.warnings += warnings
+    }
+
+    private func attempt(
+        _ what: String, _ report: inout AheadReport, lockTimeout: String, warnings: inout [String],
+        _ body: () throws(DatabaseError) -> Void
+    ) throws(DatabaseError) {
         var isMade = false
-        try mapToWarnings(what, &report) { () throws(DatabaseError) in
+        try mapToWarnings(what, &warnings) { () throws(DatabaseError) in
             isMade = try connection.inTransaction { () throws(DatabaseError) -> Bool in
-                try connection.execute("SET LOCAL lock_timeout = '\(Self.aheadLockTimeout)'")
+                try connection.execute("SET LOCAL lock_timeout = '\(lockTimeout)'")
                 // Two collectors that make the same thing take turns; the second finds it there at its next look.
                 let rows = try connection.query("SELECT pg_try_advisory_xact_lock(\(SchemaSQL.advisoryLock))")
                 guard rows.first?.first == "t" else { return false }
@@ -173,6 +225,10 @@ extension SchemaManager {
 
     private func mapToWarnings(
         _ what: String, _ report: inout AheadReport, _ body: () throws(DatabaseError) -> Void
+    ) throws(DatabaseError) { try mapToWarnings(what, &report.warnings, body) }
+
+    private func mapToWarnings(
+        _ what: String, _ warnings: inout [String], _ body: () throws(DatabaseError) -> Void
     ) throws(DatabaseError) {
         do throws(DatabaseError) {
             try body()
@@ -182,7 +238,7 @@ extension SchemaManager {
             guard case .server = error.kind, connection.isUsable, error.sqlstate != .insufficientPrivilege else {
                 throw error
             }
-            report.warnings.append("\(what) could not be made ahead: \(error)")
+            warnings.append("\(what) could not be made ahead: \(error)")
         }
     }
 }

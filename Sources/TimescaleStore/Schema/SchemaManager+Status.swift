@@ -53,6 +53,10 @@ extension SchemaManager {
             report.version = rows.first?[0].flatMap { Int($0) }
             report.versionNeeded = rows.first?[1].flatMap { Int($0) }
         }
+        report.refusingPartitions = try UnfinishedPartitions(connection).all().map {
+            "\($0.table) refuses rows that are not \($0.rule.dropFirst("CHECK ".count)): the constraint "
+                + "\(PartitionAttachment.constraintName) is that of an interrupted change; 'spillway schema apply' removes it"
+        }
         report.warnings = warnings(report)
         return report
     }
@@ -64,12 +68,15 @@ extension SchemaManager {
     }
 
     private static func defaultPartitionWarnings(_ report: SchemaReport) -> [String] {
-        report.tables.compactMap { table in
-            guard let rows = table.defaultPartitionRows, rows > 0 else { return nil }
-            let count = rows > SchemaReport.defaultRowsCounted ? "over \(SchemaReport.defaultRowsCounted)" : "\(rows)"
-            return "\(table.name)_default holds \(count) rows of days without a partition: look at their times, then "
-                + "make partitions for these days or delete the rows"
-        }
+        report.refusingPartitions
+            + report.tables.compactMap { table in
+                guard let rows = table.defaultPartitionRows, rows > 0 else { return nil }
+                let count =
+                    rows > SchemaReport.defaultRowsCounted ? "over \(SchemaReport.defaultRowsCounted)" : "\(rows)"
+                return
+                    "\(table.name)_default holds \(count) rows of days without a partition: look at their times, then "
+                    + "make partitions for these days or delete the rows"
+            }
     }
 
     private func warnings(_ report: SchemaReport) -> [String] {

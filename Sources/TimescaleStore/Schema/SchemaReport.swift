@@ -46,6 +46,8 @@ public struct SchemaReport: Equatable, Sendable {
     public internal(set) var changes: [String] = []
     /// One line each.
     public internal(set) var warnings: [String] = []
+    /// Default partitions with the constraint of a change that was interrupted, one line each.
+    var refusingPartitions: [String] = []
     /// What could be better, one line each.
     public internal(set) var advice: [String] = []
     /// What was dropped or pruned last, newest first, one line each.

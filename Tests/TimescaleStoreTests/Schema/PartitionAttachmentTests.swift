@@ -73,6 +73,57 @@ import Testing
         #expect(try manager.ensurePartitionsAhead(days: 1) == AheadReport())
     }
 
+    /// A transaction that only read keeps the partition from being attached, and the constraint from being removed.
+    @Test func aReaderThatStaysLeavesNoConstraint() throws {
+        let (connection, manager, day) = try Self.missed()
+        let location = connection.location
+        let isRead = Atomic(false)
+        // As soon as the constraint is there, and before it is proven.
+        let watch = try NamedThread(name: "watch") {
+            do {
+                let watcher = try DatabaseConnection(location)
+                let reader = try DatabaseConnection(location)
+                while try UnfinishedPartitions(watcher).all().isEmpty { usleep(1_000) }
+                try reader.begin()
+                try reader.query("SELECT FROM metrics.rag_metrics LIMIT 1")
+                isRead.store(true, ordering: .releasing)
+                try watcher.query("SELECT pg_sleep(4)")
+                try reader.commit()
+            } catch {
+                Issue.record(error)
+            }
+        }
+        let report = try manager.ensurePartitionsAhead(days: 1)
+        watch.join()
+        let hasRead = isRead.load(ordering: .acquiring)
+        #expect(hasRead)
+        #expect(report.created.contains("partition metrics.rag_metrics_\(day.compact)"), "\(report)")
+        #expect(try UnfinishedPartitions(connection).all().isEmpty)
+    }
+
+    /// The constraint of a process that was killed is shown, and removed by whichever collector may.
+    @Test func theConstraintOfAKilledProcessIsShownAndRemoved() throws {
+        let connection = try DatabaseConnection(TestServers.database(.plain))
+        let manager = SchemaManager(connection)
+        try manager.apply(daysAhead: 0)
+        try connection.execute(
+            """
+            ALTER TABLE metrics.routing_metrics_default ADD CONSTRAINT \(PartitionAttachment.constraintName)
+            CHECK (time < '2026-01-01' OR time >= '2026-01-02') NOT VALID
+            """)
+        let warnings = try manager.status().warnings
+        #expect(warnings.contains { $0.contains(PartitionAttachment.constraintName) && $0.contains("2026-01-01") })
+        #expect(try manager.defaultPartitionWarnings().count == 1)
+        // Another one is making partitions, and needs it.
+        let other = try DatabaseConnection(connection.location)
+        #expect(try Leadership.partitions.isHeld(by: other))
+        #expect(try manager.removeUnfinishedPartitions().isEmpty)
+        try Leadership.partitions.stepDown(other)
+        #expect(try manager.removeUnfinishedPartitions() == ["metrics.routing_metrics_default"])
+        #expect(try manager.defaultPartitionWarnings().isEmpty)
+        #expect(try manager.removeUnfinishedPartitions().isEmpty)
+    }
+
     @Test func aRowOfARangeThatIsBeingMadeIsTriedAgainAndNoDeadLetter() throws {
         let connection = try DatabaseConnection(TestServers.database(.plain))
         let now = wallClockMicroseconds()

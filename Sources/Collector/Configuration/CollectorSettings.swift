@@ -210,11 +210,18 @@ private struct SettingReader {
         return .embedded(directory: nil)
     }
 
+    /// One directory has one name: others are derived from it.
+    private func withoutExtraSlashes(_ path: Substring) -> String {
+        (path.hasPrefix("/") ? "/" : "") + path.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+    }
+
     private func target(_ found: ResolvedSetting) throws(ConfigurationError) -> DatabaseTarget {
         let text = found.value
         if text == "discard" { return .discard }
         if text == "embedded" { return .embedded(directory: nil) }
-        if text.hasPrefix("embedded:") { return .embedded(directory: String(text.dropFirst("embedded:".count))) }
+        if text.hasPrefix("embedded:") {
+            return .embedded(directory: withoutExtraSlashes(text.dropFirst("embedded:".count)))
+        }
         do throws(DatabaseError) {
             return .server(try DatabaseLocation(text))
         } catch {

@@ -60,6 +60,7 @@ struct EmbeddedCluster: Sendable {
     private func run(_ command: [String]) throws(EmbeddedServerError) {
         try directory.log.removeOversized()
         let log = try directory.log.open()
+        let begin = directory.log.end
         defer { close(log) }
         do {
             let child = try ChildProcess(arguments: command, environment: Self.environment, output: log)
@@ -68,11 +69,11 @@ struct EmbeddedCluster: Sendable {
                 child.signal(SIGKILL)
                 _ = try child.wait()
                 throw EmbeddedServerError.programFailed(
-                    program: program, status: "a time-out", log: directory.log.lastLines())
+                    program: program, status: "a time-out", log: directory.log.lastLines(after: begin))
             }
             guard status == .exited(code: 0) else {
                 throw EmbeddedServerError.programFailed(
-                    program: program, status: "\(status)", log: directory.log.lastLines())
+                    program: program, status: "\(status)", log: directory.log.lastLines(after: begin))
             }
         } catch let error as EmbeddedServerError {
             throw error

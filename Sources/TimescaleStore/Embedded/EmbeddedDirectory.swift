@@ -7,14 +7,17 @@
 //         password      0600, of user postgres for connections over TCP
 //         port          the TCP port of the last run
 //         server.log    what the server wrote, and server.log.1; see EmbeddedLog
+//     DIR.created       says that DIR has held a database, also when DIR is a mount that is missing
 //
 // Invariants:
 // - `data` exists only complete, since it is made under another name.
-// - `port` is written after the first success: where it exists, a missing `data` was lost and is not created anew.
+// - `port` and `DIR.created` are written after the first success: where one exists, a missing `data` was lost and is not created
+//   anew.
 // - One collector uses the directory. It holds a lock on `lock`, and one on the directory itself, since a file can be removed.
 
 import Glibc
 import LinuxSystem
+import Logging
 
 struct EmbeddedDirectory: Sendable {
     let path: String
@@ -26,6 +29,7 @@ struct EmbeddedDirectory: Sendable {
     var port: String { path + "/port" }
     var log: EmbeddedLog { EmbeddedLog(path: path + "/server.log") }
     var lock: String { path + "/lock" }
+    var marker: String { path + ".created" }
 
     /// sockaddr_un holds 107 bytes and their zero.
     private static let socketPathBytesMax = 107
@@ -38,7 +42,7 @@ struct EmbeddedDirectory: Sendable {
     func prepare(root: String, hasData: Bool) throws(EmbeddedServerError) {
         guard path.hasPrefix("/") else { throw unusable("give an absolute path") }
         // In this order, as the first success writes them the other way round.
-        if hasData || access(port, F_OK) == 0, access(data, F_OK) != 0, errno == ENOENT {
+        if hasData || access(port, F_OK) == 0 || access(marker, F_OK) == 0, access(data, F_OK) != 0, errno == ENOENT {
             throw .dataMissing(path: path)
         }
         let longest = "\(socket)/.s.PGSQL.65535".utf8.count
@@ -55,6 +59,18 @@ struct EmbeddedDirectory: Sendable {
         if !isNew { try checkContents() }
         try Files.makeFolder(path, mode: 0o700, owner: owner)
         try checkTraversal(root: root)
+    }
+
+    /// Notes beside the directory that it holds a database.
+    func mark(_ logger: Logger) {
+        guard access(marker, F_OK) != 0 else { return }
+        do {
+            try Files.write(
+                "\(path) holds a database. While this file exists, a missing one is not replaced by an empty one.\n",
+                to: marker, mode: 0o644, owner: owner)
+        } catch {
+            logger.notice("if \(path) is lost, the next start creates an empty database: \(error)")
+        }
     }
 
     /// Makes what the server needs in the directory. Only for the holder of the lock.

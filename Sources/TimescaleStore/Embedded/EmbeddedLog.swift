@@ -32,7 +32,14 @@ struct EmbeddedLog: Sendable {
         }
     }
 
-    func lastLines() -> String { Files.lastLines(of: path, bytes: 1_000) }
+    /// Where the next line goes, in bytes.
+    var end: Int {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_size) : 0
+    }
+
+    /// The last lines of those after `start`.
+    func lastLines(after start: Int) -> String { Files.lastLines(of: path, bytes: 1_000, after: start) }
 }
 
 /// Copies what a server writes. Belongs to one thread, which starts the server.

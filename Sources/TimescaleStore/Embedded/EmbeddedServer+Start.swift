@@ -22,6 +22,7 @@ extension EmbeddedServer {
             try makeDatabase()
             try checkLibrary()
             state.withLock { $0.hasRun = true }
+            directory.mark(logger)
         } catch {
             stop()
             throw error
@@ -34,9 +35,10 @@ extension EmbeddedServer {
     private func startServer(deadline: UInt64) throws(EmbeddedServerError) {
         while true {
             let port = try freePort()
+            let logBegin = directory.log.end
             let child = try launch(port: port)
             do {
-                try waitUntilReady(child, deadline: deadline)
+                try waitUntilReady(child, logBegin: logBegin, deadline: deadline)
                 try Files.write("\(port)\n", to: directory.port, mode: 0o600, owner: directory.owner)
                 return
             } catch {
@@ -49,7 +51,6 @@ extension EmbeddedServer {
         }
     }
 
-    /// Lines of an earlier run may precede the last ones.
     private static func passes(_ log: String) -> Bool {
         let end = log.split(whereSeparator: \.isNewline).suffix(3).joined()
         return ["still in use", "already exists", "could not create any TCP/IP sockets"].contains { end.contains($0) }
@@ -110,14 +111,17 @@ extension EmbeddedServer {
         return child
     }
 
-    private func waitUntilReady(_ child: ChildProcess, deadline: UInt64) throws(EmbeddedServerError) {
+    private func waitUntilReady(
+        _ child: ChildProcess, logBegin: Int, deadline: UInt64
+    ) throws(EmbeddedServerError) {
         let maintenance = location.with(database: "postgres")
         var deadline = deadline
         while true {
             if let status = try exitStatus(of: child) {
                 joinKeeper()
                 throw .programFailed(
-                    program: "the embedded database", status: "\(status)", log: directory.log.lastLines())
+                    program: "the embedded database", status: "\(status)", log: directory.log.lastLines(after: logBegin)
+                )
             }
             do {
                 _ = try DatabaseConnection(maintenance)
@@ -130,7 +134,7 @@ extension EmbeddedServer {
                 }
             }
             guard monotonicNanoseconds() < deadline else {
-                throw .notReady(seconds: Self.startSeconds, log: directory.log.lastLines())
+                throw .notReady(seconds: Self.startSeconds, log: directory.log.lastLines(after: logBegin))
             }
         }
     }

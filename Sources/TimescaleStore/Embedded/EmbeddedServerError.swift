@@ -34,8 +34,8 @@ public enum EmbeddedServerError: Error, Equatable, Sendable, CustomStringConvert
             "the database in \(path) is of PostgreSQL \(data) and the server here is \(server): install PostgreSQL "
                 + "\(data), or move the data with pg_dump, or name another directory"
         case .dataMissing(let path):
-            "the database directory \(path) has lost its folder data, which held the database of an earlier run: mount it "
-                + "or restore it from a backup; to begin with an empty database, remove \(path)/port and start again"
+            "the database of an earlier run is not in \(path)/data any more: mount it or restore it from a backup; to begin "
+                + "with an empty database, remove \(path)/port and \(path).created and start again"
         case .libraryMissing(let path, let version, let server, let root):
             "the database in \(path) needs TimescaleDB \(version), which the server in \(server) does not have: restore the "
                 + "TimescaleDB folder \(root) (.setup/timescaledb creates it), or install that version for this server, "

@@ -28,13 +28,15 @@ enum Files {
     }
 
     /// The end of a file, from a line's beginning.
-    static func lastLines(of path: String, bytes: Int) -> String {
+    static func lastLines(of path: String, bytes: Int, after start: Int = 0) -> String {
         do {
             let descriptor = try open(path, O_RDONLY, mode: 0)
             defer { close(descriptor) }
             let size = Int(lseek(descriptor, 0, SEEK_END))
-            let text = try text(of: descriptor, path: path, from: max(0, size - bytes))
-            guard size > bytes, let newline = text.firstIndex(of: "\n") else { return text }
+            // A file that is shorter by now is another one.
+            let start = start <= size ? start : 0
+            let text = try text(of: descriptor, path: path, from: max(start, size - bytes))
+            guard size - start > bytes, let newline = text.firstIndex(of: "\n") else { return text }
             return String(text[text.index(after: newline)...])
         } catch {
             // Only ever shown beside an error that matters more.

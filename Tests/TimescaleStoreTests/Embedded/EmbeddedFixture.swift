@@ -61,30 +61,25 @@ enum EmbeddedFixture {
         return Int(status.st_size)
     }
 
-    /// A folder of programs whose initdb has a session of its own. The kernel continues a stopped process whose parent ends,
-    /// unless their sessions differ.
-    static func programsWithDetachedInitdb(_ folder: String) throws -> String {
-        let detached = "\(try TestServers.folder.get())/detached"
+    /// A folder of programs whose initdb stops once it has written files, and then makes `flag`. It has a session of its own,
+    /// since the kernel continues a stopped process whose parent ends, unless their sessions differ.
+    static func programsWithStoppingInitdb(_ folder: String, flag: String) throws -> String {
+        let stopping = "\(try TestServers.folder.get())/stopping"
         try FileManager.default.createDirectory(
-            atPath: detached, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-        let script = "#!/bin/sh\nexec setsid --wait '\(folder)/initdb' \"$@\"\n"
-        try script.write(toFile: "\(detached)/initdb", atomically: false, encoding: .utf8)
-        try checkedCall("chmod", object: detached) { Int(chmod("\(detached)/initdb", 0o755)) }
-        try checkedCall("symlink", object: detached) { Int(symlink("\(folder)/postgres", "\(detached)/postgres")) }
-        return detached
-    }
+            atPath: stopping, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        let script = """
+            #!/bin/sh
+            setsid '\(folder)/initdb' "$@" &
+            while [ ! -f "${1#--pgdata=}/PG_VERSION" ]; do :; done
+            kill -STOP $!
+            : > '\(flag)'
+            wait
 
-    /// Waits until a process that got SIGSTOP has stopped.
-    ///
-    /// - Returns: false if it ended instead.
-    static func stops(_ pid: Int32) -> Bool {
-        while let status = readSmallFile("/proc/\(pid)/stat"), let end = status.lastIndex(of: ")") {
-            let state = status[end...].dropFirst(2).first
-            if state == "T" { return true }
-            if state == "Z" || state == "X" { return false }
-            usleep(1_000)
-        }
-        return false
+            """
+        try script.write(toFile: "\(stopping)/initdb", atomically: false, encoding: .utf8)
+        try checkedCall("chmod", object: stopping) { Int(chmod("\(stopping)/initdb", 0o755)) }
+        try checkedCall("symlink", object: stopping) { Int(symlink("\(folder)/postgres", "\(stopping)/postgres")) }
+        return stopping
     }
 
     /// Processes of that name with `text` on their command lines.

@@ -116,10 +116,40 @@ import Testing
         let directory = try stopped("anew").directory
         try FileManager.default.removeItem(atPath: directory.data)
         try FileManager.default.removeItem(atPath: directory.port)
+        let lost = try EmbeddedFixture.server("anew", programs: plain)
+        let error = try EmbeddedFixture.refusal { try lost.start() }
+        #expect(error.contains(directory.marker))
+        try FileManager.default.removeItem(atPath: directory.marker)
         let server = try EmbeddedFixture.server("anew", programs: plain)
         try server.start()
         defer { server.stop() }
         #expect(try DatabaseConnection(server.location).query("SELECT to_regclass('t')") == [[nil]])
+    }
+
+    /// As a mount that is missing leaves it: nothing at all, or an empty folder.
+    @Test(arguments: [false, true]) func aMissingMountIsNoEmptyDatabase(hasFolder: Bool) throws {
+        let server = try stopped("mounted-\(hasFolder)")
+        let path = server.directory.path
+        try FileManager.default.moveItem(atPath: path, toPath: path + ".aside")
+        if hasFolder { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false) }
+        // Another process than the one that created it.
+        let next = try EmbeddedFixture.server("mounted-\(hasFolder)", programs: plain)
+        let error = try EmbeddedFixture.refusal { try next.start() }
+        #expect(error.contains("mount it") && !error.contains("\n"))
+        #expect(Files.names(in: path).isEmpty)
+        if hasFolder { try FileManager.default.removeItem(atPath: path) }
+        try FileManager.default.moveItem(atPath: path + ".aside", toPath: path)
+        try next.start()
+        defer { next.stop() }
+        #expect(try rows(next) == [["42"]])
+    }
+
+    /// The lines of the stop before it are not the cause.
+    @Test func aFailedStartShowsItsOwnLinesAlone() throws {
+        let server = try stopped("own-lines")
+        try FileManager.default.removeItem(atPath: server.directory.data + "/pg_hba.conf")
+        let error = try EmbeddedFixture.refusal { try server.start() }
+        #expect(error.contains("pg_hba.conf") && !error.contains("shutdown request"), "\(error)")
     }
 
     @Test func aLostLockFileIsCreatedAnew() throws {
@@ -140,19 +170,18 @@ import Testing
     @Test func aKilledFirstStartHarmsNotTheNext() async throws {
         let server = try EmbeddedFixture.server("first", programs: plain)
         let path = server.directory.path
-        let programs = try EmbeddedFixture.programsWithDetachedInitdb(plain.folder)
-        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, programs = programs as String] in
+        // In a folder that the server's user may write to.
+        let flag = path + ".flag/stopped"
+        let flagFolder = path + ".flag"
+        try FileManager.default.createDirectory(
+            atPath: flagFolder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o777])
+        try checkedCall("chmod", object: flagFolder) { Int(chmod(flagFolder, 0o777)) }
+        let programs = try EmbeddedFixture.programsWithStoppingInitdb(plain.folder, flag: flag)
+        await #expect(processExitsWith: .signal(SIGKILL)) {
+            [path = path as String, programs = programs as String, flag = flag as String] in
             let watch = try later(milliseconds: 0) {
-                while true {
-                    // Once it has written files; its end removes them.
-                    let isBusy = Files.names(in: path).contains { name in
-                        name.hasPrefix("data.new") && access("\(path)/\(name)/PG_VERSION", F_OK) == 0
-                    }
-                    let running = isBusy ? EmbeddedFixture.processes(named: "initdb", with: path) : []
-                    for pid in running { kill(pid, SIGSTOP) }
-                    if running.contains(where: EmbeddedFixture.stops) { kill(getpid(), SIGKILL) }
-                    usleep(1_000)
-                }
+                while access(flag, F_OK) != 0 { usleep(1_000) }
+                kill(getpid(), SIGKILL)
             }
             let server = try EmbeddedServer(
                 directory: path, programs: .host(binDirectory: programs), environment: [:], isDurable: false,

@@ -39,7 +39,9 @@ extension DatabaseError: CustomStringConvertible {
         var text = "\(operation) failed on \(location): \(report.message) (SQLSTATE \(report.sqlstate)"
         if let line = report.copyLine { text += ", row \(line)" }
         text += ")"
-        if let detail = report.detail { text += ": \(detail)" }
+        // Of a row that breaks a rule the detail is the row itself: a record's contents do not belong in a log.
+        let namesRow = ["22", "23"].contains(report.sqlstate.description.prefix(2))
+        if let detail = report.detail, !namesRow { text += ": \(detail)" }
         if report.sqlstate == .insufficientPrivilege {
             text += "; grant the right to this user or connect as the owner"
         } else if let hint = report.hint {

@@ -11,6 +11,8 @@ public enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
     case system(SystemCallError)
     /// Nothing moved for so long.
     case timedOut(String, milliseconds: Int32)
+    /// Records are dropped: so many bytes of frames, or 65,536 frames, wait for their acknowledgement.
+    case noRoom(CollectorAddress, bytes: Int)
     /// The collector closed the connection before the work was done.
     case closed(CollectorAddress)
     /// The collector sent something that is not a frame.
@@ -27,6 +29,8 @@ public enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
         case .unresolvable(let host, let reason): "cannot resolve \(host): \(reason)"
         case .system(let error): "\(error)"
         case .timedOut(let what, let milliseconds): "\(what): nothing moved for \(milliseconds) ms"
+        case .noRoom(let address, let bytes):
+            "\(address) does not acknowledge frames fast enough: \(bytes >> 20) MiB of them wait, and records are dropped"
         case .closed(let address): "\(address) closed the connection"
         case .badReply(let error): "the reply is not a frame: \(error)"
         case .badSetting(let name, let value, let expected): "\(name)=\(value): expected \(expected)"

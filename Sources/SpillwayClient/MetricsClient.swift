@@ -37,8 +37,8 @@ public final class MetricsClient: Sendable {
     ///   - address: `udp://HOST:PORT` or `tcp://HOST:PORT`.
     ///   - source: the program's name; keep it over restarts, so that the collector can tell each program's losses.
     ///   - options: what the environment says, unless given.
-    /// - Throws: an address or a setting that cannot be, an unknown host. Not that nobody listens: a collector may come
-    ///   later.
+    /// - Throws: an address or a setting that cannot be. Not that no collector listens, nor that the host's name has no address
+    ///   now: both may come later. Until then records wait or are dropped and counted, and `statistics.lastError` says why.
     public convenience init(
         to address: String, source: String, options: MetricsClientOptions? = nil
     ) throws(ClientError) {
@@ -64,10 +64,9 @@ public final class MetricsClient: Sendable {
         self.address = address
         self.identity = identity
         self.options = options
-        // A name that has no address is an error here and now.
         plan = ClientEngine.Plan(
             address: address, options: options, heartbeatMilliseconds: heartbeatMilliseconds, resolver: resolver,
-            addresses: try resolver(address))
+            addresses: NameLookup.first(address, by: resolver))
         forkCount = forks.now
         do throws(SystemCallError) {
             engine = try ClientEngine(plan, identity: identity, forkCount: forkCount)

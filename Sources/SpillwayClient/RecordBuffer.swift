@@ -102,6 +102,9 @@ final class RecordBuffer: Sendable {
         }
     }
 
+    /// Sends the totals once more after `close`.
+    func repeatHeartbeat() { state.withLock { $0.sendHeartbeat() } }
+
     var statistics: MetricsClientStatistics {
         state.withLock { state in
             var result = MetricsClientStatistics()

@@ -30,7 +30,7 @@ struct CommandError: Error, Equatable {
         switch error {
         case .invalidAddress, .unsupportedTransport: self.init(.usage, "\(error)")
         case .badSetting: self.init(.configuration, "\(error)")
-        case .system, .unresolvable, .timedOut, .closed, .badReply:
+        case .system, .unresolvable, .timedOut, .noRoom, .closed, .badReply:
             self.init(.unavailable, "\(error); is a collector listening there?")
         }
     }

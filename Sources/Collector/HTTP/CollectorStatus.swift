@@ -148,6 +148,17 @@ extension CollectorStatus {
         family(
             "spillway_sequence_gap_frames", "gauge", "Frames missing between those that came.",
             [("", "\(ledger.sequenceGapFrames)")])
+        let books = ledger.reconciliation
+        family(
+            "spillway_frames_missing", "gauge", "Frames that clients report as sent and that did not come.",
+            [("", "\(books.framesMissing)")])
+        family(
+            "spillway_records_missing", "gauge", "Records that clients report as sent and that did not come.",
+            [("", "\(books.recordsMissing)")])
+        family(
+            "spillway_records_dropped_by_client", "gauge",
+            "Records that clients report as dropped before they were sent.",
+            [("", "\(books.recordsDroppedByClient)")])
         for gauge in gauges { family("spillway_\(gauge.name)", "gauge", gauge.help, [("", "\(gauge.value)")]) }
         family("spillway_ready", "gauge", "1 while the database is reachable.", [("", notReady.isEmpty ? "1" : "0")])
         return out

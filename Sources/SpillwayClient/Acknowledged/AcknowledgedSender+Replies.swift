@@ -17,7 +17,7 @@ extension AcknowledgedSender {
         }
     }
 
-    private mutating func takeReplies() throws(ClientError) {
+    mutating func takeReplies() throws(ClientError) {
         while let (reply, from) = try connection.nextReply() {
             let session = sessions.index(of: from)
             switch (reply, session) {

@@ -37,6 +37,8 @@ public struct AcknowledgedSender: ~Copyable {
     var lastProgress = monotonicNanoseconds()
     /// Why the last connection ended or was not had.
     private(set) var lastError: ClientError?
+    /// The same, until it is taken.
+    private var newError: ClientError?
 
     static let backoffFirstMilliseconds = 100
     private static let backoffLastMilliseconds = 5_000
@@ -123,6 +125,9 @@ public struct AcknowledgedSender: ~Copyable {
         sessions.dropped(recordsDropped)
         isHeartbeatDue = true
     }
+
+    /// Why a connection ended or was not had since the last call.
+    mutating func takeNewError() -> ClientError? { newError.take() }
 
     var isConnected: Bool { connection.isOpen }
     /// Whether a heartbeat is on its way.
@@ -211,9 +216,13 @@ public struct AcknowledgedSender: ~Copyable {
     }
 
     private mutating func disconnect(_ error: ClientError) {
-        if connection.isOpen, !isFinishing { statistics.reconnects += 1 }
+        let wasOpen = connection.isOpen
         connection.close()
+        // Everything is acknowledged, and the collector ends the connection in its turn.
+        if isFinishing { return }
+        if wasOpen { statistics.reconnects += 1 }
         lastError = error
+        newError = error
         let wait = Int.random(in: backoffMilliseconds / 2...backoffMilliseconds)
         backoffMilliseconds = min(backoffMilliseconds * 2, Self.backoffLastMilliseconds)
         nextConnect = monotonicNanoseconds() &+ UInt64(wait) * 1_000_000

@@ -14,7 +14,9 @@ final class BackgroundDelivery: Sendable {
         var statistics = AcknowledgementStatistics()
         /// Records that were open at the deadline of `stop`.
         var recordsAbandoned: UInt64 = 0
+        /// Why the last connection ended or was not had, or why records were dropped since.
         var lastError: ClientError?
+        var isConnected = false
 
         /// Records that need nothing more.
         var recordsSettled: UInt64 {
@@ -23,6 +25,7 @@ final class BackgroundDelivery: Sendable {
     }
 
     let queue: FrameQueue
+    private let noRoom: ClientError
     private let progress = Mutex(Progress())
     /// The records that the next heartbeat reports as dropped before they were part of a frame; nil for no heartbeat.
     private let heartbeat = Mutex<UInt64?>(nil)
@@ -40,7 +43,9 @@ final class BackgroundDelivery: Sendable {
     private static let receiptMillisecondsMin = 100
     private static let queueBytesMax = 2 << 20
 
-    init() throws(SystemCallError) {
+    /// - Parameter noRoom: why records are dropped while the collector is connected.
+    init(noRoom: ClientError) throws(SystemCallError) {
+        self.noRoom = noRoom
         queue = try FrameQueue(bytesMax: Self.queueBytesMax)
         stopping = try WakeEvent()
         ended = try WakeEvent()
@@ -50,6 +55,18 @@ final class BackgroundDelivery: Sendable {
     func waitUntilEnded() { ended.wait(timeoutMilliseconds: -1) }
 
     var now: Progress { progress.withLock { $0 } }
+
+    /// Takes a frame, or drops it when there is no room.
+    ///
+    /// - Returns: whether it was taken.
+    func offer(_ frame: RawSpan, sequence: UInt64, recordCount: Int) -> Bool {
+        if queue.offer(frame, sequence: sequence, recordCount: recordCount) { return true }
+        progress.withLock { progress in
+            // Without a connection, that is the reason.
+            if progress.isConnected { progress.lastError = noRoom }
+        }
+        return false
+    }
 
     /// Has the session's totals sent.
     func sendHeartbeat(recordsDropped: UInt64) {
@@ -75,7 +92,7 @@ final class BackgroundDelivery: Sendable {
             if taken.isEmpty { taken.refill(from: queue) }
             taken.move(to: &sender)
             if let dropped = heartbeat.withLock({ $0.take() }) { sender.sendHeartbeat(recordsDropped: dropped) }
-            publish(sender)
+            publish(&sender)
             let isIdle = taken.isEmpty && sender.framesOpen == 0 && !sender.hasHeartbeatWaiting
             if deadline > 0 {
                 // A heartbeat alone is not worth the wait for a collector that is not there.
@@ -91,8 +108,16 @@ final class BackgroundDelivery: Sendable {
         if sender.framesOpen == 0, taken.isEmpty, sender.isConnected { finish(&sender, deadline: deadline) }
         taken.refillAll(from: queue)
         let open = UInt64(sender.recordsOpen + taken.recordsLeft)
-        publish(sender, recordsAbandoned: open)
+        publish(&sender, recordsAbandoned: open)
         ended.signal()
+    }
+
+    /// Moves the frames to the sender as `run` does.
+    func rehearse(_ sender: inout AcknowledgedSender) {
+        var taken = Taken()
+        taken.refill(from: queue)
+        taken.move(to: &sender)
+        publish(&sender)
     }
 
     private func step(_ sender: inout AcknowledgedSender) {
@@ -117,12 +142,13 @@ final class BackgroundDelivery: Sendable {
 
     private func note(_ error: ClientError) { progress.withLock { $0.lastError = error } }
 
-    private func publish(_ sender: borrowing AcknowledgedSender, recordsAbandoned: UInt64 = 0) {
-        let (statistics, lastError) = (sender.statistics, sender.lastError)
+    private func publish(_ sender: inout AcknowledgedSender, recordsAbandoned: UInt64 = 0) {
+        let (statistics, isConnected, error) = (sender.statistics, sender.isConnected, sender.takeNewError())
         progress.withLock { progress in
             progress.statistics = statistics
             progress.recordsAbandoned = recordsAbandoned
-            progress.lastError = lastError ?? progress.lastError
+            progress.isConnected = isConnected
+            progress.lastError = error ?? progress.lastError
         }
     }
 }

@@ -3,6 +3,7 @@
 //
 // Limits: two threads; from `stop` on they end within `MetricsClientOptions.closeTimeoutSeconds` and one step.
 
+import Glibc
 import LinuxSystem
 import Synchronization
 
@@ -13,8 +14,8 @@ final class ClientEngine: Sendable {
         let options: MetricsClientOptions
         let heartbeatMilliseconds: Int
         let resolver: HostResolver
-        /// As they were when the client was made.
-        let addresses: [HostAddress]
+        /// As they were when the client was made: for datagrams, since each TCP connection finds its own.
+        let addresses: Result<[HostAddress], ClientError>
     }
 
     let buffer: RecordBuffer
@@ -28,8 +29,12 @@ final class ClientEngine: Sendable {
     private let ended: WakeEvent?
     private let isStopping = Atomic(false)
 
+    /// After a burst of datagrams a heartbeat may find the receiver's buffer full. No later one would mend that after the last one.
+    private static let lastHeartbeatMicroseconds: UInt32 = 20_000
+
     /// - Throws: when the kernel has no room for a descriptor or a thread. Then nothing is left over.
     init(_ plan: Plan, identity: SourceIdentity, forkCount: Int) throws(SystemCallError) {
+        _ = ForkRehearsal.once
         self.plan = plan
         self.forkCount = forkCount
         // All descriptors before the first thread, so that one that cannot be had leaves no thread without an owner.
@@ -45,7 +50,8 @@ final class ClientEngine: Sendable {
                 reopening: wake)
             buffer = RecordBuffer(transport: .datagrams(datagrams), identity: identity, options: plan.options)
         case .tcp:
-            let delivery = try BackgroundDelivery()
+            let delivery = try BackgroundDelivery(
+                noRoom: .noRoom(plan.address, bytes: plan.options.unacknowledgedBytesMax))
             self.delivery = delivery
             buffer = RecordBuffer(transport: .stream(delivery), identity: identity, options: plan.options)
         }
@@ -103,7 +109,7 @@ final class ClientEngine: Sendable {
     private func runFlusher() {
         let interval = plan.options.flushNanoseconds
         var nextFlush = monotonicNanoseconds() &+ interval
-        var refresh = AddressRefresh(of: plan.address, by: plan.resolver)
+        var refresh = AddressRefresh(of: plan.address, by: plan.resolver, isNeeded: buffer.needsReopening)
         while !isStopping.load(ordering: .acquiring) {
             wait(untilNanoseconds: min(nextFlush, refresh.nextNanoseconds))
             let now = monotonicNanoseconds()
@@ -114,6 +120,10 @@ final class ClientEngine: Sendable {
             refresh.advance(buffer, nowNanoseconds: now)
         }
         buffer.close()
+        if plan.address.transport == .udp {
+            usleep(Self.lastHeartbeatMicroseconds)
+            buffer.repeatHeartbeat()
+        }
         if let delivery {
             delivery.stop(withinMilliseconds: plan.options.closeMilliseconds)
             delivery.waitUntilEnded()

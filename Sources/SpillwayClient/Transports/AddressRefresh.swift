@@ -20,12 +20,15 @@ struct AddressRefresh {
     private static let retryNanoseconds: UInt64 = 1_000_000_000
     private static let lookupNanoseconds: UInt64 = 50_000_000
 
-    init(of address: CollectorAddress, by resolver: @escaping HostResolver) {
+    /// - Parameter isNeeded: there is no socket yet.
+    init(of address: CollectorAddress, by resolver: @escaping HostResolver, isNeeded: Bool) {
         self.address = address
         self.resolver = resolver
         lastNanoseconds = monotonicNanoseconds()
         // Over TCP each connection resolves the name by itself.
-        nextNanoseconds = address.transport == .udp ? lastNanoseconds &+ Self.periodNanoseconds : .max
+        nextNanoseconds =
+            address.transport == .udp
+            ? lastNanoseconds &+ (isNeeded ? Self.retryNanoseconds : Self.periodNanoseconds) : .max
     }
 
     mutating func advance(_ buffer: RecordBuffer, nowNanoseconds now: UInt64) {

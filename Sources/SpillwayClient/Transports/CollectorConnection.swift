@@ -144,6 +144,9 @@ struct CollectorConnection: ~Copyable {
         }
     }
 
+    /// Bytes as if they were received.
+    mutating func take(_ bytes: [UInt8]) { inbox.append(bytes[...]) }
+
     /// The next whole reply, and the identity in its header.
     mutating func nextReply() throws(ClientError) -> (reply: CollectorReply, identity: FrameIdentity)? {
         do throws(FrameError) {

@@ -93,6 +93,25 @@ final class NameLookup: Sendable {
         thread.detach()
     }
 
+    /// What a client over UDP begins with: a numeric address at once, those of a name when they are found within
+    /// `firstMilliseconds`. The rest is `AddressRefresh`'s.
+    static func first(
+        _ address: CollectorAddress, by resolver: @escaping HostResolver
+    ) -> Result<[HostAddress], ClientError> {
+        // Over TCP each connection finds the addresses by itself.
+        if address.transport == .tcp { return .success([]) }
+        if let numeric = HostAddress.numeric(address) { return .success(numeric) }
+        do throws(SystemCallError) {
+            return try NameLookup(of: address, by: resolver).result(waitMilliseconds: firstMilliseconds)
+                ?? .failure(.unresolvable(host: address.host, reason: "no name server has answered yet"))
+        } catch {
+            return .failure(.system(error))
+        }
+    }
+
+    /// A program that starts should not feel it; a resolver that works answers within a part of it.
+    private static let firstMilliseconds: Int32 = 250
+
     /// Waits for the outcome, up to `waitMilliseconds`; nil when there is none by then.
     func result(waitMilliseconds: Int32) -> Result<[HostAddress], ClientError>? {
         ended.wait(timeoutMilliseconds: waitMilliseconds)

@@ -19,7 +19,7 @@ extension RecordTransport {
             self = .datagrams(datagrams)
             return true
         case .stream(let delivery):
-            let taken = delivery.queue.offer(frame, sequence: sequence, recordCount: recordCount)
+            let taken = delivery.offer(frame, sequence: sequence, recordCount: recordCount)
             self = .stream(delivery)
             return taken
         case .none(let error):

@@ -67,7 +67,10 @@ package struct Socket: ~Copyable {
         }
     }
 
-    func pendingError() throws(SystemCallError) -> Int32 {
+    func pendingError() throws(SystemCallError) -> Int32 { try Self.pendingError(descriptor) }
+
+    /// The same for the owner of a socket that cannot lend it.
+    static func pendingError(_ descriptor: Int32) throws(SystemCallError) -> Int32 {
         var code: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
         try checkedCall("getsockopt") { Int(getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)) }

@@ -10,7 +10,7 @@ import LinuxSystem
 /// Sends frames as datagrams, one frame each. Not shared between threads.
 public struct UDPTransport: ~Copyable {
     public private(set) var statistics = SendStatistics()
-    /// Why the last datagram was dropped.
+    /// Why the last datagram was dropped, or answered with an error: that no program listens at the port, for example.
     public private(set) var lastError: SystemCallError?
     /// Records that wait for `send`.
     public private(set) var recordsWaiting = 0
@@ -57,13 +57,16 @@ public struct UDPTransport: ~Copyable {
     }
 
     /// Without a socket, when no address can be used now: then datagrams are dropped until `reopen` finds one.
-    init(to address: CollectorAddress, candidates: [HostAddress], batchSize: Int, reopening: WakeEvent) {
+    init(
+        to address: CollectorAddress, candidates: Result<[HostAddress], ClientError>, batchSize: Int,
+        reopening: WakeEvent
+    ) {
         precondition((1...Self.batchSizeMax).contains(batchSize))
         self.address = address
         self.batchSize = batchSize
         waitMilliseconds = 0
         self.reopening = reopening
-        reopen(.success(candidates))
+        reopen(candidates)
     }
 
     /// Replaces the socket by one that is connected to the first of the addresses that works. Does not wait. The present
@@ -120,19 +123,35 @@ public struct UDPTransport: ~Copyable {
                 lastError = SystemCallError(call: "sendmmsg", code: EAGAIN, object: "\(address)")
                 while next < lengths.count { count(&next, &byteOffset, dropped: true) }
             case .failure(let error):
-                // The error is the first datagram's, or for ECONNREFUSED an earlier one's that took its place.
-                lastError = error
+                // The error is the first datagram's, or an earlier one's that took its place.
+                note(error)
                 count(&next, &byteOffset, dropped: true)
-                if error.code != ECONNREFUSED, !needsReopening {
-                    needsReopening = true
-                    reopening?.signal()
-                }
             }
         }
+        if !lengths.isEmpty { notePendingError() }
         bytes.removeAll(keepingCapacity: true)
         lengths.removeAll(keepingCapacity: true)
         recordCounts.removeAll(keepingCapacity: true)
         recordsWaiting = 0
+    }
+
+    private mutating func note(_ error: SystemCallError) {
+        lastError = error
+        guard error.code != ECONNREFUSED, !needsReopening else { return }
+        needsReopening = true
+        reopening?.signal()
+    }
+
+    /// The kernel keeps what the network answered, and gives it to the next datagram in place of sending that one. On this
+    /// machine the answer is there when the call returns, so that even the last datagram's is seen.
+    private mutating func notePendingError() {
+        guard descriptor >= 0 else { return }
+        do throws(SystemCallError) {
+            let code = try Socket.pendingError(descriptor)
+            if code != 0 { note(SystemCallError(call: "send", code: code, object: "\(address)")) }
+        } catch {
+            note(error)
+        }
     }
 
     private func sendOnce(from next: Int, _ byteOffset: Int) -> Result<CallResult, SystemCallError> {

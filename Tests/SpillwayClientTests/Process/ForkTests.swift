@@ -30,6 +30,8 @@ enum ForkScenario {
 
     /// The parent records before, between and after its forks; each child has a child of its own.
     static func run(overTCP: Bool, children: Int) throws {
+        // A process that hangs ends, and fails.
+        alarm(100)
         let collector = try MemoryCollector()
         let client = try MetricsClient(
             to: overTCP ? collector.address : collector.udp, identity: SourceIdentity(name: "test"),
@@ -63,6 +65,8 @@ enum ForkScenario {
     }
 
     private static func runChild(_ client: MetricsClient, _ values: Range<Int>, hasChild: Bool) -> Never {
+        // Alarms are not inherited.
+        alarm(25)
         record(values, to: client)
         if hasChild {
             let process = fork()

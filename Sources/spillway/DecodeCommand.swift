@@ -33,8 +33,7 @@ struct DecodeCommand: ParsableCommand {
 
     func run() throws {
         let bytes = try ByteInput(path: file)
-        let inputFile = bytes.identity
-        var output = try ByteOutput(path: output, namesEarly: bytes.isStream)
+        var output = try ByteOutput(path: output)
         var input = FrameInput(bytes)
         var printer = RecordLinePrinter()
         var decoder = FrameDecoder()
@@ -49,16 +48,18 @@ struct DecodeCommand: ParsableCommand {
                 skipped += printer.skippedCount
                 try Self.write(&printer, &output)
                 guard isIdle else { continue }
-                try output.flush()
+                try output.flushInPause()
                 holdBack.end()
             }
         } catch {
             try Self.write(&printer, &output)
-            try output.finishPart(of: inputFile, after: error)
-            throw error
+            throw try output.finishPart(after: error)
         }
         skipped += printer.skippedCount
         try Self.write(&printer, &output)
+        guard !output.wouldEmptyAFile else {
+            throw try output.finishPart(after: CommandError(.badData, "the input has no records"))
+        }
         try output.finish()
         if skipped > 0 {
             report(

@@ -13,8 +13,8 @@ struct EncodeCommand: ParsableCommand {
         discussion: """
             The frames are anonymous and uncounted, so that the same lines always give the same bytes; with --source \
             they carry the name's id, a random session and a sequence. A bad line ends the command with \
-            exit code 65; the lines before it are written. A file of --output \
-            is replaced when it is complete, and may be the input.
+            exit code 65; the lines before it are written, unless --output names a file that exists: \
+            that is replaced only when everything is written, and may be the input.
 
             EXAMPLES:
               spillway encode records.jsonl --output records.frames
@@ -42,16 +42,14 @@ struct EncodeCommand: ParsableCommand {
         }
         // Before the output: a file that cannot be read must not cost the one that would be written.
         let input = try ByteInput(path: file)
-        let writer = try makeWriter(inputFile: input.identity, namesEarly: input.isStream)
+        let writer = try makeWriter()
         var feed = LineFeed(LineInput(input))
         try write(&feed, writer)
     }
 
-    private func makeWriter(
-        inputFile: FileIdentity? = nil, namesEarly: Bool = false
-    ) throws(CommandError) -> FrameFileWriter {
+    private func makeWriter() throws(CommandError) -> FrameFileWriter {
         let writer = FrameFileWriter(
-            output: try ByteOutput(path: output, namesEarly: namesEarly), inputFile: inputFile,
+            output: try ByteOutput(path: output),
             identity: frames.source.map { SourceIdentity(name: $0) })
         guard !writer.isTerminal else {
             throw CommandError(
@@ -74,15 +72,12 @@ struct EncodeCommand: ParsableCommand {
 /// Writes the frames of a feed one behind the other.
 private struct FrameFileWriter: ~Copyable {
     private var output: ByteOutput
-    private let inputFile: FileIdentity?
     private let identity: SourceIdentity?
     private var records = 0
     private var frames: UInt64 = 0
 
-    /// - Parameter inputFile: the file that the records come from, if they come from one.
-    init(output: consuming ByteOutput, inputFile: FileIdentity?, identity: SourceIdentity?) {
+    init(output: consuming ByteOutput, identity: SourceIdentity?) {
         self.output = output
-        self.inputFile = inputFile
         self.identity = identity
     }
 
@@ -102,17 +97,20 @@ private struct FrameFileWriter: ~Copyable {
                 case .appended: continue
                 case .frameFull:
                     try writeFrame(&encoder)
-                    if feed.isIdle { try output.flush() }
+                    if feed.isIdle { try output.flushInPause() }
                 case .end: break loop
                 }
             }
         } catch {
             // What came before the fault is good, and goes out.
             try writeFrame(&encoder)
-            try output.finishPart(of: inputFile, after: error)
-            throw error
+            throw try output.finishPart(after: error)
         }
         try writeFrame(&encoder)
+        // A command that failed at the other end of the pipe looks like an empty input.
+        guard !output.wouldEmptyAFile else {
+            throw try output.finishPart(after: CommandError(.badData, "the input has no records"))
+        }
         try output.finish()
     }
 

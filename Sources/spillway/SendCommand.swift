@@ -42,13 +42,16 @@ struct SendCommand: ParsableCommand {
         help: ArgumentHelp("Append a line for what became durable: source, session, first, behind.", valueName: "file"))
     var acknowledgementLog: String?
 
-    @Option(help: ArgumentHelp("The number of this session; random unless given.", valueName: "number"))
+    @Option(
+        help: ArgumentHelp(
+            "With --acknowledged: a number that names this run together with the beginning of its input, so that it can go on later.",
+            valueName: "number"))
     var session: UInt64?
 
     @Flag(
         help: """
-            With --acknowledged and --session: this run goes on with the same input as an earlier one, so frames that the \
-            collector has already need not be sent. Without it they end the command with exit code 65.
+            With --session: this run goes on with the input of an earlier one, from its first line to the same end, so frames \
+            that the collector has already need not be sent. Without it they end the command with exit code 65.
             """)
     var resume = false
 
@@ -68,15 +71,23 @@ struct SendCommand: ParsableCommand {
         guard acknowledged || acknowledgementLog == nil else {
             throw ValidationError("--acknowledgement-log goes with --acknowledged.")
         }
-        guard !resume || (acknowledged && session != nil) else {
-            throw ValidationError("--resume goes with --acknowledged and --session.")
+        guard acknowledged || session == nil else {
+            throw ValidationError(
+                "--session goes with --acknowledged: without it, frames of an earlier run would be lost.")
+        }
+        guard !resume || session != nil else { throw ValidationError("--resume goes with --session.") }
+        guard session == nil || (frames.frameBytes == nil && frames.recordsPerFrame == nil) else {
+            throw ValidationError(
+                "--session goes without --frame-bytes and --records-per-frame: each run must make the same frames.")
         }
         if let rate, !(rate > 0 && rate <= 1e9) { throw ValidationError("--rate \(rate): expected a number above 0.") }
     }
 
     func run() throws {
         let address = try connecting { () throws(ClientError) in try CollectorAddress(to) }
-        let identity = makeIdentity()
+        // Before the collector hears of anything: a file that cannot be read ends the command here.
+        var input = try file.map { (path) throws(CommandError) in try ByteInput(path: path) }
+        let identity = try makeIdentity(&input)
         switch address.transport {
         case .udp:
             guard !acknowledged else {
@@ -92,12 +103,12 @@ struct SendCommand: ParsableCommand {
                 FrameEncoder(
                     frameBytesTarget: frames.frameBytes ?? FrameLimits.datagramBytesDefault,
                     frameBytesMax: FrameLimits.datagramBytesMax,
-                    recordsMax: recordsPerFrame(FrameLimits.recordsPerFrameMax)), identity)
+                    recordsMax: recordsPerFrame(FrameLimits.recordsPerFrameMax)), identity, input)
         case .tcp:
             let encoder = FrameEncoder(
                 frameBytesTarget: frames.frameBytes ?? 65_536, recordsMax: recordsPerFrame(1_000))
             guard acknowledged else {
-                return try send(through: try StreamSink(to: address), encoder, identity)
+                return try send(through: try StreamSink(to: address), encoder, identity, input)
             }
             let log = try acknowledgementLog.map { (path) throws(CommandError) in
                 try AcknowledgementLog(path: path, identity: identity)
@@ -105,28 +116,43 @@ struct SendCommand: ParsableCommand {
             try send(
                 through: AcknowledgedSink(
                     to: address, identity: identity, isOwnSession: session == nil, resumes: resume,
-                    timeoutSeconds: acknowledgeTimeout, log: log), encoder, identity)
+                    timeoutSeconds: acknowledgeTimeout, log: log), encoder, identity, input)
         }
     }
 
-    private func makeIdentity() -> SourceIdentity {
+    /// A session that can be gone on with is named by its number and the beginning of its input: two inputs under one number
+    /// must not be taken for each other, also where the collector cannot ask its database what it has of a session.
+    private func makeIdentity(_ input: inout ByteInput?) throws(CommandError) -> SourceIdentity {
         let name = frames.source ?? "spillway send"
-        return session.map { SourceIdentity(name: name, session: $0) } ?? SourceIdentity(name: name)
+        guard let session else { return SourceIdentity(name: name) }
+        var text =
+            "\(session) \(generator.generate?.defaultValueDescription ?? "") \(generator.count ?? 0) \(generator.seed) "
+        if var opened = input.take() {
+            while opened.bytes.count < Self.beginningBytes, try opened.readMore() {}
+            for byte in opened.bytes.prefix(Self.beginningBytes) { text.unicodeScalars.append(Unicode.Scalar(byte)) }
+            input = consume opened
+        }
+        return SourceIdentity(name: name, session: SourceIdentity.hash(text))
     }
 
+    private static let beginningBytes = 4_096
+
+    /// Frames of a session that can be gone on with depend on nothing but the records.
     private func recordsPerFrame(_ limit: Int) -> Int {
-        Pacer(recordsPerSecond: rate).recordsPerFrame(atMost: frames.recordsPerFrame ?? limit)
+        if session != nil { return limit }
+        return Pacer(recordsPerSecond: rate).recordsPerFrame(atMost: frames.recordsPerFrame ?? limit)
     }
 
     private func send<Sink: FrameSink & ~Copyable>(
-        through sink: consuming Sink, _ encoder: consuming FrameEncoder, _ identity: SourceIdentity
+        through sink: consuming Sink, _ encoder: consuming FrameEncoder, _ identity: SourceIdentity,
+        _ input: consuming ByteInput?
     ) throws(CommandError) {
         var encoder = encoder
         let sink = IdleFlush(sink)
         var sender = FrameSender(sink, identity: identity, pacer: Pacer(recordsPerSecond: rate))
         var fault: CommandError?
         do throws(CommandError) {
-            try sendInput(&sender, &encoder, whenIdle: sink.flush)
+            try sendInput(input, &sender, &encoder, whenIdle: sink.flush)
         } catch {
             // Only a bad record leaves a connection that still works.
             guard error.code == .badData else { throw error }
@@ -142,15 +168,14 @@ struct SendCommand: ParsableCommand {
     }
 
     private func sendInput<Sink: FrameSink & ~Copyable>(
-        _ sender: inout FrameSender<Sink>, _ encoder: inout FrameEncoder,
+        _ input: consuming ByteInput?, _ sender: inout FrameSender<Sink>, _ encoder: inout FrameEncoder,
         whenIdle: @escaping ByteInput.IdleHandler
     ) throws(CommandError) {
-        guard let file else {
+        guard var input else {
             var feed = try generator.feed(startTimeDefault: Timestamp.now)
             try sender.sendAll(&feed, &encoder)
             return try sender.sendHeartbeat()
         }
-        var input = try ByteInput(path: file)
         input.onIdle = whenIdle
         while input.bytes.count < Self.magic.count, try input.readMore() {}
         if input.bytes.starts(with: Self.magic) {
@@ -158,12 +183,19 @@ struct SendCommand: ParsableCommand {
             var frames = FrameInput(input)
             return try sender.sendAll(&frames)
         }
-        var feed = LineFeed(LineInput(input))
+        let canResume = session != nil
+        var feed = LineFeed(LineInput(input), waitsForWholeFrames: canResume)
         do throws(CommandError) {
-            try sender.sendAll(&feed, &encoder)
+            try sender.sendAll(&feed, &encoder, wholeFramesOnly: canResume)
         } catch {
-            if error.code == .badData { try sender.sendHeartbeat() }
-            throw error
+            guard error.code == .badData else { throw error }
+            try sender.sendHeartbeat()
+            throw CommandError(
+                .badData,
+                error.message
+                    + (canResume
+                        ? "; correct it, and send the whole input again with --resume"
+                        : "; the lines before it are sent: correct it, and send the rest from this line on"))
         }
         try sender.sendHeartbeat()
     }

@@ -45,7 +45,7 @@ import TimescaleStore
             #expect(result.errors.contains(input) && result.errors.split(separator: "\n").count == 1)
             #expect(try Data(contentsOf: good) == Data("good".utf8))
         }
-        // Bad from its beginning, and bad in its middle: of the latter the good part replaces another file, but not itself.
+        // Bad from its beginning, and bad in its middle: a part replaces no file, and is written where there is none.
         let bad = try Self.file(Data("bad, and long enough to be no header of a frame at all".utf8))
         #expect(try Programs.run([command, bad.path, "--output", good.path]).status == 65)
         #expect(try Data(contentsOf: good) == Data("good".utf8))
@@ -56,8 +56,17 @@ import TimescaleStore
         #expect(onItself.status == 65 && onItself.errors.contains("is as it was"), "\(onItself.errors)")
         #expect(try Data(contentsOf: mixed) == begin + Data(contentsOf: bad))
         let onGood = try Programs.run([command, mixed.path, "--output", good.path])
-        #expect(onGood.status == 65 && !onGood.errors.contains("is as it was"), "\(onGood.errors)")
-        #expect(try Data(contentsOf: good).count > 100)
+        #expect(onGood.status == 65 && onGood.errors.contains("is as it was"), "\(onGood.errors)")
+        #expect(try Data(contentsOf: good) == Data("good".utf8))
+        let new = good.path + ".new"
+        let onNew = try Programs.run([command, mixed.path, "--output", new])
+        #expect(onNew.status == 65 && onNew.errors.contains("what comes before it is written"), "\(onNew.errors)")
+        #expect(try Data(contentsOf: URL(fileURLWithPath: new)).count > 100)
+        // What a command that failed leaves at the other end of a pipe.
+        let none = try Self.file(Data())
+        let onNone = try Programs.run([command, none.path, "--output", good.path])
+        #expect(onNone.status == 65 && onNone.errors.contains("no records"), "\(onNone.errors)")
+        #expect(try Data(contentsOf: good) == Data("good".utf8))
         #expect(try Self.leftovers(good).isEmpty)
     }
 

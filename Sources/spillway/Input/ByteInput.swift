@@ -43,18 +43,6 @@ struct ByteInput: ~Copyable {
         if descriptor != STDIN_FILENO { close(descriptor) }
     }
 
-    /// Which file this is, to be compared with that of an output.
-    var identity: FileIdentity? {
-        var status = stat()
-        return fstat(descriptor, &status) == 0 ? FileIdentity(status) : nil
-    }
-
-    /// Whether it may have no end: a pipe, a socket, a terminal.
-    var isStream: Bool {
-        var status = stat()
-        return fstat(descriptor, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
-    }
-
     /// The bytes that were read and not consumed.
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base + start, count: end - start) }
 

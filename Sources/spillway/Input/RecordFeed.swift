@@ -29,14 +29,20 @@ struct LineFeed: RecordFeed, ~Copyable {
     /// The records of the frame that is being made.
     private var holdBack = HoldBack()
     private(set) var isIdle = false
+    private let waitsForWholeFrames: Bool
 
-    init(_ lines: consuming LineInput) { self.lines = lines }
+    /// - Parameter waitsForWholeFrames: a frame does not go on before it is full, however slowly the lines come, so that the
+    ///   same lines always give the same frames.
+    init(_ lines: consuming LineInput, waitsForWholeFrames: Bool = false) {
+        self.lines = lines
+        self.waitsForWholeFrames = waitsForWholeFrames
+    }
 
     mutating func appendNext(to encoder: inout FrameEncoder) throws(CommandError) -> FeedResult {
         isIdle = false
         while !isWaiting {
             // A pipe that stays open must not hold back the records that came.
-            if encoder.recordCount == 0 {
+            if encoder.recordCount == 0 || waitsForWholeFrames {
                 holdBack.end()
             } else if try !lines.waitForLine(holdBack) {
                 isIdle = true
@@ -77,7 +83,7 @@ struct LineFeed: RecordFeed, ~Copyable {
     private borrowing func bad(_ error: RecordLineError) -> CommandError {
         CommandError(
             .badData,
-            "\(lines.place):\(error.column): \(error); the lines before it are good: correct this one and go on")
+            "\(lines.place):\(error.column): \(error)")
     }
 
     private static func isBlank(_ line: RawSpan) -> Bool {

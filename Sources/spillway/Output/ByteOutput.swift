@@ -6,7 +6,7 @@ import LinuxSystem
 
 /// A file or standard output, written in large pieces.
 ///
-/// A file that exists is replaced when it is complete: the bytes go to a file beside it, and `finish` gives that the name. So a
+/// A file that exists is replaced when it is complete, or when the input pauses: the bytes go to a file beside it, and `finish` gives that the name. So a
 /// command that fails leaves the file as it was, and may read the file that it replaces. What cannot be replaced (a pipe, a
 /// terminal, a device) is written in place.
 ///
@@ -18,16 +18,12 @@ struct ByteOutput: ~Copyable {
     private let descriptor: Int32
     /// Nil once the file has its name, and for what is written in place.
     private var replacement: FileReplacement?
-    private let namesEarly: Bool
     private var waiting: [UInt8] = []
 
     private static let waitingBytesMax = 262_144
 
-    /// - Parameters:
-    ///   - path: nil and `-` are standard output.
-    ///   - namesEarly: gives the file its name with the first bytes. For input that may have no end.
-    init(path: String?, namesEarly: Bool = false) throws(CommandError) {
-        self.namesEarly = namesEarly
+    /// - Parameter path: nil and `-` are standard output.
+    init(path: String?) throws(CommandError) {
         guard let path, path != "-" else {
             name = "standard output"
             descriptor = STDOUT_FILENO
@@ -75,8 +71,10 @@ struct ByteOutput: ~Copyable {
         var written = 0
         while written < waiting.count { written += try writeSome(from: written) }
         waiting.removeAll(keepingCapacity: true)
-        if namesEarly { try nameFile() }
     }
+
+    /// The same while the input pauses: a file gets its name, as an input that pauses may have no end.
+    mutating func flushInPause() throws(CommandError) { try finish() }
 
     private borrowing func writeSome(from start: Int) throws(CommandError) -> Int {
         do throws(SystemCallError) {
@@ -107,13 +105,22 @@ struct ByteOutput: ~Copyable {
         self.replacement = nil
     }
 
-    /// Ends after an error of the input: keeps what came before bad data, as `finish` does, unless that would replace a file with
-    /// nothing, or the input with a part of itself. After any other error a file stays as it was.
-    mutating func finishPart(of input: FileIdentity?, after error: CommandError) throws(CommandError) {
-        if let replacement, error.code != .badData || byteCount == 0 || input != nil && replacement.replaced == input {
-            throw CommandError(error.code, "\(error.message); \(name) is as it was")
+    /// Whether `finish` would replace a file with nothing.
+    var wouldEmptyAFile: Bool { byteCount == 0 && replacement?.replacesFile == true }
+
+    /// Ends after an error of the input. What came before bad data is written, unless it would replace a file: a part must not
+    /// take the place of a whole one.
+    ///
+    /// - Returns: the error, with what was done.
+    mutating func finishPart(after error: CommandError) throws(CommandError) -> CommandError {
+        if let replacement, error.code != .badData || replacement.replacesFile || byteCount == 0 {
+            let isThere = replacement.replacesFile
+            return CommandError(
+                error.code, "\(error.message); \(isThere ? "\(name) is as it was" : "\(name) is not written")")
         }
         try finish()
+        guard error.code == .badData else { return error }
+        return CommandError(error.code, "\(error.message); what comes before it is written")
     }
 }
 

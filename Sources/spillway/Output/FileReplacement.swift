@@ -3,24 +3,17 @@
 import Glibc
 import LinuxSystem
 
-/// Which file a descriptor or a path means.
-struct FileIdentity: Equatable {
-    private let device: UInt
-    private let inode: UInt
-
-    init(_ status: stat) {
-        device = UInt(status.st_dev)
-        inode = UInt(status.st_ino)
-    }
-}
+/// O_TMPFILE, which Glibc's module does not show: `__O_TMPFILE | O_DIRECTORY`.
+private let spillwayTemporaryFile: Int32 = 0o20_000_000 | O_DIRECTORY
 
 /// A new file in the directory of the one that it replaces, with its mode and, where this user may, its owner.
 struct FileReplacement {
     let descriptor: Int32
-    /// The file that is replaced; nil where there is none.
-    let replaced: FileIdentity?
+    /// Whether there is a file of that name already.
+    let replacesFile: Bool
     private let path: String
     private let temporaryPath: String
+    private let hasName: Bool
 
     private static let modeBits: mode_t = 0o7777
     private static let linksMax = 40
@@ -42,17 +35,23 @@ struct FileReplacement {
         // A file that this user may not write is not replaced, even where the directory would allow it.
         if exists { try checkedCall("open", object: path) { Int(access(target, W_OK)) } }
         self.path = target
-        replaced = exists ? FileIdentity(status) : nil
+        replacesFile = exists
         let folder = target.lastIndex(of: "/").map { target[...$0] } ?? ""
         let name = target.lastIndex(of: "/").map { target[target.index(after: $0)...] } ?? target[...]
         let temporary = "\(folder).\(name.prefix(64)).\(getpid()).part"
         temporaryPath = temporary
         // What a process of the same number left behind.
         unlink(temporary)
-        let opened = Int32(
-            try checkedCall("open", object: temporary) {
-                Int(open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666))
-            })
+        // Without a name the file goes with this process, however that ends. Not every file system can do it.
+        let unnamed = open(folder.isEmpty ? "." : String(folder), O_WRONLY | spillwayTemporaryFile | O_CLOEXEC, 0o666)
+        hasName = unnamed < 0
+        let opened =
+            unnamed >= 0
+            ? unnamed
+            : Int32(
+                try checkedCall("open", object: temporary) {
+                    Int(open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666))
+                })
         descriptor = opened
         guard exists else { return }
         do throws(SystemCallError) {
@@ -100,9 +99,19 @@ struct FileReplacement {
 
     /// Gives the file its name.
     func rename() throws(SystemCallError) {
-        try checkedCall("rename", object: path) { Int(Glibc.rename(temporaryPath, path)) }
+        if !hasName {
+            try checkedCall("linkat", object: temporaryPath) {
+                Int(linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, temporaryPath, AT_SYMLINK_FOLLOW))
+            }
+        }
+        do throws(SystemCallError) {
+            try checkedCall("rename", object: path) { Int(Glibc.rename(temporaryPath, path)) }
+        } catch {
+            unlink(temporaryPath)
+            throw error
+        }
     }
 
     /// Removes the file.
-    func discard() { unlink(temporaryPath) }
+    func discard() { if hasName { unlink(temporaryPath) } }
 }

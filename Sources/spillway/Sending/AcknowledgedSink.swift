@@ -3,12 +3,14 @@
 import Glibc
 import LinuxSystem
 import SpillwayClient
+import Synchronization
 
 /// A session with acknowledgements. Frames must be numbered, and of this session.
 struct AcknowledgedSink: FrameSink, ~Copyable {
     private var sender: AcknowledgedSender
     /// Whether frames that an earlier run stored are as good as those of this run.
     private let resumes: Bool
+    private let log: AcknowledgementLog?
     private static let refusalsShownMax = 5
 
     /// - Parameters:
@@ -21,6 +23,7 @@ struct AcknowledgedSink: FrameSink, ~Copyable {
         timeoutSeconds: Int, log: AcknowledgementLog?
     ) {
         self.resumes = resumes
+        self.log = log
         sender = AcknowledgedSender(
             to: address, identity: identity, timeoutMilliseconds: timeoutSeconds * 1_000, renewsSession: isOwnSession)
         if let log { sender.onAcknowledged = { log.write($1, session: $0) } }
@@ -78,6 +81,7 @@ struct AcknowledgedSink: FrameSink, ~Copyable {
                     + "\(sender.statistics.recordsRefused) records")
         }
         if outcome.failure == nil, !resumes { outcome.failure = storedEarlier(outcome.receipt) }
+        if outcome.failure == nil, let error = log?.error { outcome.failure = CommandError(writing: error) }
         return outcome
     }
 
@@ -108,7 +112,12 @@ struct AcknowledgedSink: FrameSink, ~Copyable {
 /// that it survives this process.
 final class AcknowledgementLog: Sendable {
     private let descriptor: Int32
+    private let path: String
     private let source: String
+    private let failure = Mutex<SystemCallError?>(nil)
+
+    /// Why the first line was not written. The sending goes on without.
+    var error: SystemCallError? { failure.withLock { $0 } }
 
     init(path: String, identity: SourceIdentity) throws(CommandError) {
         let opened = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
@@ -116,6 +125,7 @@ final class AcknowledgementLog: Sendable {
             throw CommandError(.cannotCreate, "\(path): \(String(cString: strerror(errno)))")
         }
         descriptor = opened
+        self.path = path
         source = hexadecimal(identity.source)
     }
 
@@ -125,8 +135,19 @@ final class AcknowledgementLog: Sendable {
         let prefix = "\(source) \(hexadecimal(session))"
         var text = ""
         for range in sequences.ranges { text += "\(prefix) \(range.lowerBound) \(range.upperBound)\n" }
+        guard error == nil else { return }
         let bytes = Array(text.utf8)
-        // A log that cannot be written must not stop the sending.
-        _ = Glibc.write(descriptor, bytes, bytes.count)
+        var written = 0
+        do throws(SystemCallError) {
+            while written < bytes.count {
+                written += try checkedCall("write", object: path) {
+                    bytes.withUnsafeBytes {
+                        Glibc.write(descriptor, $0.baseAddress.map { $0 + written }, $0.count - written)
+                    }
+                }
+            }
+        } catch {
+            failure.withLock { $0 = error }
+        }
     }
 }

@@ -19,9 +19,10 @@ struct FrameSender<Sink: FrameSink & ~Copyable>: ~Copyable {
 
     var statistics: SendStatistics { sink.statistics }
 
-    /// Sends all records of a feed. The records before a fault are sent before it is thrown.
+    /// Sends all records of a feed. Those before a fault are sent before it is thrown, unless they are no whole frame and
+    /// `wholeFramesOnly` is set.
     mutating func sendAll<Feed: RecordFeed & ~Copyable>(
-        _ feed: inout Feed, _ encoder: inout FrameEncoder
+        _ feed: inout Feed, _ encoder: inout FrameEncoder, wholeFramesOnly: Bool = false
     ) throws(CommandError) {
         do throws(CommandError) {
             loop: while true {
@@ -32,7 +33,7 @@ struct FrameSender<Sink: FrameSink & ~Copyable>: ~Copyable {
                 }
             }
         } catch {
-            try sendFrame(&encoder)
+            if !wholeFramesOnly { try sendFrame(&encoder) }
             throw error
         }
         try sendFrame(&encoder)

@@ -127,6 +127,20 @@ public final class ConservationLedger: Sendable {
         count(evicted, as: .sessionsEvicted)
     }
 
+    /// Notes how many frames of a session are durable when it opens. Those that its account has not seen came to another
+    /// collector or an earlier run: then its heartbeats count frames that this run cannot know.
+    func foundDurable(_ frames: UInt64, of key: SessionKey, peer: PeerAddress, nowMicroseconds: Int64) {
+        guard frames > 0 else { return }
+        var evicted = 0
+        _ = sources.withShard(of: key.source, peer: peer, nowMicroseconds: nowMicroseconds) { shard, place in
+            guard !shard.foundDurable(frames, of: key, from: place) else { return }
+            evicted = sources.open(
+                key.session, of: place, in: &shard, hasBegun: true, isEarly: true,
+                at: shard.tick(nowMicroseconds: nowMicroseconds), nowMicroseconds: nowMicroseconds)
+        }
+        count(evicted, as: .sessionsEvicted)
+    }
+
     /// Counts a frame that was refused. `source` only if a sound checksum vouches for it: else anybody's noise would
     /// count against whoever it happens to name.
     func refused(_ reason: FrameError.Reason, source: UInt64?, peer: PeerAddress, nowMicroseconds: Int64) {

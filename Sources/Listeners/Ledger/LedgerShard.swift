@@ -71,6 +71,15 @@ struct LedgerShard: ~Copyable {
         return true
     }
 
+    /// As `SessionAccount.foundDurable`.
+    ///
+    /// - Returns: false when the session has no account yet.
+    mutating func foundDurable(_ frames: UInt64, of key: SessionKey, from place: Int) -> Bool {
+        guard let account = sessions.place(of: key, owner: place) else { return false }
+        sessions.accounts[account].pointee.foundDurable(frames)
+        return true
+    }
+
     /// As `SourceLedger.open`: the caller has seen to the room.
     mutating func open(_ session: UInt64, of place: Int, hasBegun: Bool, isEarly: Bool, at time: Int64) {
         sources[place].open(session, owner: place, hasBegun: hasBegun, isEarly: isEarly, at: time, &sessions)

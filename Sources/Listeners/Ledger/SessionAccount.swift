@@ -70,8 +70,17 @@ struct SessionAccount {
 
     mutating func report(_ report: SessionReport, at time: Int64) {
         lastUsed = time
-        self.report = report
+        // Totals never fall: an older heartbeat may come late, and a client that goes on with a session begins anew.
+        self.report = SessionReport(
+            framesSent: max(report.framesSent, self.report.framesSent),
+            recordsSent: max(report.recordsSent, self.report.recordsSent),
+            recordsDropped: max(report.recordsDropped, self.report.recordsDropped))
         hasReport = true
+    }
+
+    /// - Parameter stored: frames that are durable of the session.
+    mutating func foundDurable(_ stored: UInt64) {
+        if stored > frames, beginning == .seen { beginning = .beforeRun }
     }
 
     /// Whether a frame may be a late one from before an eviction; each `true` uses up one of `lateFramesMax`.

@@ -274,7 +274,9 @@ final class ConnectionHandler: ChannelInboundHandler {
         // Asked before the acknowledgements are taken: what is durable by then is among them.
         let isDone = hasNothingToWaitFor
         var reply = context.channel.allocator.buffer(capacity: 0)
-        replies.write(into: &reply, of: number)
+        replies.write(into: &reply, of: number) { key, frames in
+            shared.ledger.foundDurable(frames, of: key, peer: peer, nowMicroseconds: wallClockMicroseconds())
+        }
         if reply.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(reply), promise: nil) }
         guard isDone else { return }
         switch phase {

@@ -61,11 +61,16 @@ struct ConnectionReplies {
     }
 
     /// Writes the welcomes and acknowledgements that are due.
-    mutating func write(into reply: inout ByteBuffer, of connection: UInt64) {
+    ///
+    /// - Parameter onWelcome: called with the number of frames that are durable of a session that opens.
+    mutating func write(
+        into reply: inout ByteBuffer, of connection: UInt64, onWelcome: (SessionKey, UInt64) -> Void
+    ) {
         let now = unwelcomed.isEmpty ? 0 : monotonicNanoseconds()
         for (key, deadline) in unwelcomed where now >= deadline || desk.isLookedUp(key) {
             unwelcomed[key] = nil
             guard var durable = desk.welcome(key, on: connection) else { continue }
+            onWelcome(key, durable.count)
             let first = durable.takeFirst(FrameLimits.rangesMax)
             let welcome = WelcomeFrame(
                 frameBytesMax: UInt64(FrameLimits.frameBytesMax),

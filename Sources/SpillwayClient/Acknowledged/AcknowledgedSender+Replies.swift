@@ -43,6 +43,7 @@ extension AcknowledgedSender {
         statistics.recordsAcknowledged += released.records
         statistics.framesStoredEarlier += released.framesUnwritten
         statistics.recordsStoredEarlier += released.recordsUnwritten
+        sessions.storedEarlier(session, frames: released.framesUnwritten, records: released.recordsUnwritten)
         lastProgress = monotonicNanoseconds()
         backoffMilliseconds = Self.backoffFirstMilliseconds
         onAcknowledged(sessions.session(session), sessions.sequences(of: released.sequences, in: session))

@@ -104,6 +104,12 @@ struct SenderSessions {
         sessions[index].lastWrittenNumber = lastNumber
     }
 
+    /// Frames of a session that an earlier run of the program has sent: its totals include them.
+    mutating func storedEarlier(_ index: Int, frames: UInt64, records: UInt64) {
+        sessions[index].written.frames += frames
+        sessions[index].written.records += records
+    }
+
     /// Whether something was written since the last heartbeat of the session that it is in.
     var hasUnreportedFrames: Bool { sessions.contains { $0.framesReported < $0.written.frames } }
 

@@ -1,5 +1,6 @@
 // What heartbeats show that gaps cannot.
 
+import Delivery
 import FrameCodec
 import Testing
 
@@ -57,5 +58,47 @@ struct ReconciliationTests {
         try heartbeat(started, frames: 5, records: 5, at: 1_000_000)
         #expect(started.snapshot().reconciliation.recordsMissing == 0)
         #expect(started.snapshot().reconciliation.sessionsBegunBefore == 1)
+    }
+
+    /// A session goes on at this collector after it was at another one, which stored frames 3 to 5.
+    @Test func whatAnotherCollectorStoredIsNotMissing() throws {
+        let ledger = ConservationLedger(startedMicroseconds: 0)
+        let late: Int64 = 100_000_000
+        var arrivals = try frames(1...2, records: 1)
+        let key = SessionKey(arrivals[0].identity)
+        ledger.foundDurable(0, of: key, peer: arrivals[0].peer, nowMicroseconds: late)
+        ledger.receive(&arrivals, nowMicroseconds: late)
+        // A connection that breaks and comes back to the same collector.
+        ledger.foundDurable(2, of: key, peer: arrivals[0].peer, nowMicroseconds: late)
+        try heartbeat(ledger, frames: 3, records: 3, at: late)
+        #expect(ledger.snapshot().reconciliation.framesMissing == 1)
+        ledger.foundDurable(5, of: key, peer: arrivals[0].peer, nowMicroseconds: late)
+        arrivals = try frames(6...6, records: 1)
+        ledger.receive(&arrivals, nowMicroseconds: late)
+        try heartbeat(ledger, frames: 6, records: 6, at: late)
+        let books = ledger.snapshot().reconciliation
+        #expect(books.framesMissing == 0 && books.sessionsBegunBefore == 1)
+    }
+
+    @Test func aSessionThatBeginsWithFramesOfAnotherCollectorIsLeftOut() throws {
+        let ledger = ConservationLedger(startedMicroseconds: 0)
+        let late: Int64 = 100_000_000
+        var arrivals = try frames(1...1, records: 1)
+        ledger.foundDurable(
+            1, of: SessionKey(arrivals[0].identity), peer: arrivals[0].peer, nowMicroseconds: late)
+        ledger.receive(&arrivals, nowMicroseconds: late)
+        try heartbeat(ledger, frames: 9, records: 9, at: late)
+        let books = ledger.snapshot().reconciliation
+        #expect(books.framesMissing == 0 && books.sessionsBegunBefore == 1)
+    }
+
+    @Test func totalsDoNotFall() throws {
+        let ledger = ConservationLedger(startedMicroseconds: 0)
+        let late: Int64 = 100_000_000
+        var arrivals = try frames(1...5, records: 1)
+        ledger.receive(&arrivals, nowMicroseconds: late)
+        try heartbeat(ledger, frames: 5, records: 5, at: late)
+        try heartbeat(ledger, frames: 0, records: 0, at: late)
+        #expect(ledger.snapshot().reconciliation.framesSent == 5)
     }
 }

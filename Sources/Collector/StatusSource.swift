@@ -77,6 +77,9 @@ final class StatusSource: Sendable {
             Gauge(
                 name: "spill_blocked", help: "1 while the spill takes nothing.",
                 value: delivery.spillBlock == nil ? 0 : 1),
+            Gauge(
+                name: "spill_batches_damaged", help: "Batches of the spill that are damaged, found since the start.",
+                value: Double(delivery.damagedBatches)),
             Gauge(name: "lanes", help: "Lanes.", value: Double(settings.lanes)),
             Gauge(name: "lanes_connected", help: "Lanes that reach the database.", value: Double(connected)),
             Gauge(

@@ -16,9 +16,21 @@ struct DeliveryView {
     let isStuck: Bool
     /// What an operator should know of the spill.
     let warnings: [String]
+    /// Batches of the spill of which something is lost. How many records such a batch held may not be known.
+    let damagedBatches: Int
 
-    init(_ plan: borrowing DeliveryPlan, recordsPerSecond: Double, warnings: [String] = []) {
-        self.warnings = warnings
+    init(
+        _ plan: borrowing DeliveryPlan, recordsPerSecond: Double, warnings: [String] = [], damagedBatches: Int = 0
+    ) {
+        self.damagedBatches = damagedBatches
+        self.warnings =
+            warnings
+            + (damagedBatches == 0
+                ? []
+                : [
+                    "damaged batches of the spill: \(damagedBatches); acknowledged records in them are not stored, and what is left "
+                        + "of them is in its folder quarantine; records_damaged has their number where it is known"
+                ])
         batchesWaiting = plan.places.count { $0 == .waiting || $0 == .toSpill }
         spillBatches = plan.spillBatches
         spillRecords = plan.spillRecords

@@ -79,7 +79,10 @@ final class StatusSource: Sendable {
                 value: delivery.spillBlock == nil ? 0 : 1),
             Gauge(
                 name: "spill_batches_damaged", help: "Batches of the spill that are damaged, found since the start.",
-                value: Double(delivery.damagedBatches)),
+                value: Double(delivery.damage.batches)),
+            Gauge(
+                name: "spill_ends_torn", help: "Torn ends of the spill that are in its quarantine, found at the start.",
+                value: Double(delivery.damage.ends)),
             Gauge(name: "lanes", help: "Lanes.", value: Double(settings.lanes)),
             Gauge(name: "lanes_connected", help: "Lanes that reach the database.", value: Double(connected)),
             Gauge(

@@ -62,6 +62,8 @@ public struct SpillRecovery: Sendable {
     /// Segments of which the disk did not give every byte.
     public private(set) var unreadableSegments: [SegmentName] = []
     public private(set) var tornTails = 0
+    /// Of them, those that hold more than zeros: what an interrupted write leaves, or a batch whose length is damaged.
+    public private(set) var nonzeroTails = 0
     public private(set) var tornBytes = 0
 
     public var batches: Int { segments.reduce(0) { $0 + $1.batches.count } }
@@ -159,6 +161,7 @@ public struct SpillRecovery: Sendable {
         for entry in damage {
             if entry.isTail {
                 tornTails += 1
+                if !entry.isZeros { nonzeroTails += 1 }
                 tornBytes += entry.byteCount
             }
         }

@@ -5,7 +5,11 @@ import Testing
 import TestSupport
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct SpillDamageTests {
-    @Test func aBatchWithoutAHeaderIsShown() throws {
+    /// All of its record, or all but the beginning, which then claims a length that the file does not have.
+    @Test(arguments: [
+        (11, "damaged batches of the spill: 1;", "batches_damaged"), (56, "torn ends of the spill: 1;", "ends_torn"),
+    ])
+    func aBatchWithoutAHeaderIsShown(_ offset: Int, _ warning: String, _ gauge: String) throws {
         let spill = try Programs.temporaryFolder("spill")
         defer { try? FileManager.default.removeItem(atPath: spill) }
         let way = ["--database", "postgresql://postgres@127.0.0.1:1/none", "--spill-directory", spill]
@@ -19,14 +23,14 @@ import TestSupport
         let segment = try #require(names.first { $0.hasPrefix("spill-") && $0.hasSuffix(".lz4") })
         let file = try FileHandle(forUpdating: URL(fileURLWithPath: "\(spill)/\(segment)"))
         let end = try file.seekToEnd()
-        try file.seek(toOffset: 56)
-        try file.write(contentsOf: Data(repeating: 0xA5, count: Int(end) - 56))
+        try file.seek(toOffset: UInt64(offset))
+        try file.write(contentsOf: Data(repeating: 0xA5, count: Int(end) - offset))
         try file.close()
         let second = try CollectorProcess(way)
         let status = try second.get("/stats").body
-        #expect(status.contains("damaged batches of the spill: 1;"), "\(status)")
-        #expect(status.contains(#""spill_batches_damaged": 1"#))
-        #expect(try second.get("/metrics").body.contains("spillway_spill_batches_damaged 1"))
+        #expect(status.contains(warning), "\(status)")
+        #expect(status.contains("\"spill_\(gauge)\": 1"))
+        #expect(try second.get("/metrics").body.contains("spillway_spill_\(gauge) 1"))
         #expect(second.stop() == 0)
     }
 }

@@ -23,8 +23,7 @@ final class DeliveryHub: SpillOwner, Sendable {
         var abandonedRecords = 0
         /// What an operator should know of the spill that was found.
         var recoveryWarnings: [String] = []
-        /// Of the spill, found at the start or since.
-        var damagedBatches = 0
+        var damage = SpillDamageCounts()
     }
 
     private let state: Monitor<State>
@@ -185,7 +184,7 @@ final class DeliveryHub: SpillOwner, Sendable {
     func unreadable(lane: Int, _ failure: ReadFailure) -> Bool {
         let lost = change { $0.plan.unreadable(lane: lane, failure, now: monotonicNanoseconds()) }
         guard let lost else { return false }
-        change { $0.damagedBatches += 1 }
+        change { $0.damage.batches += 1 }
         ledger.damaged(records: lost.recordCount)
         return true
     }
@@ -239,7 +238,7 @@ final class DeliveryHub: SpillOwner, Sendable {
                     segment.name, batches: segment.batches, copies: segment.copies,
                     keepInQuarantine: segment.mustKeepInQuarantine)
             }
-            state.damagedBatches = recovery.damagedBatches
+            state.damage = SpillDamageCounts(batches: recovery.damagedBatches, ends: recovery.nonzeroTails)
             state.recoveryWarnings =
                 recovery.leftAlone.map {
                     "the spill's segment \($0.name) cannot be read and waits for the next start: \($0.error)"
@@ -294,7 +293,7 @@ final class DeliveryHub: SpillOwner, Sendable {
         state.read { state in
             DeliveryView(
                 state.plan, recordsPerSecond: state.replay.recordsPerSecond(now: monotonicNanoseconds()),
-                warnings: state.recoveryWarnings, damagedBatches: state.damagedBatches)
+                warnings: state.recoveryWarnings, damage: state.damage)
         }
     }
 }

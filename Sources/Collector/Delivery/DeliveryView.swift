@@ -16,21 +16,14 @@ struct DeliveryView {
     let isStuck: Bool
     /// What an operator should know of the spill.
     let warnings: [String]
-    /// Batches of the spill of which something is lost. How many records such a batch held may not be known.
-    let damagedBatches: Int
+    let damage: SpillDamageCounts
 
     init(
-        _ plan: borrowing DeliveryPlan, recordsPerSecond: Double, warnings: [String] = [], damagedBatches: Int = 0
+        _ plan: borrowing DeliveryPlan, recordsPerSecond: Double, warnings: [String] = [],
+        damage: SpillDamageCounts = SpillDamageCounts()
     ) {
-        self.damagedBatches = damagedBatches
-        self.warnings =
-            warnings
-            + (damagedBatches == 0
-                ? []
-                : [
-                    "damaged batches of the spill: \(damagedBatches); acknowledged records in them are not stored, and what is left "
-                        + "of them is in its folder quarantine; records_damaged has their number where it is known"
-                ])
+        self.damage = damage
+        self.warnings = warnings + damage.warnings
         batchesWaiting = plan.places.count { $0 == .waiting || $0 == .toSpill }
         spillBatches = plan.spillBatches
         spillRecords = plan.spillRecords
@@ -45,6 +38,29 @@ struct DeliveryView {
     var secondsToCatchUp: Double? {
         guard spillRecords > 0 else { return 0 }
         return replayRecordsPerSecond > 0 ? Double(spillRecords) / replayRecordsPerSecond : nil
+    }
+}
+
+/// Damage of the spill, found at the start or since.
+struct SpillDamageCounts {
+    /// How many records such a batch held may not be known.
+    var batches = 0
+    /// Ends of segments that are no whole batch and not empty.
+    var ends = 0
+
+    var warnings: [String] {
+        var lines: [String] = []
+        if batches > 0 {
+            lines.append(
+                "damaged batches of the spill: \(batches); acknowledged records in them are not stored, and what is left of them "
+                    + "is in its folder quarantine; records_damaged has their number where it is known")
+        }
+        if ends > 0 {
+            lines.append(
+                "torn ends of the spill: \(ends); a write that was interrupted leaves one, which nobody was promised, or damage "
+                    + "does: they are in its folder quarantine")
+        }
+        return lines
     }
 }
 

@@ -29,6 +29,13 @@ struct EmbeddedData: Equatable, Sendable {
                     + "backup, or name another directory")
         }
         majorVersion = try Files.text(of: file).filter { !$0.isWhitespace }
+        guard Int(majorVersion) != nil else {
+            throw .directoryNotUsable(
+                path: path,
+                reason:
+                    "\(file) holds no version, so its data is damaged: restore it from a backup, or name another directory"
+            )
+        }
         owner = status.st_uid
     }
 }

@@ -41,6 +41,10 @@ struct EmbeddedDirectory: Sendable {
     ///   - hasData: whether the database is known to exist.
     func prepare(root: String, hasData: Bool) throws(EmbeddedServerError) {
         guard path.hasPrefix("/") else { throw unusable("give an absolute path") }
+        // In the setting of the socket's directory, and in the address of the server.
+        guard !path.contains(",") else {
+            throw unusable("PostgreSQL separates paths by commas: name another directory")
+        }
         // In this order, as the first success writes them the other way round.
         if hasData || access(port, F_OK) == 0 || access(marker, F_OK) == 0, access(data, F_OK) != 0, errno == ENOENT {
             throw .dataMissing(path: path)

@@ -144,6 +144,15 @@ import Testing
         #expect(try rows(next) == [["42"]])
     }
 
+    @Test func aDamagedVersionAndAPathOfTwoNamesAreRefused() throws {
+        let server = try stopped("versionless")
+        try Data().write(to: URL(fileURLWithPath: server.directory.data + "/PG_VERSION"))
+        let damaged = try EmbeddedFixture.refusal { _ = try EmbeddedFixture.server("versionless", programs: plain) }
+        #expect(damaged.contains("PG_VERSION holds no version") && !damaged.contains("\n"), "\(damaged)")
+        let comma = try EmbeddedFixture.refusal { try EmbeddedFixture.server("a,b", programs: plain).start() }
+        #expect(comma.contains("commas"), "\(comma)")
+    }
+
     /// The lines of the stop before it are not the cause.
     @Test func aFailedStartShowsItsOwnLinesAlone() throws {
         let server = try stopped("own-lines")

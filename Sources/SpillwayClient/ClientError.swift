@@ -11,7 +11,7 @@ public enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
     case system(SystemCallError)
     /// Nothing moved for so long.
     case timedOut(String, milliseconds: Int32)
-    /// Records are dropped: so many bytes of frames, or 65,536 frames, wait for their acknowledgement.
+    /// Records are dropped: `bytes` of frames, or 65,536 frames, wait for their acknowledgement.
     case noRoom(CollectorAddress, bytes: Int)
     /// The collector closed the connection before the work was done.
     case closed(CollectorAddress)

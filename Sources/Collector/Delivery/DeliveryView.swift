@@ -57,8 +57,8 @@ struct SpillDamageCounts {
         }
         if ends > 0 {
             lines.append(
-                "torn ends of the spill: \(ends); a write that was interrupted leaves one, which nobody was promised, or damage "
-                    + "does: they are in its folder quarantine")
+                "torn ends of the spill: \(ends); an interrupted write leaves one without acknowledged records, damage may "
+                    + "leave one with them; they are in its folder quarantine")
         }
         return lines
     }

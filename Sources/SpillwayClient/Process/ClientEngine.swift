@@ -29,7 +29,7 @@ final class ClientEngine: Sendable {
     private let ended: WakeEvent?
     private let isStopping = Atomic(false)
 
-    /// After a burst of datagrams a heartbeat may find the receiver's buffer full. No later one would mend that after the last one.
+    /// A burst of datagrams can fill the receiver's buffer, and the last heartbeat would be lost: it is sent again after this time.
     private static let lastHeartbeatMicroseconds: UInt32 = 20_000
 
     /// - Throws: when the kernel has no room for a descriptor or a thread. Then nothing is left over.

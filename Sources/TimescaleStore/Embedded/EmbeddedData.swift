@@ -29,7 +29,9 @@ struct EmbeddedData: Equatable, Sendable {
                     + "backup, or name another directory")
         }
         majorVersion = try Files.text(of: file).filter { !$0.isWhitespace }
-        guard Int(majorVersion) != nil else {
+        // PostgreSQL before 10 has two numbers: 9.6.
+        let numbers = majorVersion.split(separator: ".", omittingEmptySubsequences: false)
+        guard numbers.count <= 2, numbers.allSatisfy({ UInt16($0) != nil }) else {
             throw .directoryNotUsable(
                 path: path,
                 reason:

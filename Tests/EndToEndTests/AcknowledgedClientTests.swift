@@ -72,9 +72,17 @@ import TimescaleStore
         #expect(totals.lastError != nil)
     }
 
-    @Test func anUnknownHostIsSaidAtOnce() {
-        #expect(throws: ClientError.self) {
-            _ = try MetricsClient(to: "tcp://no-such-host.invalid:8127", source: "client")
-        }
+    /// The host may be known later, and the program that is measured goes on meanwhile.
+    @Test func anUnknownHostIsSaidAndCounted() throws {
+        let client = try MetricsClient(
+            to: "tcp://no-such-host.invalid:8127", source: "client",
+            options: MetricsClientOptions(flushIntervalSeconds: 0.05, closeTimeoutSeconds: 0.2))
+        client.record(RoutingRecord(time: Timestamp.now, queryID: "q"))
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while client.statistics.lastError == nil, Date() < deadline { usleep(20_000) }
+        let error = try #require(client.statistics.lastError)
+        #expect("\(error)".contains("no-such-host.invalid"), "\(error)")
+        client.close()
+        #expect(client.statistics.recordsDropped == 1)
     }
 }

@@ -19,6 +19,9 @@ extension FrameHeader {
         }
     }
 
+    /// What a refusal of this frame names.
+    var refusedIdentity: FrameIdentity { type == .records ? identity : identity.withoutSequence }
+
     static let typeOffset = 6
 }
 

@@ -107,6 +107,12 @@ import TimescaleStore
         #expect(collector.stop() == 0)
     }
 
+    /// Faults of the header that are found before it is known whether the frame is for this side.
+    private static let reasonsBeforeType: Set<String> = [
+        "truncated_header", "bad_magic", "unsupported_version", "unknown_type", "unknown_flag", "bad_header_length",
+        "frame_too_large", "truncated_payload", "checksum_mismatch", "record_count_mismatch", "time_out_of_range",
+    ]
+
     @Test func everyMustRejectVectorIsRefusedByTheCollectorForItsReason() throws {
         let vectors = try RejectVector.load()
         #expect(vectors.count >= 60)
@@ -118,12 +124,15 @@ import TimescaleStore
         for vector in vectors where !vector.bytes.isEmpty && vector.bytes.count <= 65_507 {
             _ = vector.bytes.withUnsafeBytes { send(datagrams, $0.baseAddress, $0.count, 0) }
             sent += 1
-            expected[vector.reason, default: 0] += 1
+            // What only collectors send is not taken from a client, whatever is in it.
+            let isReply =
+                vector.bytes.count >= 52 && vector.bytes[6] >= 16 && !Self.reasonsBeforeType.contains(vector.reason)
+            expected[isReply ? "unknown_type" : vector.reason, default: 0] += 1
             usleep(500)
         }
         let stats = try collector.waitForStats { $0.frames_refused.values.reduce(0, +) >= sent }
         #expect(stats.frames_refused.values.reduce(0, +) == sent)
-        print("refused: \(stats.frames_refused)")
+        #expect(stats.frames_refused.filter { $0.value > 0 } == expected)
         #expect(stats.unaccounted == 0)
         #expect(collector.stop() == 0)
     }

@@ -65,10 +65,7 @@ struct DatagramIntake: ~Copyable {
             case .broken(let error):
                 return refuse(error, at: offset, datagram.peer, source: nil, nowMicroseconds)
             case .incomplete:
-                let missing: FrameError.Reason =
-                    rest.byteCount < FrameHeader.lengthMin ? .truncatedHeader : .truncatedPayload
-                let error = FrameError(missing, at: rest.byteCount)
-                return refuse(error, at: offset, datagram.peer, source: nil, nowMicroseconds)
+                return refuse(FrameCut.truncation(of: rest), at: offset, datagram.peer, source: nil, nowMicroseconds)
             }
             if header.type == .heartbeat {
                 // What came before it is counted before it: its totals include it.

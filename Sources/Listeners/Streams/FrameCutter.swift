@@ -10,7 +10,8 @@ import NIOCore
 enum FrameCut: Equatable {
     /// A frame for this collector.
     case frame(FrameHeader)
-    /// A frame that is refused. Its lengths are sound, so the stream goes on behind it.
+    /// A frame that is refused. Its lengths are sound, so the stream goes on behind it. Its identity has a sequence only if
+    /// it is a record frame: that of a heartbeat is the last record frame's, which is not refused.
     case refused(FrameError, FrameIdentity, frameBytes: Int)
     /// Not whole yet: so many bytes must be there before it is worth another look.
     case incomplete(neededBytes: Int)
@@ -31,6 +32,18 @@ enum FrameCut: Equatable {
         }
     }
 
+    /// What is wrong with bytes that end within a frame.
+    ///
+    /// - Parameter bytes: those that are `incomplete`.
+    static func truncation(of bytes: RawSpan) -> FrameError {
+        do throws(FrameError) {
+            _ = try FrameHeader.admit(bytes)
+            preconditionFailure("a whole frame is not incomplete")
+        } catch {
+            return error
+        }
+    }
+
     private static func cut(_ bytes: RawSpan, header: FrameHeader) throws(FrameError) -> FrameCut {
         guard bytes.byteCount >= header.frameLength else { return .incomplete(neededBytes: header.frameLength) }
         let frame = bytes.extracting(0..<header.frameLength)
@@ -38,10 +51,10 @@ enum FrameCut: Equatable {
             _ = try FrameHeader.admit(frame)
         } catch {
             guard error.isBehindChecksum else { return .broken(error) }
-            return .refused(error, header.identity, frameBytes: header.frameLength)
+            return .refused(error, header.refusedIdentity, frameBytes: header.frameLength)
         }
         if let error = header.faultFromClient(frame) {
-            return .refused(error, header.identity, frameBytes: header.frameLength)
+            return .refused(error, header.refusedIdentity, frameBytes: header.frameLength)
         }
         return .frame(header)
     }
@@ -54,7 +67,10 @@ enum FrameCut: Equatable {
             guard hasSoundChecksum(bytes.extracting(0..<header.frameLength)) else {
                 return .broken(futureError)
             }
-            return .refused(futureError, header.identity, frameBytes: header.frameLength)
+            let isRecordFrame = bytes.withUnsafeBytes { $0[FrameHeader.typeOffset] == FrameType.records.rawValue }
+            return .refused(
+                futureError, isRecordFrame ? header.identity : header.identity.withoutSequence,
+                frameBytes: header.frameLength)
         } catch {
             // Nobody can skip it.
             return .broken(futureError)
@@ -190,13 +206,7 @@ struct FrameCutter {
 
     /// What is wrong with the beginning of a frame that the stream ended in; nil if it ended between two frames.
     var truncation: FrameError? {
-        guard partialBytes > 0 else { return nil }
-        do throws(FrameError) {
-            _ = try FrameHeader.admit(carry.readableBytesSpan)
-            return nil
-        } catch {
-            return error
-        }
+        partialBytes > 0 ? FrameCut.truncation(of: carry.readableBytesSpan) : nil
     }
 }
 

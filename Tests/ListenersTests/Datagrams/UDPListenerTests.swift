@@ -52,6 +52,23 @@ struct UDPListenerTests {
         #expect(snapshot.sources.first?.lastPeer.ip == listener.localAddress.ip)
     }
 
+    /// A datagram that ends within a frame is refused for what is missing, in the order of the protocol's table.
+    @Test func aDatagramThatEndsWithinAFrameIsRefusedForWhatIsMissing() async throws {
+        let listener = try listen()
+        let client = try ClientSocket(.datagrams, to: listener.localAddress)
+        let longHeader = TestFrame(flags: 1, headerLength: 72, sequence: 1).bytes
+        for length in [1, 51, 52, 60, 71] { try client.send(Array(longHeader.prefix(length))) }
+        try client.send(Array(longHeader.prefix(72)))
+        try client.send(Array(longHeader.dropLast()))
+        try client.send(Array(TestFrame(type: 200).bytes.dropLast()))
+        try client.send(TestFrame(sequence: 2).bytes + longHeader.prefix(60))
+        #expect(try await eventually { totals.framesRefused == 9 })
+        listener.stop()
+        #expect(totals[refused: .truncatedHeader] == 6)
+        #expect(totals[refused: .truncatedPayload] == 2)
+        #expect(totals[refused: .unknownType] == 1)
+    }
+
     @Test func keepsTheFramesBeforeAFaultAndRefusesTheRestOnce() async throws {
         let listener = try listen()
         let reader = try RingReader(ring)
@@ -298,7 +315,8 @@ struct UDPListenerTests {
                 rest = rest.dropFirst(frameBytes)
             case .broken(let error): return counts[refused: error.reason] += 1
             case .incomplete:
-                return counts[refused: rest.count < FrameHeader.lengthMin ? .truncatedHeader : .truncatedPayload] += 1
+                let hasHeader = rest.count >= FrameHeader.lengthMin && rest.count >= Int(rest[rest.startIndex + 5])
+                return counts[refused: hasHeader ? .truncatedPayload : .truncatedHeader] += 1
             }
         } while !rest.isEmpty
     }

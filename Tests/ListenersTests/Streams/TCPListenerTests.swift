@@ -263,7 +263,8 @@ struct TCPListenerTests {
         try #require(end.count == 3)
         #expect(try refusal(end[0]).reasonCode == UInt64(FrameError.Reason.unknownType.rawValue))
         #expect(try refusal(end[0]).offset == 6)
-        #expect(end[0].header.identity.sequence == 2)
+        // Of a type that is unknown the sequence may be that of another frame, as a heartbeat's is.
+        #expect(end[0].header.identity.sequence == 0)
         #expect(try refusal(end[1]).reasonCode == UInt64(FrameError.Reason.unknownKey.rawValue))
         #expect(end[1].header.identity.sequence == 3)
         #expect(try receipt(in: end[2].frame).framesAccepted == 2)

@@ -162,7 +162,7 @@ final class DeliveryHub: SpillOwner, Sendable {
         var sessions = summary.sessions
         if !isReplay, !decoded.refused.isEmpty {
             let numbered = decoded.refused.filter(\.isAcknowledged)
-            desk.refused(numbered.map { ($0.identity, $0.error) })
+            desk.refused(numbered.map { ($0.identity, $0.error, $0.recordCount) })
             for frame in numbered {
                 guard let index = sessions.firstIndex(where: { $0.key == SessionKey(frame.identity) }) else { continue }
                 sessions[index].sequences.remove(frame.identity.sequence)

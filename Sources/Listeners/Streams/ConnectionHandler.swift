@@ -290,15 +290,17 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var hasNothingToWaitFor: Bool {
         switch phase {
         case .finishing(let until), .crowded(let until):
-            monotonicNanoseconds() >= until || replies.areAllFramesDurable
+            monotonicNanoseconds() >= until || replies.areAllFramesSettled(on: number)
         case .open, .draining, .closing: false
         }
     }
 
     /// A frame of this connection was found malformed behind the ring. The ledger has it already.
-    func tellRefused(_ error: FrameError, _ identity: FrameIdentity) {
-        replies.receipt.framesRefused += 1
+    func tellRefused(_ error: FrameError, _ identity: FrameIdentity, records: Int) {
+        replies.takeBack(records: records)
         reply(with: error, identity)
+        shared.desk.toldRefusal(on: number)
+        tell()
     }
 
     // MARK: Refusals and the end

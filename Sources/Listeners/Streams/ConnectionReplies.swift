@@ -92,8 +92,16 @@ struct ConnectionReplies {
         }
     }
 
-    /// Whether every frame that this connection's sessions sent is durable.
-    var areAllFramesDurable: Bool { desk.areDurable(sessions) }
+    /// Whether every frame that this connection's sessions sent is durable or refused.
+    func areAllFramesSettled(on connection: UInt64) -> Bool { desk.areSettled(sessions, on: connection) }
+
+    /// A frame that was taken is refused after all.
+    mutating func takeBack(records: Int) {
+        // One that another connection of the session took is not in these totals.
+        receipt.framesAccepted -= min(receipt.framesAccepted, 1)
+        receipt.recordsAccepted -= min(receipt.recordsAccepted, UInt64(records))
+        receipt.framesRefused += 1
+    }
 
     var encodedReceipt: [UInt8] { receipt.encoded(lastIdentity) }
 }

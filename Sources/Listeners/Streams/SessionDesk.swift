@@ -15,6 +15,8 @@ public final class SessionDesk: Sendable {
         let handler: NIOLoopBound<ConnectionHandler>
         /// It was woken and has not looked yet.
         var isWoken = false
+        /// Frames that it took and that were refused since, which it has not told yet.
+        var refusalsToTell = 0
     }
 
     fileprivate struct State {
@@ -84,7 +86,17 @@ public final class SessionDesk: Sendable {
         state.withLock { state in state.unanswered.remove(key) != nil || !state.book.needsLookup(key) }
     }
 
-    func areDurable(_ keys: Set<SessionKey>) -> Bool { state.withLock { $0.book.areDurable(keys) } }
+    /// Whether nothing more will come of the frames of these sessions on a connection: all are durable, or refused and told so.
+    func areSettled(_ keys: Set<SessionKey>, on connection: UInt64) -> Bool {
+        state.withLock { state in
+            state.routes[connection]?.refusalsToTell ?? 0 == 0 && state.book.areDurable(keys)
+        }
+    }
+
+    /// A connection has told a refusal of `refused`.
+    func toldRefusal(on connection: UInt64) {
+        state.withLock { $0.routes[connection]?.refusalsToTell -= 1 }
+    }
 
     func takeAcknowledgements(for connection: UInt64) -> [SessionFrames] {
         state.withLock { state in
@@ -123,11 +135,7 @@ public final class SessionDesk: Sendable {
     /// Frames that were judged and are not taken after all.
     func withdraw(_ identities: [FrameIdentity]) {
         state.withLock { state in
-            for identity in identities where identity.sequence > 0 {
-                var sequences = SequenceRanges()
-                sequences.insert(identity.sequence)
-                state.book.withdraw(SessionKey(identity), sequences)
-            }
+            for identity in identities { state.withdraw(identity) }
         }
     }
 
@@ -147,14 +155,17 @@ public final class SessionDesk: Sendable {
     public func recovered(_ frames: [SessionFrames]) { state.withLock { $0.book.recovered(frames) } }
 
     /// Frames were found malformed before anybody was told that they are durable: their clients are told why.
-    public func refused(_ frames: [(identity: FrameIdentity, error: FrameError)]) {
-        withdraw(frames.map(\.identity))
-        for (identity, error) in frames {
+    public func refused(_ frames: [(identity: FrameIdentity, error: FrameError, records: Int)]) {
+        for (identity, error, records) in frames {
             let handler = state.withLock { state in
-                state.book.connection(of: SessionKey(identity)).flatMap { state.routes[$0]?.handler }
+                state.withdraw(identity)
+                return state.book.connection(of: SessionKey(identity)).flatMap { connection in
+                    state.routes[connection]?.refusalsToTell += 1
+                    return state.routes[connection]?.handler
+                }
             }
             guard let handler else { continue }
-            handler.eventLoop.execute { handler.value.tellRefused(error, identity) }
+            handler.eventLoop.execute { handler.value.tellRefused(error, identity, records: records) }
         }
     }
 
@@ -193,6 +204,13 @@ extension SessionDesk.State {
     /// The connections that have something to be told and do not know it.
     fileprivate mutating func wakeAll() -> [NIOLoopBound<ConnectionHandler>] {
         book.connectionsToNotify.compactMap { wake(connection: $0) }
+    }
+
+    fileprivate mutating func withdraw(_ identity: FrameIdentity) {
+        guard identity.sequence > 0 else { return }
+        var sequences = SequenceRanges()
+        sequences.insert(identity.sequence)
+        book.withdraw(SessionKey(identity), sequences)
     }
 
     fileprivate mutating func wake(_ key: SessionKey) -> NIOLoopBound<ConnectionHandler>? {

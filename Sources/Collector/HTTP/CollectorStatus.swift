@@ -201,6 +201,7 @@ extension LedgerCounter {
         case .sourcesUntrackedFrames: "Frames of sources beyond the cap on accounts."
         case .sessionsEvicted: "Sessions whose accounts made room for new ones."
         case .connectionsAccepted: "TCP connections."
+        case .implausibleSequences: "Frames and heartbeats with numbers that their session cannot have reached."
         }
     }
 }

@@ -45,6 +45,9 @@ public enum LedgerCounter: Int, CaseIterable, Sendable {
     /// Sessions that made room for new ones; one that comes back may be evicted again.
     case sessionsEvicted
     case connectionsAccepted
+    /// Frames and heartbeats with numbers that their session cannot have reached. The frames are received, too; the numbers
+    /// change no other counter.
+    case implausibleSequences
 
     /// For example `records_received`.
     public var name: String { Self.names[rawValue] }
@@ -55,7 +58,7 @@ public enum LedgerCounter: Int, CaseIterable, Sendable {
         "records_spilled", "records_replayed", "records_dead_lettered", "records_refused", "records_unknown_kind",
         "quota_drops", "quota_drop_frames", "records_recovered", "records_resent", "records_damaged",
         "heartbeats_received", "sources_untracked_frames", "sessions_evicted",
-        "connections_accepted",
+        "connections_accepted", "implausible_sequences",
     ]
 }
 

@@ -5,10 +5,10 @@ import FrameCodec
 /// One number for each counter and one for each reason of refusal. 500 bytes without a reference.
 public struct LedgerCounts: Sendable {
     /// The array's lengths are literals because the language asks for them; a test holds them against the enumerations.
-    static let countersMax = 24
+    static let countersMax = 25
     static let reasonsMax = 45
 
-    private var counters = InlineArray<24, UInt64>(repeating: 0)
+    private var counters = InlineArray<25, UInt64>(repeating: 0)
     /// By code; codes begin at 1.
     private var refusals = InlineArray<45, UInt64>(repeating: 0)
 

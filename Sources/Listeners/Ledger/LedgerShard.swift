@@ -62,13 +62,18 @@ struct LedgerShard: ~Copyable {
             &arrivals, run, owner: place, areJudged: areJudged, at: time, nowMicroseconds: nowMicroseconds, &sessions)
     }
 
-    /// Notes a heartbeat.
+    mutating func hasAccount(of key: SessionKey, from place: Int) -> Bool {
+        sessions.place(of: key, owner: place) != nil
+    }
+
+    /// Notes a heartbeat of a session that has an account.
     ///
-    /// - Returns: false when the session has no account yet.
+    /// - Returns: false when the session cannot have reached these totals: then they are left out.
     mutating func report(_ report: SessionReport, of key: SessionKey, from place: Int, at time: Int64) -> Bool {
-        guard let account = sessions.place(of: key, owner: place) else { return false }
-        sessions.accounts[account].pointee.report(report, at: time)
-        return true
+        guard let account = sessions.place(of: key, owner: place) else {
+            preconditionFailure("the session's account is opened first")
+        }
+        return sessions.accounts[account].pointee.report(report, at: time)
     }
 
     /// As `SessionAccount.foundDurable`.
@@ -81,8 +86,8 @@ struct LedgerShard: ~Copyable {
     }
 
     /// As `SourceLedger.open`: the caller has seen to the room.
-    mutating func open(_ session: UInt64, of place: Int, hasBegun: Bool, isEarly: Bool, at time: Int64) {
-        sources[place].open(session, owner: place, hasBegun: hasBegun, isEarly: isEarly, at: time, &sessions)
+    mutating func open(_ session: UInt64, of place: Int, first: UInt64, isEarly: Bool, at time: Int64) {
+        sources[place].open(session, owner: place, first: first, isEarly: isEarly, at: time, &sessions)
     }
 
     /// Evicts the sessions used longest ago. O(sessions), for a sixteenth of them.

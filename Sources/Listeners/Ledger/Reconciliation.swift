@@ -1,6 +1,8 @@
 // What clients say that they sent, beside what came: heartbeats show what gaps alone cannot, a lost head or tail of a
 // session.
 
+import FrameCodec
+
 /// The totals of sessions that have sent heartbeats.
 public struct Reconciliation: Equatable, Sendable {
     /// Sessions that said what they sent and that this run has seen from their beginning.
@@ -40,4 +42,15 @@ struct SessionReport {
     let framesSent: UInt64
     let recordsSent: UInt64
     let recordsDropped: UInt64
+
+    /// A million records a second for 12 days.
+    private static let recordsDroppedMax: UInt64 = 1 << 40
+
+    /// Whether any session can have these totals.
+    var isPossible: Bool {
+        let (recordsMax, overflow) = framesSent.multipliedReportingOverflow(
+            by: UInt64(FrameLimits.recordsPerFrameMax))
+        return framesSent <= SequenceReach.sequenceMax && (overflow || recordsSent <= recordsMax)
+            && recordsDropped <= Self.recordsDroppedMax
+    }
 }

@@ -13,8 +13,12 @@ public enum SequenceVerdict: UInt8, Sendable {
     case duplicate
     /// So late that it may be either. It is taken: to store a frame twice is better than to lose one.
     case behindWindow
-    /// Sequence 0: the sender does not count.
+    /// Sequence 0, the sender does not count; or a sequence that the session cannot have reached. The frame is taken, and the
+    /// window does not move.
     case uncounted
+
+    /// Whether the accounting may count it as something beside a frame.
+    var isUnusual: Bool { rawValue >= Self.behindWindow.rawValue }
 }
 
 /// The window over one session's sequences. A plain value: no clock, no allocation.
@@ -49,9 +53,14 @@ public struct SequenceWindow: Sendable {
     }
 
     /// Notes a frame. O(1); O(`widthFrames` / 64) for one that skips sequences or is behind the window.
-    public mutating func observe(_ sequence: UInt64) -> SequenceVerdict {
+    ///
+    /// - Parameter reach: the sequences that are possible. It is made only for one that is far from those before it.
+    public mutating func observe(
+        _ sequence: UInt64, within reach: @autoclosure () -> SequenceReach = .unlimited
+    ) -> SequenceVerdict {
         guard sequence != 0 else { return .uncounted }
         guard highest != 0 else {
+            guard sequence <= reach().sequenceMax else { return .uncounted }
             lowest = sequence
             highest = sequence
             distinctFrames = 1
@@ -59,10 +68,18 @@ public struct SequenceWindow: Sendable {
             return .fresh
         }
         if sequence > highest {
-            advance(to: sequence)
+            if sequence &- highest < UInt64(Self.widthFrames) {
+                clearBits(after: highest, upTo: sequence)
+            } else {
+                guard reach().includes(sequence, after: highest) else { return .uncounted }
+                bits = InlineArray(repeating: 0)
+            }
+            highest = sequence
+            distinctFrames &+= 1
+            setBit(sequence)
             return .fresh
         }
-        guard highest &- sequence < UInt64(Self.widthFrames) else { return observeBehindWindow(sequence) }
+        guard highest &- sequence < UInt64(Self.widthFrames) else { return observeBehindWindow(sequence, reach()) }
         guard !hasBit(sequence) else { return .duplicate }
         setBit(sequence)
         distinctFrames &+= 1
@@ -70,9 +87,17 @@ public struct SequenceWindow: Sendable {
         return .fresh
     }
 
-    private mutating func observeBehindWindow(_ sequence: UInt64) -> SequenceVerdict {
+    /// Begins anew with two sequences that are less than a width apart: the session goes on there.
+    mutating func restart(with first: UInt64, and second: UInt64) {
+        self = SequenceWindow()
+        _ = observe(first)
+        _ = observe(second)
+    }
+
+    private mutating func observeBehindWindow(_ sequence: UInt64, _ reach: SequenceReach) -> SequenceVerdict {
         guard sequence > lowest else {
             guard sequence < lowest else { return .duplicate }
+            guard lowest &- sequence <= reach.framesBefore else { return .uncounted }
             lowest = sequence
             distinctFrames &+= 1
             return .behindWindow
@@ -92,17 +117,6 @@ public struct SequenceWindow: Sendable {
             seen &+= UInt64(bits[index].nonzeroBitCount)
         }
         return span &- seen
-    }
-
-    private mutating func advance(to sequence: UInt64) {
-        if sequence &- highest >= UInt64(Self.widthFrames) {
-            bits = InlineArray(repeating: 0)
-        } else {
-            clearBits(after: highest, upTo: sequence)
-        }
-        highest = sequence
-        distinctFrames &+= 1
-        setBit(sequence)
     }
 
     /// Forgets what the places of these sequences held a width ago: less than `widthFrames` of them.

@@ -51,31 +51,49 @@ struct SessionAccount {
     /// Counts a numbered frame.
     ///
     /// - Parameter judged: the verdict of the session registry, which remembers more than a window does.
-    /// - Returns: that verdict, or else the window's.
+    /// - Returns: that verdict, or else the window's; `.uncounted` for a frame that the session
+    ///   cannot have sent: it is taken, and not counted here.
     mutating func receive(
         _ sequence: UInt64, records recordCount: Int32, judged: SequenceVerdict?, at time: Int64
     ) -> SequenceVerdict {
+        let silence = time &- lastUsed
         lastUsed = time
-        let observed = window.observe(sequence)
+        let observed = window.observe(sequence, within: SequenceReach(silenceMicroseconds: silence))
         let verdict = judged ?? observed
         guard verdict != .duplicate else {
             // The registry has the frame from a time that this account has not seen.
-            if observed != .duplicate, beginning == .seen { beginning = .beforeRun }
+            if observed != .duplicate, observed != .uncounted, beginning == .seen { beginning = .beforeRun }
             return verdict
         }
+        // It may be anybody's: it is taken, and says nothing of what is missing.
+        guard observed != .uncounted else { return .uncounted }
         frames &+= 1
         records &+= UInt64(recordCount)
         return verdict
     }
 
-    mutating func report(_ report: SessionReport, at time: Int64) {
+    /// Goes on with two frames that were not plausible one by one.
+    mutating func restart(
+        with first: (sequence: UInt64, records: Int32), and second: (sequence: UInt64, records: Int32)
+    ) {
+        window.restart(with: first.sequence, and: second.sequence)
+        frames &+= 2
+        records &+= UInt64(first.records) &+ UInt64(second.records)
+    }
+
+    /// - Returns: false when the session cannot have sent so much: then the report is left out.
+    mutating func report(_ report: SessionReport, at time: Int64) -> Bool {
+        let reach = SequenceReach(silenceMicroseconds: time &- lastUsed)
         lastUsed = time
+        // Of another beginning the account knows too little, and reconciles nothing.
+        guard beginning != .seen || reach.includes(report.framesSent, after: highestSequence) else { return false }
         // Totals never fall: an older heartbeat may come late, and a client that goes on with a session begins anew.
         self.report = SessionReport(
             framesSent: max(report.framesSent, self.report.framesSent),
             recordsSent: max(report.recordsSent, self.report.recordsSent),
             recordsDropped: max(report.recordsDropped, self.report.recordsDropped))
         hasReport = true
+        return true
     }
 
     /// - Parameter stored: frames that are durable of the session.

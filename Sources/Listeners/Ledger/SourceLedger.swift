@@ -16,6 +16,14 @@ struct SourceLedger {
     /// Of evicted sessions.
     private(set) var closedGapFrames: UInt64 = 0
     private(set) var closedReconciliation = Reconciliation()
+    /// The last frame that none of its sessions can have reached.
+    private var lastLeap: Leap?
+
+    private struct Leap {
+        let session: UInt64
+        let sequence: UInt64
+        let records: Int32
+    }
 
     init(source: UInt64, peer: PeerAddress, nowMicroseconds: Int64) {
         self.source = source
@@ -53,6 +61,10 @@ struct SourceLedger {
                 verdict = sessions.accounts[account].pointee.receive(
                     identity.sequence, records: arrivals[index].recordCount,
                     judged: areJudged ? arrivals[index].verdict : nil, at: time)
+                if verdict == .uncounted {
+                    verdict = leap(arrivals[index], &sessions.accounts[account].pointee)
+                    if areJudged { arrivals[index].verdict = verdict }
+                }
                 if identity.sequence <= closedLossHighest, verdict != .duplicate,
                     sessions.accounts[account].pointee.takeLateFrame()
                 {
@@ -72,19 +84,21 @@ struct SourceLedger {
     ///
     /// - Parameters:
     ///   - owner: its own place in the shard.
-    ///   - hasBegun: its first frame or heartbeat here says that there were frames before.
+    ///   - first: the sequence of its first frame here, or the one after those that its first heartbeat reports.
     ///   - isEarly: the collector has started only now, so the session may be an old one.
     mutating func open(
-        _ session: UInt64, owner: Int, hasBegun: Bool, isEarly: Bool, at time: Int64,
-        _ sessions: inout SessionStore
+        _ session: UInt64, owner: Int, first: UInt64, isEarly: Bool, at time: Int64, _ sessions: inout SessionStore
     ) {
+        let hasBegun = first > 1 && first <= SequenceReach.sequenceMax
+        // So many frames are not lost at once: an earlier run or another collector has them.
+        let isFarFromBeginning = hasBegun && first > SequenceReach.burstFramesMax
         let key = SessionKey(source: source, session: session)
         let wasEvicted = sessions.wasEvicted(key)
         var beginning = SessionAccount.Beginning.seen
         if wasEvicted || (hasEvictedSessions && hasBegun) {
             beginning = .evicted
             closedReconciliation.isExact = false
-        } else if isEarly && hasBegun {
+        } else if (isEarly && hasBegun) || isFarFromBeginning {
             beginning = .beforeRun
         }
         let account = SessionAccount(
@@ -92,6 +106,28 @@ struct SourceLedger {
             lastUsed: time)
         sessions.insert(account, key)
         if !wasEvicted { sessionsSeen &+= 1 }
+    }
+
+    /// A frame came whose sequence its session cannot have reached. One such frame changes nothing else. Two of them close
+    /// together say that the session does go on there (RFC 3550, appendix A.1, has the same rule).
+    ///
+    /// - Returns: the frame's verdict.
+    @inline(never)
+    private mutating func leap(_ arrival: FrameArrival, _ account: inout SessionAccount) -> SequenceVerdict {
+        let (session, sequence) = (arrival.identity.session, arrival.identity.sequence)
+        guard sequence <= SequenceReach.sequenceMax else { return .uncounted }
+        let here = Leap(session: session, sequence: sequence, records: arrival.recordCount)
+        guard let last = lastLeap, last.session == session, last.sequence != sequence,
+            max(last.sequence, sequence) - min(last.sequence, sequence) < UInt64(SequenceWindow.widthFrames)
+        else {
+            lastLeap = here
+            return .uncounted
+        }
+        lastLeap = nil
+        closedGapFrames = closedGapFrames.addingSaturating(account.gapFrames)
+        account.restart(
+            with: (last.sequence, last.records), and: (sequence, arrival.recordCount))
+        return .fresh
     }
 
     /// Keeps the totals of a session that is evicted.

@@ -80,12 +80,12 @@ final class SourceTable: Sendable {
     ///
     /// - Returns: the sessions that were evicted.
     func open(
-        _ session: UInt64, of place: Int, in shard: inout LedgerShard, hasBegun: Bool, isEarly: Bool, at time: Int64,
+        _ session: UInt64, of place: Int, in shard: inout LedgerShard, first: UInt64, isEarly: Bool, at time: Int64,
         nowMicroseconds: Int64
     ) -> Int {
         let isOver = sessionCount.wrappingAdd(1, ordering: .relaxed).newValue > sessionsMax
         let evicted = isOver ? makeRoom(in: &shard, nowMicroseconds: nowMicroseconds) : 0
-        shard.open(session, of: place, hasBegun: hasBegun, isEarly: isEarly, at: time)
+        shard.open(session, of: place, first: first, isEarly: isEarly, at: time)
         shards[shard.number].sessionCount.store(shard.sessionCount, ordering: .relaxed)
         return evicted
     }

@@ -22,6 +22,11 @@ struct StatisticsTable {
             ("  datagrams dropped by the kernel", statistics["kernel_drops"]),
         ])
         out += reconciliation
+        if statistics["implausible_sequences"] > 0 {
+            out += rows([
+                ("  numbers that no sender can have reached, left out", statistics["implausible_sequences"])
+            ])
+        }
         let refused = (statistics.framesRefused ?? [:]).filter { $0.value > 0 }.sorted { $0.value > $1.value }
         out += rows(refused.map { ("  frames refused: \($0.key)", $0.value) })
         if statistics["duplicate_frames"] > 0 {

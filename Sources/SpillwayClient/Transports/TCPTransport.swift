@@ -33,8 +33,11 @@ public struct TCPTransport: ~Copyable {
     ///
     /// - Parameters:
     ///   - frameCount: how many record frames these are, and `recordCount` their records, for the statistics.
+    ///   - controlBytes: the bytes of other frames among them.
     /// - Throws: when the connection broke or nothing moved until the deadline. Then it is not known what arrived.
-    public mutating func write(_ frames: RawSpan, frameCount: Int, recordCount: Int) throws(ClientError) {
+    public mutating func write(
+        _ frames: RawSpan, frameCount: Int, recordCount: Int, controlBytes: Int = 0
+    ) throws(ClientError) {
         var sent = 0
         while sent < frames.byteCount {
             let result = try call { () throws(SystemCallError) in
@@ -55,7 +58,7 @@ public struct TCPTransport: ~Copyable {
         }
         statistics.frames += UInt64(frameCount)
         statistics.records += UInt64(recordCount)
-        statistics.bytes += UInt64(sent)
+        statistics.bytes += UInt64(sent - controlBytes)
     }
 
     /// Tells the collector that no more frames come: it answers with a receipt.

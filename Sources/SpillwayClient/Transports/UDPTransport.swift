@@ -190,7 +190,7 @@ public struct UDPTransport: ~Copyable {
         } else {
             statistics.frames += frames
             statistics.records += records
-            statistics.bytes += UInt64(lengths[next])
+            if frames > 0 { statistics.bytes += UInt64(lengths[next]) }
         }
         byteOffset += Int(lengths[next])
         next += 1

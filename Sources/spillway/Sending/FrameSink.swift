@@ -75,6 +75,7 @@ struct StreamSink: FrameSink, ~Copyable {
     private var waiting: [UInt8] = []
     private var frameCount = 0
     private var recordCount = 0
+    private var controlBytes = 0
 
     private static let waitingBytesMax = 262_144
     private static let refusalsShownMax = 5
@@ -92,6 +93,7 @@ struct StreamSink: FrameSink, ~Copyable {
     mutating func send(_ frame: RawSpan, recordCount count: Int) throws(CommandError) {
         frame.withUnsafeBytes { waiting.append(contentsOf: $0) }
         frameCount += count > 0 ? 1 : 0
+        controlBytes += count > 0 ? 0 : frame.byteCount
         recordCount += count
         if waiting.count >= Self.waitingBytesMax { try flush() }
     }
@@ -102,13 +104,14 @@ struct StreamSink: FrameSink, ~Copyable {
         var bytes: [UInt8] = []
         swap(&bytes, &waiting)
         do throws(ClientError) {
-            try transport.write(bytes.span.bytes, frameCount: frameCount, recordCount: recordCount)
+            try transport.write(
+                bytes.span.bytes, frameCount: frameCount, recordCount: recordCount, controlBytes: controlBytes)
         } catch {
             throw CommandError(error)
         }
         bytes.removeAll(keepingCapacity: true)
         swap(&bytes, &waiting)
-        (frameCount, recordCount) = (0, 0)
+        (frameCount, recordCount, controlBytes) = (0, 0, 0)
     }
 
     mutating func finish() throws(CommandError) -> SendOutcome {

@@ -62,7 +62,9 @@ extension CollectorStatus {
     private func append(_ source: LedgerSnapshot.Source, to out: inout String) {
         out += "{\"source\": \""
         out += hexadecimal(source.source)
-        out += "\", \"peer\": "
+        out += "\", \"name\": "
+        if let name = source.name { out.appendJSONString(name.text) } else { out += "null" }
+        out += ", \"peer\": "
         out.appendJSONString(source.lastPeer.description)
         out += ", \"last_seen_microseconds\": "
         out += String(source.lastSeenMicroseconds)
@@ -128,7 +130,7 @@ extension CollectorStatus {
         value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : "\(value)"
     }
 
-    /// `/metrics`: Prometheus text format 0.0.4. Sources are not labels: there may be ten thousand of them.
+    /// `/metrics`: Prometheus text format 0.0.4. Sources are labels as far as `SourceMetrics` says.
     var prometheus: String {
         var out = ""
         func family(_ name: String, _ type: String, _ help: String, _ samples: [(labels: String, value: String)]) {
@@ -159,6 +161,12 @@ extension CollectorStatus {
             "spillway_records_dropped_by_client", "gauge",
             "Records that clients report as dropped before they were sent.",
             [("", "\(books.recordsDroppedByClient)")])
+        let sources = SourceMetrics(ledger)
+        family(
+            "spillway_source_info", "gauge", "The name of a source, as its heartbeats say it.", sources.names)
+        family(
+            "spillway_source_records_received_total", "counter", "Records received of a source that has a name.",
+            sources.recordsReceived)
         for gauge in gauges { family("spillway_\(gauge.name)", "gauge", gauge.help, [("", "\(gauge.value)")]) }
         family("spillway_ready", "gauge", "1 while the database is reachable.", [("", notReady.isEmpty ? "1" : "0")])
         return out

@@ -40,19 +40,19 @@ final class HostReporter: Sendable {
 
     func run() {
         var sampler = HostSampler(systemID: systemID)
-        var sequence: UInt64 = 0
+        var totals = SendStatistics()
         var wait = Self.firstMilliseconds
         while !isStopping.load(ordering: .acquiring) {
             stopping.wait(timeoutMilliseconds: wait)
             if isStopping.load(ordering: .acquiring) { break }
-            sequence += 1
-            send(sampler.sample(), sequence: sequence)
+            send(sampler.sample(), &totals)
             wait = Self.intervalMilliseconds
         }
         if case .udp(let client) = door { client.close() }
     }
 
-    private func send(_ record: SystemRecord, sequence: UInt64) {
+    /// - Parameter totals: what this session has sent over TCP.
+    private func send(_ record: SystemRecord, _ totals: inout SendStatistics) {
         switch door {
         case .udp(let client):
             client.record(record)
@@ -62,9 +62,20 @@ final class HostReporter: Sendable {
                 var encoder = FrameEncoder()
                 guard try encoder.append(record) else { preconditionFailure("an empty frame takes any record") }
                 var transport = try TCPTransport(to: address)
-                _ = try encoder.finish(identity.frame(sequence: sequence)) { (frame) throws(ClientError) in
+                // A number that was used is not used again, whatever becomes of its frame.
+                totals.frames += 1
+                totals.records += 1
+                let frameIdentity = identity.frame(sequence: totals.frames)
+                _ = try encoder.finish(frameIdentity) { (frame) throws(ClientError) in
+                    totals.bytes += UInt64(frame.byteCount)
                     try transport.write(frame, frameCount: 1, recordCount: 1)
                 }
+                let heartbeat = HeartbeatFrame(
+                    framesSent: totals.frames, recordsSent: totals.records, bytesSent: totals.bytes,
+                    recordsDropped: 0, name: identity.name
+                ).encoded(frameIdentity, baseTime: Timestamp.now)
+                try transport.write(
+                    heartbeat.span.bytes, frameCount: 0, recordCount: 0, controlBytes: heartbeat.count)
                 try transport.finishWriting()
                 while try transport.nextReply() != nil {}
             } catch {

@@ -94,7 +94,7 @@ public final class ConservationLedger: Sendable {
         count(source: source, (frames, .ringFullDropFrames), (records, .ringFullDrops))
     }
 
-    /// Notes what a client says that it has sent. Totals that it cannot have reached are counted and left out.
+    /// Notes what a client says that it has sent, and its name. Totals that it cannot have reached are counted and left out.
     ///
     /// - Parameter frame: an admitted heartbeat whose payload was checked.
     func heartbeat(_ frame: RawSpan, _ header: FrameHeader, peer: PeerAddress, nowMicroseconds: Int64) {
@@ -127,6 +127,7 @@ public final class ConservationLedger: Sendable {
             shard.withSource(at: place) { entry in
                 entry.counts.add(1, to: .heartbeatsReceived)
                 if !isPlausible { entry.counts.add(1, to: .implausibleSequences) }
+                entry.name(heartbeat.name, number: sources.nextNameNumber)
                 entry.lastPeer = peer
                 entry.lastSeenMicroseconds = nowMicroseconds
             }
@@ -239,7 +240,8 @@ public final class ConservationLedger: Sendable {
             gapFrames = gapFrames.addingSaturating(sessions.gapFrames)
             list.append(
                 LedgerSnapshot.Source(
-                    source: entry.source, counts: entry.counts, sequenceGapFrames: sessions.gapFrames,
+                    source: entry.source, name: entry.name, counts: entry.counts,
+                    sequenceGapFrames: sessions.gapFrames,
                     sessions: entry.sessionsSeen, reconciliation: sessions.reconciliation, lastPeer: entry.lastPeer,
                     lastSeenMicroseconds: entry.lastSeenMicroseconds))
         }

@@ -5,6 +5,8 @@ public struct LedgerSnapshot: Sendable {
     /// One source's part.
     public struct Source: Sendable {
         public let source: UInt64
+        /// Nil before a heartbeat has said one.
+        public let name: SourceName?
         public let counts: LedgerCounts
         /// Frames that are missing between those that came.
         public let sequenceGapFrames: UInt64

@@ -1,6 +1,7 @@
 // What the ledger keeps of one source: its counters, and the totals of its sessions that were evicted.
 
 import Delivery
+import FrameCodec
 
 /// One source's part of the ledger. Its shard's lock guards it.
 struct SourceLedger {
@@ -16,6 +17,8 @@ struct SourceLedger {
     /// Of evicted sessions.
     private(set) var closedGapFrames: UInt64 = 0
     private(set) var closedReconciliation = Reconciliation()
+    /// What its heartbeats say that it is called.
+    private(set) var name: SourceName?
     /// The last frame that none of its sessions can have reached.
     private var lastLeap: Leap?
 
@@ -128,6 +131,16 @@ struct SourceLedger {
         account.restart(
             with: (last.sequence, last.records), and: (sequence, arrival.recordCount))
         return .fresh
+    }
+
+    /// Notes the name in a heartbeat. A name whose hash is the source's id stays: it is the one that the id was made of.
+    ///
+    /// - Parameter number: of this source among those that have a name; asked for once.
+    mutating func name(_ text: String, number: () -> Int) {
+        guard !text.isEmpty, text != name?.text else { return }
+        let isOwn = SourceID.hash(text) == source
+        guard isOwn || name?.isOwn != true else { return }
+        name = SourceName(text: text, isOwn: isOwn, number: name?.number ?? number())
     }
 
     /// Keeps the totals of a session that is evicted.

@@ -27,6 +27,8 @@ final class SourceTable: Sendable {
     // Relaxed, both: only the counts themselves matter, and each source and session is guarded by its shard's lock.
     private let sourceCount = Atomic<Int>(0)
     private let sessionCount = Atomic<Int>(0)
+    /// Sources that have a name. Relaxed: it only numbers them.
+    private let nameCount = Atomic<Int>(0)
 
     init(sourcesMax: Int, sessionsMax: Int) {
         self.sourcesMax = sourcesMax
@@ -36,6 +38,11 @@ final class SourceTable: Sendable {
 
     /// Sessions of all sources that have an account.
     var sessionsTracked: Int { sessionCount.load(ordering: .relaxed) }
+
+    /// Counts a source that gets its first name.
+    ///
+    /// - Returns: how many had one before.
+    func nextNameNumber() -> Int { nameCount.wrappingAdd(1, ordering: .relaxed).oldValue }
 
     /// Multiplied with the golden ratio, because ids need not be random.
     private func shard(of source: UInt64) -> Shard {

@@ -10,6 +10,8 @@ struct FrameSender<Sink: FrameSink & ~Copyable>: ~Copyable {
     private var sequence: UInt64 = 0
     private var recordsGiven: UInt64 = 0
     private var progress = ProgressLine()
+    /// It sends what others have put into frames.
+    private var hasForeignFrames = false
 
     init(_ sink: consuming Sink, identity: SourceIdentity, pacer: Pacer) {
         self.sink = sink
@@ -50,6 +52,7 @@ struct FrameSender<Sink: FrameSink & ~Copyable>: ~Copyable {
 
     /// Sends the frames of a file as they are, with the identities that they have.
     mutating func sendAll(_ frames: inout FrameInput) throws(CommandError) {
+        hasForeignFrames = true
         while true {
             let sent: Void? = try frames.next { (frame, header) throws(CommandError) in
                 let whole = frame.extracting(first: header.frameLength)
@@ -92,7 +95,7 @@ struct FrameSender<Sink: FrameSink & ~Copyable>: ~Copyable {
             outcome,
             SendMeasure(
                 statistics: sink.statistics, seconds: pacer.elapsedSeconds, receipt: outcome.receipt,
-                acknowledgements: outcome.acknowledgements)
+                acknowledgements: outcome.acknowledgements, identity: hasForeignFrames ? nil : identity)
         )
     }
 }

@@ -1,3 +1,4 @@
+import FrameCodec
 import SpillwayClient
 
 /// What `send` did, for people or as JSON.
@@ -6,6 +7,8 @@ struct SendMeasure {
     let seconds: Double
     let receipt: ReceiptFrame?
     let acknowledgements: AcknowledgementStatistics?
+    /// Nil for frames of a file, which have sources of their own.
+    let identity: SourceIdentity?
 
     private var recordsPerSecond: Double { Double(statistics.records) / max(seconds, 1e-9) }
     private var bytesPerRecord: Double {
@@ -14,6 +17,10 @@ struct SendMeasure {
 
     var json: String {
         var object = JSONObject()
+        if let identity {
+            object.add("source_name", identity.name)
+            object.add("source", hexadecimal(identity.source))
+        }
         object.add("records", statistics.records)
         object.add("frames", statistics.frames)
         object.add("bytes", statistics.bytes)
@@ -53,6 +60,11 @@ struct SendMeasure {
             if acknowledgements.reconnects > 0 { rows.append(("reconnects", grouped(acknowledgements.reconnects))) }
         } else if let receipt {
             rows.append(("received", grouped(receipt.recordsAccepted)))
+        }
+        if let identity {
+            // As `stats` shows it.
+            rows.insert(("source", hexadecimal(identity.source)), at: 0)
+            rows.insert(("name", identity.name.printable(charactersMax: StatisticsTable.nameCharactersMax)), at: 0)
         }
         let width = rows.map(\.1.count).max() ?? 0
         return rows.map { name, value in

@@ -6,6 +6,8 @@ import FoundationEssentials
 struct CollectorStatistics: Decodable {
     struct Source: Decodable {
         let source: String
+        /// What its heartbeats say.
+        let name: String?
         let peer: String?
         let totals: [String: UInt64]
         let reconciliation: Reconciliation?

@@ -3,6 +3,8 @@ struct StatisticsTable {
     let statistics: CollectorStatistics
 
     private static let sourcesShownMax = 20
+    /// Characters of a source's name; longer ones are cut.
+    static let nameCharactersMax = 40
 
     var text: String {
         var out: [String] = []
@@ -83,10 +85,11 @@ struct StatisticsTable {
     private var sources: [String] {
         let all = (statistics.sources ?? []).sorted { received($0) > received($1) }
         guard !all.isEmpty else { return [] }
-        var table = [["SOURCE", "PEER", "RECORDS", "FRAMES", "MISSING", "SENT", "LOST"]]
+        var table = [["SOURCE", "NAME", "PEER", "RECORDS", "FRAMES", "MISSING", "SENT", "LOST"]]
         for source in all.prefix(Self.sourcesShownMax) {
             table.append([
-                source.source, source.peer ?? "", grouped(received(source)),
+                source.source, source.name?.printable(charactersMax: Self.nameCharactersMax) ?? "-", source.peer ?? "",
+                grouped(received(source)),
                 grouped(source.totals["frames_received"] ?? 0), grouped(source.totals["sequence_gap_frames"] ?? 0),
                 source.reconciliation?.recordsSent.map { grouped($0) } ?? "-",
                 source.reconciliation?.recordsMissing.map { grouped($0) } ?? "-",
@@ -97,7 +100,7 @@ struct StatisticsTable {
         for row in table {
             let cells = row.indices.map { column in
                 let space = String(repeating: " ", count: widths[column] - row[column].count)
-                return column < 2 ? row[column] + space : space + row[column]
+                return column < 3 ? row[column] + space : space + row[column]
             }
             lines.append(cells.joined(separator: "  "))
         }

@@ -59,7 +59,8 @@ public struct FrameHeader: Equatable, Sendable {
     private static let sessionOffset = 24
     package static let sequenceOffset = 32
     static let baseTimeOffset = 40
-    @usableFromInline static let recordCountOffset = 48
+    package static let payloadLengthOffset = 8
+    @usableFromInline package static let recordCountOffset = 48
 
     /// Reads the header at the start of `bytes`, which may end before the frame does: for cutting a stream.
     ///

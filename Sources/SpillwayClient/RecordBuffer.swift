@@ -33,6 +33,8 @@ final class RecordBuffer: Sendable {
         @usableFromInline var lastRefusal: RecordError?
         @usableFromInline var isClosed = false
         var nextHeartbeatNanoseconds: UInt64 = 0
+        /// Those that the encoder keeps.
+        var limits = CollectorLimits.ofProtocol
 
         init(transport: consuming RecordTransport, identity: SourceIdentity, options: MetricsClientOptions) {
             encoder =
@@ -132,6 +134,16 @@ extension RecordBuffer.State {
             transport.append($0, sequence: next, recordCount: recordCount)
         }
         if isTaken == true { sequence = next }
+        keepLimits()
+    }
+
+    /// Frames that are made from now on are not over what the collector has said that it takes. The encoder is empty.
+    private mutating func keepLimits() {
+        guard transport.limits != limits else { return }
+        limits = transport.limits
+        encoder = FrameEncoder(
+            frameBytesTarget: RecordBuffer.streamFrameBytes, frameBytesMax: limits.frameBytesMax,
+            recordsMax: max(1, limits.recordsPerFrameMax))
     }
 
     @usableFromInline

@@ -25,6 +25,7 @@ extension AcknowledgedSender {
             case (.welcome(let welcome), let session?):
                 sessions.welcomed(session)
                 acknowledge(welcome.durable, in: session)
+                keep(within: CollectorLimits(welcome))
             case (.acknowledgement(let acknowledgement), let session?):
                 liveness.acknowledged(acknowledgement.durable)
                 acknowledge(acknowledgement.durable, in: session)
@@ -50,22 +51,31 @@ extension AcknowledgedSender {
     }
 
     private mutating func refuse(_ sequence: UInt64, in session: Int, _ refusal: RefusalFrame) {
-        guard let number = sessions.number(of: sequence, in: session), let released = frames.refuse(number) else {
+        guard let number = sessions.number(of: sequence, in: session) else { return }
+        let isForSession = refusal.reasonCode == UInt64(FrameError.Reason.sequenceRefused.rawValue)
+        if !isForSession, frames.isOpen(number), sessions.mayBeOfHeartbeat(sequence, in: session) {
+            // An earlier collector names in a heartbeat's refusal the last record frame, which it has. What the frame itself
+            // is worth it says when the frame comes again.
+            note(0, refusal)
+            isRewindDue = true
             return
         }
-        statistics.framesRefused += released.frames
-        statistics.recordsRefused += released.records
-        lastProgress = monotonicNanoseconds()
+        guard let released = frames.refuse(number) else { return }
+        count(refused: released)
         note(sequence, refusal)
-        guard refusal.reasonCode == UInt64(FrameError.Reason.sequenceRefused.rawValue), renewsSession,
-            sessions.isCurrent(session)
-        else { return }
+        guard isForSession, renewsSession, sessions.isCurrent(session) else { return }
         sessions.renew(&frames, welcomeDeadlineNanoseconds: monotonicNanoseconds() &+ Self.welcomeNanoseconds)
         statistics.sessionsRenewed += 1
         isHeartbeatDue = true
     }
 
-    private mutating func note(_ sequence: UInt64, _ refusal: RefusalFrame) {
+    mutating func count(refused released: UnacknowledgedFrames.Released) {
+        statistics.framesRefused += released.frames
+        statistics.recordsRefused += released.records
+        lastProgress = monotonicNanoseconds()
+    }
+
+    mutating func note(_ sequence: UInt64, _ refusal: RefusalFrame) {
         if refusals.count < Self.refusalsMax { refusals.append((sequence, refusal)) }
     }
 }

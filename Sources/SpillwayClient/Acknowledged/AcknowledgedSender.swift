@@ -32,6 +32,10 @@ public struct AcknowledgedSender: ~Copyable {
     var receipt: ReceiptFrame?
     /// A heartbeat is to be sent as soon as it can begin.
     var isHeartbeatDue = false
+    /// All open frames are to be written again on this connection, from the next frame's beginning.
+    var isRewindDue = false
+    /// Of the last welcome.
+    var limits = CollectorLimits.ofProtocol
     var backoffMilliseconds = backoffFirstMilliseconds
     private var nextConnect: UInt64 = 0
     var lastProgress = monotonicNanoseconds()
@@ -106,12 +110,15 @@ public struct AcknowledgedSender: ~Copyable {
     ///
     /// - Precondition: it is not full for it.
     mutating func take(_ frame: RawSpan, sequence: UInt64, recordCount: Int) {
-        let placed = sessions.add(number: sequence, records: recordCount, bytes: frame.byteCount)
-        let isRenewed = placed.session != identity.session
-        frames.append(frame, sequence: sequence, recordCount: recordCount, identity: isRenewed ? placed : nil)
         statistics.frames += 1
         statistics.records += UInt64(recordCount)
         statistics.bytes += UInt64(frame.byteCount)
+        if let fault = limits.fault(byteCount: frame.byteCount, recordCount: recordCount) {
+            return refuseUnwritten(sequence, recordCount: recordCount, fault)
+        }
+        let placed = sessions.add(number: sequence, records: recordCount, bytes: frame.byteCount)
+        let isRenewed = placed.session != identity.session
+        frames.append(frame, sequence: sequence, recordCount: recordCount, identity: isRenewed ? placed : nil)
     }
 
     /// Writes what there is and reads what has come, waiting for at most so long.
@@ -211,6 +218,7 @@ public struct AcknowledgedSender: ~Copyable {
         sessions.connected(welcomeDeadlineNanoseconds: monotonicNanoseconds() &+ Self.welcomeNanoseconds)
         liveness.connected()
         frames.rewind()
+        isRewindDue = false
         isHeartbeatDue = true
         return true
     }
@@ -234,12 +242,16 @@ public struct AcknowledgedSender: ~Copyable {
     private mutating func write() throws(ClientError) -> Bool {
         while true {
             if !frames.isWithinFrame {
+                if isRewindDue {
+                    isRewindDue = false
+                    frames.rewind()
+                }
                 guard try writeHeartbeats() else { return false }
                 if isHeartbeatDue { continue }
             }
             let (descriptor, address) = (connection.descriptor, address)
             let result: Result<CallResult, SystemCallError>? = frames.withNextBytes(
-                atMost: Self.writeBytesMax, untilFrameEnd: isHeartbeatDue,
+                atMost: Self.writeBytesMax, untilFrameEnd: isHeartbeatDue || isRewindDue,
                 before: sessions.firstHeldBack(nowNanoseconds: monotonicNanoseconds())
             ) { bytes in CollectorConnection.send(bytes, descriptor, address) }
             switch result {

@@ -144,6 +144,7 @@ final class BackgroundDelivery: Sendable {
 
     private func publish(_ sender: inout AcknowledgedSender, recordsAbandoned: UInt64 = 0) {
         let (statistics, isConnected, error) = (sender.statistics, sender.isConnected, sender.takeNewError())
+        queue.keep(within: sender.limits)
         progress.withLock { progress in
             progress.statistics = statistics
             progress.recordsAbandoned = recordsAbandoned

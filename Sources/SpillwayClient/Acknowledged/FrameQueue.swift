@@ -28,6 +28,7 @@ final class FrameQueue: Sendable {
         var waiting = Frames()
         var recordsTaken: UInt64 = 0
         var recordsDropped: UInt64 = 0
+        var limits = CollectorLimits.ofProtocol
     }
 
     private let bytesMax: Int
@@ -69,5 +70,12 @@ final class FrameQueue: Sendable {
 
     /// Records of all frames that it ever took.
     var recordsTaken: UInt64 { state.withLock { $0.recordsTaken } }
+    /// What the collector takes at most, as far as it has said so.
+    var limits: CollectorLimits {
+        state.withLock { $0.limits }
+    }
+
+    func keep(within limits: CollectorLimits) { state.withLock { $0.limits = limits } }
+
     var recordsDropped: UInt64 { state.withLock { $0.recordsDropped } }
 }

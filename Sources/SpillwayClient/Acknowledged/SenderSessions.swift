@@ -57,13 +57,17 @@ struct SenderSessions {
             HeartbeatFrame(
                 framesSent: written.frames, recordsSent: written.records, bytesSent: written.bytes,
                 recordsDropped: recordsDropped, name: identity.name
-            ).encoded(
-                identity.frame(sequence: lastWrittenNumber - min(offset, lastWrittenNumber)), baseTime: baseTime)
+            ).encoded(identity.frame(sequence: lastWrittenSequence), baseTime: baseTime)
         }
+
+        /// 0 before the first.
+        var lastWrittenSequence: UInt64 { lastWrittenNumber - min(offset, lastWrittenNumber) }
     }
 
     private var sessions: [Session]
     private var isRenewed = false
+    /// Of the present connection.
+    private var marks = HeartbeatMarks()
     /// Dropped in all sessions before the last one.
     private var recordsDroppedBefore: UInt64 = 0
 
@@ -150,6 +154,7 @@ struct SenderSessions {
 
     /// A connection has begun: each session has to be opened on it.
     mutating func connected(welcomeDeadlineNanoseconds: UInt64) {
+        marks.removeAll()
         for index in sessions.indices {
             sessions[index].isWelcomed = false
             sessions[index].welcomeDeadlineNanoseconds = welcomeDeadlineNanoseconds
@@ -164,6 +169,7 @@ struct SenderSessions {
             if index < last { sessions[index].report = .queued }
             sessions[index].framesReported = sessions[index].written.frames
             bytes += sessions[index].heartbeat(baseTime: baseTime)
+            marks.wroteHeartbeat(session: session(index), sequence: sessions[index].lastWrittenSequence)
         }
         return bytes
     }
@@ -211,6 +217,13 @@ struct SenderSessions {
     func number(of sequence: UInt64, in index: Int) -> UInt64? {
         guard sequence < .max else { return nil }
         return sessions[index].numbers(sequence..<sequence + 1)?.lowerBound
+    }
+
+    /// Notes a refusal that names a frame of a session.
+    ///
+    /// - Returns: whether it may be that of a heartbeat.
+    mutating func mayBeOfHeartbeat(_ sequence: UInt64, in index: Int) -> Bool {
+        marks.refused(session: session(index), sequence: sequence)
     }
 
     /// The way back.

@@ -142,6 +142,12 @@ struct UnacknowledgedFrames {
         return released.frames > 0 ? released : nil
     }
 
+    /// Whether a frame is neither acknowledged nor refused. O(log n).
+    func isOpen(_ sequence: UInt64) -> Bool {
+        let index = firstIndex(from: sequence)
+        return index < entries.end && entries[index].sequence == sequence && entries[index].doneRun == 0
+    }
+
     private mutating func release(_ range: Range<UInt64>, _ released: inout Released) {
         let first = firstIndex(from: range.lowerBound)
         var index = first

@@ -77,6 +77,15 @@ extension RecordTransport {
         }
     }
 
+    /// What a frame may have at most.
+    var limits: CollectorLimits {
+        switch self {
+        case .datagrams: .ofProtocol
+        case .stream(let delivery): delivery.queue.limits
+        case .none: .ofProtocol
+        }
+    }
+
     /// Records that wait for `send`.
     var recordsWaiting: Int {
         switch self {

@@ -13,11 +13,6 @@ struct JSONObject {
     /// A number with so many decimals.
     mutating func add(_ name: String, _ value: Double, decimals: Int) { add(name, raw: decimal(value, decimals)) }
 
-    /// Ranges as pairs of their first and last member.
-    mutating func add(_ name: String, _ ranges: [Range<UInt64>]) {
-        add(name, raw: "[" + ranges.map { "[\($0.lowerBound),\($0.upperBound - 1)]" }.joined(separator: ",") + "]")
-    }
-
     mutating func add(_ name: String, _ value: Int64?) { add(name, raw: value.map { "\($0)" } ?? "null") }
     mutating func add(_ name: String, _ value: Bool) { add(name, raw: "\(value)") }
     mutating func add(_ name: String, _ value: String?) { add(name, raw: value.map(jsonString) ?? "null") }

@@ -33,4 +33,7 @@ public enum FrameLimits {
     /// The first and the last time that TIMESTAMPTZ holds, in microseconds since the Unix epoch.
     /// (The column's own end lies behind the last Int64.)
     public static let timeRange: ClosedRange<Int64> = -210_866_803_200_000_000...Int64.max
+    /// The times that every database stores: TimescaleDB's end eight days before the others'. A record with a later time is
+    /// acknowledged and may become a dead letter.
+    public static let storedTimeRange: ClosedRange<Int64> = timeRange.lowerBound...9_223_371_331_199_999_999
 }

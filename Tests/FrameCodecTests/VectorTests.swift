@@ -101,6 +101,53 @@ struct RejectVector: CustomTestStringConvertible, Sendable {
         #expect(again == bytes)
     }
 
+    @Test func `an encoder that is given records in another order than that of the blocks writes the vector's bytes`()
+        throws
+    {
+        let json = try GoodVector(testDescription: "base-time-appended").load()
+        let bytes = try #require(json["bytes"]).bytes()
+        let frame = try decodeFrame(bytes)
+        let order: [Int] = try #require(json["appended"]).array().map { try $0.number() }
+        let records = try order.map { try frame.visitor.records[$0].any() }
+        #expect(try encodeFrames(records, identity: frame.header.identity) == [bytes])
+        #expect(frame.header.baseTime == frame.visitor.records[order[0]].time)
+        #expect(try encodeFrames(records.reversed(), identity: frame.header.identity) != [bytes])
+    }
+
+    /// Of differences over 64 bits, and of records over 1,400 bytes.
+    @Test(arguments: ["time-differences", "record-over-datagram"])
+    func `an encoder ends its frames where the vector does`(name: String) throws {
+        let bytes = try #require(try GoodVector(testDescription: name).load()["bytes"]).bytes()
+        let frames = try decodeFrames(bytes)
+        #expect(frames.count == 3)
+        let records = try frames.flatMap { try $0.visitor.records.map { try $0.any() } }
+        let encoder = TestEncoder()
+        var encoded: [UInt8] = []
+        for record in records where try !encoder.append(record) {
+            encoded += try encoder.frame()
+            #expect(try encoder.append(record))
+        }
+        encoded += try encoder.frame()
+        #expect(encoded == bytes)
+    }
+
+    @Test func `a heartbeat's totals are those of the record frames before it`() throws {
+        let frames = try decodeFrames(
+            try #require(try GoodVector(testDescription: "heartbeat-totals").load()["bytes"]).bytes())
+        let heartbeat = try #require(frames.last?.control as? HeartbeatFrame)
+        let sent = frames.filter { $0.header.type == .records }
+        #expect(heartbeat.framesSent == UInt64(sent.count) && heartbeat.framesSent > 0)
+        #expect(heartbeat.recordsSent == UInt64(sent.reduce(0) { $0 + $1.header.recordCount }))
+        #expect(heartbeat.bytesSent == UInt64(sent.reduce(0) { $0 + $1.header.frameLength }))
+    }
+
+    @Test func `the range of times that every database stores is the vector's`() throws {
+        let frame = try decodeFrame(
+            try #require(try GoodVector(testDescription: "time-stored-ends").load()["bytes"]).bytes())
+        #expect(frame.visitor.records.first?.time == FrameLimits.storedTimeRange.lowerBound)
+        #expect(frame.visitor.records.last?.time == FrameLimits.storedTimeRange.upperBound)
+    }
+
     @Test(arguments: RejectVector.all)
     func `a vector to refuse is refused with its reason and offset`(vector: RejectVector) throws {
         let error = try #require(fault(of: vector.bytes), "accepted")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from reference import (
     EXPANSION_FACTOR_MAX, FRAME_BYTES_MAX, KIND_BY_NAME, KINDS, NAN_F32, NAN_F64, RECORDS_PER_FRAME_MAX,
-    STRINGS_PER_DICTIONARY_MAX, STRING_BYTES_MAX, TAGS_PER_RECORD_MAX, TIME_MAX, TIME_MIN, Single, encode,
-    encode_control, f32, f64, presence_bits, seal, string, varint, zigzag)
+    STRINGS_PER_DICTIONARY_MAX, STRING_BYTES_MAX, TAGS_PER_RECORD_MAX, TIME_MAX, TIME_MIN, TIME_STORED_MAX, Single,
+    encode, encode_all, encode_control, f32, f64, presence_bits, seal, string, varint, zigzag)
 
 NOW = 1_795_377_900_123_456  # 2026-11-22T20:05:00.123456Z
 SOURCE, SESSION = 0x53504C57, 0x0123456789ABCDEF
@@ -29,6 +29,7 @@ class Good:
     canonical: bool = True  # an encoder that is given the records in this order writes these bytes
     expected: list | None = None
     keys: dict | None = None
+    appended: list | None = None  # places of the records in the order in which an encoder was given them
 
 
 @dataclass
@@ -174,6 +175,11 @@ def good():
             253_402_300_800_000_000, 951_782_400_000_000, TIME_MIN, 0, TIME_MAX)])
     yield made("time-first", "The first time, as base time too.", [{"kind": "system", "time": TIME_MIN}])
     yield made("time-last", "The last time, as base time too.", [{"kind": "system", "time": TIME_MAX}])
+    yield made("time-stored-ends", "The first and the last time that every database keeps; an encoder keeps both.", [
+        {"kind": "system", "time": TIME_MIN}, {"kind": "system", "time": TIME_STORED_MAX - 2**63 + 1},
+        {"kind": "system", "time": TIME_STORED_MAX}])
+    yield time_differences()
+    yield base_time_appended()
     yield Good("time-base-apart", "The base time is not that of a record: a decoder must not take it for one.",
                encode([{"kind": "system", "time": 5}, {"kind": "system", "time": -5}], base_time=TIME_MAX - 10),
                canonical=False)
@@ -209,6 +215,12 @@ def good():
                [{"kind": "memory", "time": NOW - 86_400_000_000 * n, "agent_id": "ada"} for n in range(5)])
     yield made("identity-extremes", "The largest source, session and sequence.", [{"kind": "point", "time": NOW}],
                source=U64_MAX, session=U64_MAX, sequence=U64_MAX)
+    yield made("source-0", "Source 0, anonymous, with a session and a sequence: numbered as any other.",
+               [{"kind": "point", "time": NOW}], source=0, session=SESSION, sequence=1)
+    yield made("values-other", "Texts that `values` of kinds.json does not name: stored as they are.", [
+        {"kind": "memory", "time": NOW, "memory_operation": "defragment"},
+        {"kind": "compute", "time": NOW, "operation_type": ""}])
+    yield record_over_datagram()
     yield made("routing-1000", "A thousand records of a router.", [routing(n) for n in range(1234, 2234)],
                source=SOURCE, session=SESSION, sequence=1)
     yield made("records-most", "16,384 records, which is the most.",
@@ -239,6 +251,7 @@ def good():
 
     identity = {"source": SOURCE, "session": SESSION}
     yield Good("heartbeat", "Totals of a client.", heartbeat())
+    yield heartbeat_totals()
     yield Good("heartbeat-extremes", "The largest totals, and a name of 255 bytes.", encode_control("heartbeat", {
         "frames_sent": U64_MAX, "records_sent": U64_MAX, "bytes_sent": U64_MAX, "records_dropped": U64_MAX,
         "name": "é" * 127 + "e"}, source=U64_MAX, session=U64_MAX, sequence=U64_MAX))
@@ -256,6 +269,9 @@ def good():
         "acknowledgement", {"ranges": [[1 + 2 * n, 1] for n in range(1024)]}, **identity))
     yield Good("refusal", "A frame was refused.", encode_control("refusal", {
         "code": 21, "offset": 57, "explanation": "invalid_utf8 at byte 57"}, sequence=7, **identity))
+    yield Good("refusal-of-heartbeat", "A heartbeat was refused: the sequence is 0, whatever the heartbeat's was.",
+               encode_control("refusal", {"code": 28, "offset": 65, "explanation": "trailing_bytes at byte 65"},
+                              **identity))
     yield Good("refusal-unknown-code", "A reason of the future is no fault.", encode_control("refusal", {
         "code": 999, "offset": 0, "explanation": ""}, sequence=7, **identity))
     yield Good("receipt", "The end of a connection.", encode_control("receipt", {
@@ -271,6 +287,52 @@ def heartbeat():
     return encode_control("heartbeat", {"frames_sent": 7, "records_sent": 2100, "bytes_sent": 123_456,
                                         "records_dropped": 5, "name": "router-1"},
                           source=SOURCE, session=SESSION, sequence=7)
+
+
+def time_differences():
+    """Frames that end because the next difference has more than 64 bits."""
+    far = TIME_MIN + 2**63 - 1
+    records = [{"kind": "system", "time": time} for time in (TIME_MIN, far, TIME_MIN, TIME_MAX, TIME_MIN)]
+    frames = encode_all(records)
+    assert len(frames) == 3
+    return Good("time-differences", "Five records that an encoder puts into three frames: the first two differences are "
+                "the largest and the smallest of 64 bits but one, the next two do not fit.", b"".join(frames),
+                expected=records)
+
+
+def base_time_appended():
+    """Kinds in descending order: the base time and the dictionary's order are those of the appending."""
+    records = [{"kind": "routing", "time": NOW + 3, "model_selected": "third"},
+               {"kind": "memory", "time": NOW + 70, "agent_id": "second", "memory_type": "first"},
+               {"kind": "point", "time": NOW + 500, "metric_name": "first"},
+               {"kind": "point", "time": NOW + 600, "metric_name": "third"}]
+    appended = [2, 1, 0, 3]
+    return Good("base-time-appended", "Appended as point, memory, routing, point: the base time is that of the record "
+                "appended first, whatever block it is in, and so is the order of the dictionary's strings.",
+                encode([records[place] for place in appended], sequence=1), canonical=False, expected=records,
+                appended=appended)
+
+
+def record_over_datagram():
+    """A record that no datagram of the default size holds, between two small ones."""
+    records = [{"kind": "point", "time": NOW, "value_text": text} for text in ("small", "x" * 3_000, "small")]
+    frames = encode_all(records)
+    assert [len(data) > 1_400 for data in frames] == [False, True, False]
+    return Good("record-over-datagram", "A record over 1,400 bytes, for which an encoder that fills 1,400 bytes makes a "
+                "frame of its own, between two small ones.", b"".join(frames), expected=records)
+
+
+def heartbeat_totals():
+    """Two record frames of a session, and the heartbeat that follows them."""
+    identity = {"source": SOURCE, "session": SESSION}
+    records = [[routing(1), routing(2)], [{"kind": "point", "time": NOW}]]
+    frames = [encode(entries, sequence=place, **identity) for place, entries in enumerate(records, 1)]
+    totals = {"frames_sent": 2, "records_sent": 3, "bytes_sent": sum(map(len, frames)), "records_dropped": 0,
+              "name": "router-1"}
+    return Good("heartbeat-totals", "Two record frames and the heartbeat behind them: it counts record frames, each once "
+                "however often it is sent, and their bytes with the headers; no heartbeats.",
+                b"".join(frames) + encode_control("heartbeat", totals, sequence=2, **identity),
+                expected=records[0] + records[1])
 
 
 def later_version():

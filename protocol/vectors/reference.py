@@ -45,6 +45,7 @@ CONTROL_STRING_BYTES_MAX = 255
 
 TIME_MIN = -210_866_803_200_000_000
 TIME_MAX = 2**63 - 1
+TIME_STORED_MAX = 9_223_371_331_199_999_999
 
 HEADER_BYTES = 52
 AUTHENTICATED_HEADER_BYTES = 72
@@ -67,7 +68,7 @@ REASONS = {
     29: "unused_bits", 30: "too_many_tags", 31: "tag_order", 32: "dangling_index", 33: "bad_prefix",
     34: "integer_out_of_range", 35: "bad_nan", 36: "invalid_json", 37: "json_too_deep", 38: "expansion_too_large",
     39: "bad_ranges", 40: "unknown_key", 41: "bad_authentication", 42: "authentication_required",
-    43: "truncated_datagram",
+    43: "truncated_datagram", 44: "sequence_refused",
 }
 CODES = {name: code for code, name in REASONS.items()}
 
@@ -212,6 +213,21 @@ def _record(kind, record, time_before, dictionary, older):
         bit += 2 if type_ == "bool" else 1
     body = bitmap.to_bytes((bit + 7) // 8, "little") + body
     return varint(len(body)) + body
+
+
+def encode_all(records, *, frame_bytes=1_400, base_time=None, **header):
+    """Record frames, as many as it takes: one ends before a record whose time is further from the one before it than 64
+    bits reach, and before one that would take it over `frame_bytes`."""
+    frames, taken = [], []
+    for record in records:
+        if taken:
+            before = [entry["time"] for entry in taken if entry["kind"] == record["kind"]]
+            difference = record["time"] - (before[-1] if before else taken[0]["time"])
+            if not -(2**63) <= difference < 2**63 or len(encode(taken + [record])) > frame_bytes:
+                frames.append(encode(taken, **header))
+                taken = []
+        taken.append(record)
+    return frames + [encode(taken, **header)]
 
 
 def encode(records, *, base_time=None, **header):
@@ -877,13 +893,15 @@ def decode_all(data, keys=None):
     return frames
 
 
-def good_text(name, about, data, *, canonical, keys=None):
+def good_text(name, about, data, *, canonical, keys=None, appended=None):
     """The file of a good vector; what the decoder says of it stands in it."""
     frames = decode_all(data, keys)
     lines = [f'  "name": {json_text(name)}', f'  "about": {json_text(about)}',
              f'  "canonical": {json_text(canonical)}']
     if keys:
         lines.append(f'  "keys": {json_text({str(number): key.hex() for number, key in keys.items()})}')
+    if appended:
+        lines.append(f'  "appended": {json.dumps(appended)}')
     lines.append(f'  "bytes": {hex_lines(data, "  ")}')
     lines.append('  "frames": [\n' + ",\n".join(frame_text(frame, "    ") for frame in frames) + "\n  ]")
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -901,7 +919,8 @@ def make():
         if expected is not None:  # what went into the encoder, beside what came out of the decoder
             lines = [json_line(record) for frame in frames for record in frame.get("records", [])]
             assert lines == [json_line(cases.normal(record)) for record in expected], case.name
-        text = good_text(case.name, case.about, case.data, canonical=case.canonical, keys=case.keys)
+        text = good_text(case.name, case.about, case.data, canonical=case.canonical, keys=case.keys,
+                         appended=case.appended)
         (folder / f"{case.name}.json").write_text(text, "utf-8")
     rows = []
     for case in cases.reject():
@@ -934,6 +953,11 @@ def check():
             complaints.append(f"{path.name}: decodes to something else")
         if vector["canonical"] and b"".join(encode_again(frame) for frame in frames) != data:
             complaints.append(f"{path.name}: encodes to something else")
+        if "appended" in vector:
+            records = [frames[0]["records"][int(place)] for place in vector["appended"]]
+            header = {name: frames[0][name] for name in ("source", "session", "sequence")}
+            if encode(records, **header) != data:
+                complaints.append(f"{path.name}: encodes to something else in the order of `appended`")
     rejected = load(FOLDER / "reject.json")
     for vector in rejected:
         try:
@@ -944,7 +968,8 @@ def check():
         expected = f"{vector['reason']} ({vector['code']}) at offset {vector['offset']}"
         if found != expected:
             complaints.append(f"{vector['name']}: {found}, expected {expected}")
-    missing = set(CODES) - {"unknown_key", "bad_authentication", "authentication_required", "truncated_datagram"}
+    missing = set(CODES) - {"unknown_key", "bad_authentication", "authentication_required", "truncated_datagram",
+                            "sequence_refused"}
     missing -= {vector["reason"] for vector in rejected}
     if missing:
         complaints.append(f"reject.json: nothing for {sorted(missing)}")

@@ -48,7 +48,8 @@ struct SessionReport {
 
     /// Whether any session can have these totals.
     var isPossible: Bool {
-        let (recordsMax, overflow) = framesSent.multipliedReportingOverflow(
+        // One frame more: a client may count its records before the frame that they are in.
+        let (recordsMax, overflow) = (framesSent &+ 1).multipliedReportingOverflow(
             by: UInt64(FrameLimits.recordsPerFrameMax))
         return framesSent <= SequenceReach.sequenceMax && (overflow || recordsSent <= recordsMax)
             && recordsDropped <= Self.recordsDroppedMax

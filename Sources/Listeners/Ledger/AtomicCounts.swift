@@ -10,7 +10,7 @@ import Synchronization
 final class AtomicCounts: Sendable {
     private let counters = InlineArray<25, Atomic<UInt64>> { _ in Atomic(0) }
     private let refusals = InlineArray<45, Atomic<UInt64>> { _ in Atomic(0) }
-    private let connections = InlineArray<6, Atomic<UInt64>> { _ in Atomic(0) }
+    private let connections = InlineArray<7, Atomic<UInt64>> { _ in Atomic(0) }
 
     /// How many reasons there is room for: all of them, which a test sees to.
     var connectionReasonsMax: Int { connections.count }

@@ -160,6 +160,9 @@ public final class ConservationLedger: Sendable {
         }
     }
 
+    /// A connection waits, since no descriptor is free for it.
+    public func acceptFailed() { refused(.tooManyOpenFiles) }
+
     func refused(_ reason: ConnectionRefusal) { totals.addRefused(reason) }
 
     /// Counts what has no source: datagrams read, kernel drops, connections.

@@ -77,6 +77,8 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     case tooManySessions
     /// It came while the collector was stopping.
     case stopping
+    /// No descriptor was free for the next connection, which waits. Each attempt counts.
+    case tooManyOpenFiles
 
     /// For example `too_many_connections`.
     public var name: String {
@@ -87,6 +89,7 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
         case .idleDeadline: "idle_deadline"
         case .tooManySessions: "too_many_sessions"
         case .stopping: "stopping"
+        case .tooManyOpenFiles: "too_many_open_files"
         }
     }
 }

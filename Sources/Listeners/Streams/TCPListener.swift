@@ -62,10 +62,12 @@ public final class TCPListener: Sendable {
     ///   - ring: its claims have room for a frame and a read: 8 MiB at least.
     ///   - desk: who knows which frames came already, and who tells clients of durable ones.
     ///   - heartbeat: gets heartbeat frames, on the connection's event loop, which must not be blocked.
+    ///   - acceptFailed: gets the error's number when a connection waits because no descriptor is free.
     ///   - group: threads for the connections; without it the listener makes one of its own.
     public static func start(
         _ configuration: Configuration, ring: FrameRing, ledger: ConservationLedger, desk: SessionDesk, logger: Logger,
-        group: MultiThreadedEventLoopGroup? = nil, heartbeat: @escaping HeartbeatHook = { _, _, _ in }
+        group: MultiThreadedEventLoopGroup? = nil, heartbeat: @escaping HeartbeatHook = { _, _, _ in },
+        acceptFailed: @escaping @Sendable (CInt) -> Void = { _ in }
     ) async throws(ListenerError) -> TCPListener {
         // A read holds as many frames as headers fit in it, and each takes a few bytes more in the ring.
         try ListenerError.check(
@@ -83,7 +85,7 @@ public final class TCPListener: Sendable {
             guard let loops = group ?? ownGroup else { preconditionFailure("one of the two is there") }
             let address = try SocketAddress(
                 ipAddress: "\(configuration.address.ip)", port: Int(configuration.address.port))
-            let channel = try await bootstrap(shared, group: loops).bind(to: address).get()
+            let channel = try await bootstrap(shared, group: loops, acceptFailed).bind(to: address).get()
             let port = UInt16(clamping: channel.localAddress?.port ?? 0)
             return TCPListener(
                 ListenAddress(ip: configuration.address.ip, port: port), shared, channel, ownGroup)
@@ -96,9 +98,15 @@ public final class TCPListener: Sendable {
         }
     }
 
-    private static func bootstrap(_ shared: ConnectionContext, group: MultiThreadedEventLoopGroup) -> ServerBootstrap {
+    private static func bootstrap(
+        _ shared: ConnectionContext, group: MultiThreadedEventLoopGroup,
+        _ acceptFailed: @escaping @Sendable (CInt) -> Void
+    ) -> ServerBootstrap {
         let receiveBufferBytes = SocketOptionValue(Int32(clamping: shared.configuration.receiveBufferBytes))
         var bootstrap = ServerBootstrap(group: group)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try AcceptPause.add(to: channel, onFailure: acceptFailed) }
+            }
             .serverChannelOption(.backlog, value: backlogMax)
             // A restart must not wait for the connections of the run before; a port in use is still an error.
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)

@@ -199,6 +199,12 @@ public final class CollectorService {
         reporterThread = try NamedThread(name: "host-metrics") { reporter.run() }
     }
 
+    // MARK: Reload
+
+    /// Lets the database keep another retention, of which only that part of the changes counts. Returns at once: the keeper
+    /// does it when the database can be reached, and the log says so.
+    public func reload(retention: PolicyChanges) { store?.change(retention.only(.retention)) }
+
     // MARK: Stop
 
     /// Stops accepting, stores or spills all that was accepted, and ends.

@@ -13,8 +13,9 @@ struct ServeCommand: ParsableCommand {
         abstract: "Run the collector in the foreground.",
         discussion: """
             Takes frames over UDP and TCP and stores their records. Prints one line that begins with "ready" when it \
-            listens; logs go to standard error. SIGTERM or SIGINT: stores what was accepted and ends; a second one, or one \
-            before any record can be accepted, ends at once.
+            listens; logs go to standard error. SIGTERM, SIGINT or SIGQUIT: stores what was accepted and ends; a second one, or one \
+            before any record can be accepted, ends at once. SIGHUP: reads the file of --config again and applies the log level and \
+            the retention; what else has changed there waits for the next start, and the log says so.
 
             Every setting can also stand in the environment (SPILLWAY_ and its name in capitals) or in the file of \
             --config (key = value); a flag goes before the environment, that before the file. Without any setting for \
@@ -98,10 +99,9 @@ struct ServeCommand: ParsableCommand {
             return
         }
 
-        // Before any other thread starts, so that all of them leave these signals to the one that takes them.
-        let signals = try StopSignals()
-        var log = Logger(label: "spillway", factory: { StreamLogHandler.standardError(label: $0) })
-        log.logLevel = settings.logLevel
+        let level = SharedLogLevel(settings.logLevel)
+        let log = level.logger(label: "spillway")
+        let signals = try ServeSignals(log: log)
         for warning in settings.warnings { log.warning("\(warning)") }
         let service: CollectorService
         do throws(CollectorError) {
@@ -111,7 +111,12 @@ struct ServeCommand: ParsableCommand {
         }
         // A stop that was asked for meanwhile comes first: this collector never becomes ready.
         let unannounced = signals.isStopRequested ? nil : announce(service.readyLine, log)
-        if unannounced == nil { signals.wait() }
+        if unannounced == nil {
+            var reload = ConfigurationReload(settings)
+            while case .reload = signals.next() {
+                reload.run(configurationFile: config, flags: flags, environment: environment, service, level, log)
+            }
+        }
         log.notice("stopping: what was accepted is stored first; another signal ends at once")
         guard service.stop() else {
             throw CommandError(.unavailable, "records that were accepted could not be stored; see the log")
@@ -143,59 +148,5 @@ extension Setting {
                     ? "" : " (default: \($0))"
             } ?? ""
         return ArgumentHelp(stringLiteral: help + shown)
-    }
-}
-
-/// SIGTERM and SIGINT, taken by a thread of their own. Until the collector accepts records they end the process at once: a start
-/// that waits for a database can be interrupted, and nothing is lost by it. From then on the first one asks for the stop, which
-/// comes when the start has ended, and the next one ends the process.
-private final class StopSignals: Sendable {
-    private enum Phase {
-        case starting
-        case accepting
-        case stopping
-    }
-
-    private let phase = Mutex(Phase.starting)
-    private let stop: WakeEvent
-
-    init() throws {
-        stop = try WakeEvent()
-        var set = Self.set
-        pthread_sigmask(SIG_BLOCK, &set, nil)
-        // A write to a closed connection is an error of that write, not the end of the process.
-        signal(SIGPIPE, SIG_IGN)
-        _ = try NamedThread(name: "signals") { [self] in
-            while true { take() }
-        }
-    }
-
-    /// From here on a signal is answered by storing what was accepted.
-    func accepting() { phase.withLock { $0 = .accepting } }
-
-    var isStopRequested: Bool { phase.withLock { $0 == .stopping } }
-
-    /// Waits for the first signal.
-    func wait() { while !stop.wait(timeoutMilliseconds: 60_000) {} }
-
-    private func take() {
-        var set = Self.set
-        var number: Int32 = 0
-        guard sigwait(&set, &number) == 0 else { return }
-        phase.withLock { phase in
-            // Within the lock: a start that reaches its listeners meanwhile must not accept records that this would lose.
-            // With the exit code that a shell expects of a process that a signal ended. An embedded server ends with it.
-            guard phase == .accepting else { _exit(128 + number) }
-            phase = .stopping
-        }
-        stop.signal()
-    }
-
-    private static var set: sigset_t {
-        var set = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, SIGTERM)
-        sigaddset(&set, SIGINT)
-        return set
     }
 }

@@ -55,9 +55,9 @@ public struct CollectorSettings: Sendable {
     public let shutdownDeadlineSeconds: Int
     public let logLevel: Logger.Level
     /// What holds and where it came from, for `--print-configuration`; without secrets.
-    public let report: [ResolvedSetting]
+    public internal(set) var report: [ResolvedSetting]
     /// What the operator should know about the settings, one line each.
-    public let warnings: [String]
+    public internal(set) var warnings: [String]
 
     public init(_ resolver: ConfigurationResolver) throws(ConfigurationError) {
         var reader = SettingReader(resolver)

@@ -28,6 +28,8 @@ final class StoreKeeper: Sendable {
     private let embedded: EmbeddedServer?
     private let daysAhead: Int
     private let policies: PolicyChanges
+    /// What a reload wants changed, until it is.
+    private let reloaded = Mutex<PolicyChanges?>(nil)
     private let directCompress: Bool
     private let stopping: WakeEvent
     private let isStopping = Atomic(false)
@@ -58,6 +60,29 @@ final class StoreKeeper: Sendable {
     func stop() {
         isStopping.store(true, ordering: .releasing)
         stopping.signal()
+    }
+
+    /// Changes policies as soon as the database can be reached. What was wanted before and is not done yet is replaced.
+    func change(_ policies: PolicyChanges) {
+        guard !policies.isEmpty else { return }
+        reloaded.withLock { $0 = policies }
+    }
+
+    private func changePolicies(_ connection: DatabaseConnection) throws(DatabaseError) {
+        guard let wanted = reloaded.withLock({ $0 }) else { return }
+        do throws(DatabaseError) {
+            let report = try SchemaManager(connection).apply(
+                daysAhead: daysAhead, changes: wanted, compressesChunks: directCompress)
+            log.notice(
+                report.changes.isEmpty
+                    ? "the database has the retention already" : "the retention was changed in the database")
+            for line in report.changes { log.notice("\(line)") }
+        } catch {
+            // Tried again with a new connection; what the database refuses it refuses again.
+            if error.isTransient { throw error }
+            log.error("the retention could not be changed: \(error)")
+        }
+        reloaded.withLock { if $0 == wanted { $0 = nil } }
     }
 
     /// Makes the schema, once.
@@ -120,7 +145,7 @@ final class StoreKeeper: Sendable {
         while !isStopping.load(ordering: .acquiring) {
             let now = monotonicNanoseconds()
             if now >= rounds.revive { reviveServer(now: now, &rounds) }
-            if now >= rounds.ask {
+            if now >= rounds.ask || reloaded.withLock({ $0 != nil }) {
                 rounds.ask = now + Self.askNanoseconds
                 do throws(DatabaseError) {
                     if !gate.isOpen { try applySchema() }
@@ -129,6 +154,7 @@ final class StoreKeeper: Sendable {
                     try usable.checkThatItTakesWrites()
                     gate.asked(nil)
                     lastError = ""
+                    try changePolicies(usable)
                     tidy(usable, now: now, &rounds)
                 } catch {
                     connection = nil

@@ -79,6 +79,9 @@ final class StoreService {
         }
     }
 
+    /// Changes policies of the tables while the collector runs.
+    func change(_ policies: PolicyChanges) { keeper.change(policies) }
+
     /// Where lanes store.
     var target: LaneTarget { .database(gate, fence) }
 

@@ -63,6 +63,13 @@ public struct PolicyChanges: Equatable, Sendable {
 
     public var isEmpty: Bool { changes.isEmpty }
 
+    /// The changes of one decision alone.
+    public func only(_ subject: Subject) -> PolicyChanges {
+        var part = PolicyChanges()
+        part.changes = changes.compactMapValues { chosen in chosen[subject].map { [subject: $0] } }
+        return part
+    }
+
     /// Reads values like `30d` for all tables, or `system=7d` and `point=off` for one, which goes before the former.
     ///
     /// - Throws: what is wrong with which value, and what would be right.

@@ -25,8 +25,11 @@ public final class CollectorService {
     private let appended = AppendedSessions()
     private let inquiry: WakeEvent
     private let epoch = Int64.random(in: 1...Int64.max)
+    private let budget: DescriptorBudget
+    private let descriptors: DescriptorWatch
     private var spill: SpillDirectory?
     private var spillThread: NamedThread?
+    private var stranded: StrandedSpills?
     private let hub: DeliveryHub
     private let health = LaneHealth()
     private let giveUp: WakeEvent
@@ -69,7 +72,23 @@ public final class CollectorService {
         } catch {
             throw CollectorError(.system, "\(error)")
         }
-        let path = settings.spillPath(environment: environment)
+        let path = settings.spillPath
+        let limit: Int
+        do throws(SystemCallError) {
+            limit = try DescriptorLimit.raise(to: DescriptorBudget.wantedLimit).soft
+        } catch {
+            throw CollectorError(.system, "\(error)")
+        }
+        do throws(SystemCallError) {
+            if let former = try SpillLocation.takeOver(settings), let path {
+                log.notice(
+                    "the spill of an earlier version has moved", metadata: ["from": "\(former)", "to": "\(path)"])
+            }
+        } catch {
+            log.error("the spill of an earlier version could not be moved: \(error)")
+        }
+        budget = DescriptorBudget(limit: limit, settings, hasSpill: path != nil)
+        descriptors = DescriptorWatch(limit: limit, budget: budget, ledger: ledger, log: log)
         guard path != nil || !settings.isJournal else {
             throw CollectorError(.configuration, "journal: it needs a spill; name one with --spill-directory")
         }
@@ -87,6 +106,9 @@ public final class CollectorService {
         do {
             if let path { try startSpill(path) }
             try startStore(environment)
+            let stranded = StrandedSpills(settings)
+            stranded.report(database: database, log)
+            self.stranded = stranded
             try startDrain()
             onAccepting()
             try startListeners()
@@ -101,14 +123,19 @@ public final class CollectorService {
     public var readyLine: String {
         var parts = udp.map { "udp=\($0.localAddress)" } + tcp.map { "tcp=\($0.localAddress)" }
         if let address = http?.localAddress { parts.append("http=\(Self.text(address))") }
-        parts.append("database=\(store.map { "\($0.gate.openLocation.description)" } ?? "discard")")
+        parts.append("database=\(database)")
+        parts.append("spill=\(spill?.path ?? "none")")
         return "ready " + parts.joined(separator: " ")
     }
+
+    /// Where rows go, without a password.
+    private var database: String { store.map { "\($0.gate.openLocation.description)" } ?? "discard" }
 
     // MARK: Start
 
     private func startSpill(_ path: String) throws {
-        let opened = try OpenedSpill(path, settings: settings, hub: hub, desk: desk, log: log)
+        let opened = try OpenedSpill(
+            path, settings: settings, segmentsOpenMax: budget.segments, hub: hub, desk: desk, log: log)
         spill = opened.directory
         spillThread = try NamedThread(name: "spill") { opened.writer.run() }
     }
@@ -141,16 +168,18 @@ public final class CollectorService {
         }
         for text in settings.tcp {
             var configuration = TCPListener.Configuration(address: try ListenAddress(parsing: text))
-            configuration.connectionsMax = settings.connectionsMax
+            configuration.connectionsMax = budget.connectionsMax
             configuration.connectionsPerAddressMax = settings.connectionsPerSourceMax
             configuration.frameDeadline = .seconds(Int64(settings.frameDeadlineSeconds))
             configuration.idleDeadline = .seconds(Int64(settings.idleDeadlineSeconds))
             configuration.allowUnauthenticated = settings.allowUnauthenticated
             let (chosen, ring, ledger, desk, group, log) = (configuration, ring, ledger, desk, group, log)
+            let descriptors = descriptors
             tcp.append(
                 try waitForTask {
                     try await TCPListener.start(
-                        chosen, ring: ring, ledger: ledger, desk: desk, logger: log, group: group)
+                        chosen, ring: ring, ledger: ledger, desk: desk, logger: log, group: group,
+                        acceptFailed: { descriptors.acceptFailed($0, side: "TCP") })
                 })
         }
     }
@@ -165,9 +194,13 @@ public final class CollectorService {
         }
         let status = StatusSource(
             settings: settings, startedAt: startedAt, ledger: ledger, ring: ring, hub: hub, health: health,
-            gate: store?.gate)
+            gate: store?.gate, descriptors: descriptors, stranded: stranded)
+        let descriptors = descriptors
         do {
-            http = try HTTPServer(host: address.ip.description, port: Int(address.port)) { path in
+            http = try HTTPServer(
+                host: address.ip.description, port: Int(address.port), connectionsMax: budget.httpConnections,
+                acceptFailed: { descriptors.acceptFailed($0, side: "HTTP") }
+            ) { path in
                 switch path {
                 case "/healthz": .text("ok\n")
                 case "/readyz": status.now().readiness

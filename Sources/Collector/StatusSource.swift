@@ -14,11 +14,13 @@ final class StatusSource: Sendable {
     private let hub: DeliveryHub
     private let health: LaneHealth
     private let gate: StoreGate?
+    private let descriptors: DescriptorWatch
+    private let stranded: StrandedSpills?
     private let stalled: Mutex<StalledClaimGauge>
 
     init(
         settings: CollectorSettings, startedAt: UInt64, ledger: ConservationLedger, ring: FrameRing, hub: DeliveryHub,
-        health: LaneHealth, gate: StoreGate?
+        health: LaneHealth, gate: StoreGate?, descriptors: DescriptorWatch, stranded: StrandedSpills?
     ) {
         self.settings = settings
         self.startedAt = startedAt
@@ -27,6 +29,8 @@ final class StatusSource: Sendable {
         self.hub = hub
         self.health = health
         self.gate = gate
+        self.descriptors = descriptors
+        self.stranded = stranded
         stalled = Mutex(StalledClaimGauge(ring: ring))
     }
 
@@ -83,6 +87,14 @@ final class StatusSource: Sendable {
             Gauge(
                 name: "spill_ends_torn", help: "Torn ends of the spill that are in its quarantine, found at the start.",
                 value: Double(delivery.damage.ends)),
+            Gauge(
+                name: "spill_segments_disturbed",
+                help: "Segments that something other than the collector removed, replaced or cut since the start.",
+                value: Double(delivery.segmentsDisturbed)),
+            Gauge(
+                name: "stranded_spill_records",
+                help: "Records in other spills of this machine, which wait for an import: see the warnings.",
+                value: Double(stranded?.records ?? 0)),
             Gauge(name: "lanes", help: "Lanes.", value: Double(settings.lanes)),
             Gauge(name: "lanes_connected", help: "Lanes that reach the database.", value: Double(connected)),
             Gauge(
@@ -95,6 +107,9 @@ final class StatusSource: Sendable {
                 name: "batches_settled_by_ledger", help: "Batches whose COMMIT was unknown and had worked.",
                 value: Double(lanes.batchesSettledByLedger)),
             Gauge(
+                name: "open_files_limit", help: "Files and sockets that this process may have open.",
+                value: Double(descriptors.limit)),
+            Gauge(
                 name: "uptime_seconds", help: "Since the start.", value: Double(now &- startedAt) / 1e9),
         ]
         var notReady: [String] = []
@@ -105,7 +120,7 @@ final class StatusSource: Sendable {
             notReady = errors.isEmpty ? ["no lane has reached the database yet"] : errors
         }
         // What comes is safe in the spill, and so the collector is ready to take it.
-        var warnings = delivery.warnings + (gate?.warnings ?? [])
+        var warnings = delivery.warnings + (stranded?.warnings ?? []) + descriptors.warnings + (gate?.warnings ?? [])
         if hub.hasSpill, delivery.spillBlock == nil, !notReady.isEmpty {
             warnings += notReady.map { "the database is away, all goes to the spill: \($0)" }
             notReady = []
@@ -114,6 +129,6 @@ final class StatusSource: Sendable {
         }
         return CollectorStatus(
             ledger: snapshot, gauges: gauges, notReady: notReady, warnings: warnings,
-            database: gate?.identity.map { "\($0)" })
+            database: gate?.identity.map { "\($0)" }, spillDirectory: settings.spillPath)
     }
 }

@@ -193,7 +193,7 @@ extension DeliveryPlan {
     }
 
     /// The segment has one batch less that it is kept for.
-    private mutating func release(_ name: SegmentName) {
+    mutating func release(_ name: SegmentName) {
         guard let open = segments[name]?.open, open > 0 else {
             preconditionFailure("a spilled batch belongs to a segment that waits for it")
         }
@@ -201,7 +201,7 @@ extension DeliveryPlan {
     }
 
     /// Nothing is left to do for a spilled batch.
-    private mutating func settle(_ batch: SpilledBatch) {
+    mutating func settle(_ batch: SpilledBatch) {
         release(batch.segment)
         for copy in copies.removeValue(forKey: batch.summary.identity) ?? [] { release(copy.segment) }
         spillBatches -= 1

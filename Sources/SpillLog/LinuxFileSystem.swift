@@ -11,11 +11,15 @@ public final class LinuxFileSystem: SpillFileSystem {
 
     private let path: String
     private let folder: Int32
+    private let place: SpillPlace?
 
-    /// - Parameter folder: the folder's descriptor, which is closed with this object.
-    init(path: String, folder: Int32) {
+    /// - Parameters:
+    ///   - folder: the folder's descriptor, which is closed with this object.
+    ///   - place: what keeps the folder at its path; nil for a reader, which owns nothing.
+    init(path: String, folder: Int32, place: SpillPlace? = nil) {
         self.path = path
         self.folder = folder
+        self.place = place
     }
 
     deinit { Glibc.close(folder) }
@@ -101,6 +105,21 @@ public final class LinuxFileSystem: SpillFileSystem {
             totalBytes: UInt64(status.f_blocks) * UInt64(status.f_frsize))
     }
 
+    public func identity(of name: String) throws(SystemCallError) -> FileIdentity? {
+        var status = stat()
+        do throws(SystemCallError) {
+            try checkedCall("fstatat", object: object(name)) {
+                Int(fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW))
+            }
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            return nil
+        }
+        return FileIdentity(status)
+    }
+
+    public func keepPlace() throws(SpillError) -> Bool { try place?.keep() ?? false }
+
     // MARK: Parts
 
     private func descriptor(
@@ -181,6 +200,12 @@ final class LinuxFile: SpillFile {
         return status.st_size
     }
 
+    func identity() throws(SystemCallError) -> FileIdentity {
+        var status = stat()
+        try checkedCall("fstat", object: object) { Int(fstat(number, &status)) }
+        return FileIdentity(status)
+    }
+
     func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(SystemCallError) -> Int {
         var done = 0
         while done < buffer.count {
@@ -235,5 +260,11 @@ final class LinuxFile: SpillFile {
     func close() {
         let number = descriptor.exchange(-1, ordering: .relaxed)
         if number >= 0 { Glibc.close(number) }
+    }
+}
+
+extension FileIdentity {
+    fileprivate init(_ status: stat) {
+        self.init(device: UInt64(status.st_dev), inode: UInt64(status.st_ino), sizeBytes: Int(status.st_size))
     }
 }

@@ -2,8 +2,10 @@
 //
 //     DIR/              0700
 //         lock          flock of the process that owns it; holds the directory's id
+//         database      the database that the batches are for
 //         spill-*.lz4   0600, the segments
 //         quarantine/   0700, what was damaged
+//         other-N/      0700, spills of other databases
 //
 // Invariant: who holds the lock is the only one who writes here.
 
@@ -25,13 +27,24 @@ public final class SpillDirectory: Sendable {
     /// Random, made with the directory: who replays it later is known by it.
     public let directoryID: UInt64
     public let fileSystem: any SpillFileSystem
+    /// The segments that the writer and the readers share.
+    public let files: SegmentFiles
+    /// Nil for a reader.
+    let place: SpillPlace?
     /// -1 without the lock.
     private let lock: Int32
 
-    private static let lockName = "lock"
+    static let lockName = "lock"
+    /// Files that are no segments.
+    static let ownNames: Set<String> = [lockName, databaseName, databaseName + ".new"]
     private static let idDigits = 16
 
-    private init(path: String, directoryID: UInt64, fileSystem: any SpillFileSystem, lock: Int32) {
+    private init(
+        path: String, directoryID: UInt64, fileSystem: any SpillFileSystem, lock: Int32,
+        place: SpillPlace? = nil, segmentsOpenMax: Int = SegmentFiles.capacityDefault
+    ) {
+        self.place = place
+        files = SegmentFiles(capacity: segmentsOpenMax)
         self.path = path
         self.directoryID = directoryID
         self.fileSystem = fileSystem
@@ -41,7 +54,11 @@ public final class SpillDirectory: Sendable {
     deinit { if lock >= 0 { close(lock) } }
 
     /// Takes the directory for this process, which makes it if it is not there.
-    public static func open(_ path: String) throws(SpillError) -> SpillDirectory {
+    ///
+    /// - Parameter segmentsOpenMax: segments that are kept open while they are needed.
+    public static func open(
+        _ path: String, segmentsOpenMax: Int = SegmentFiles.capacityDefault
+    ) throws(SpillError) -> SpillDirectory {
         try make(path)
         let folder = try openFolder(path)
         do throws(SpillError) {
@@ -49,8 +66,11 @@ public final class SpillDirectory: Sendable {
             let lock = try takeLock(path, folder)
             do throws(SpillError) {
                 let id = try directoryID(path, lock, folder)
+                let place = SpillPlace(path: path, folder: folder, lock: lock, directoryID: id)
                 return SpillDirectory(
-                    path: path, directoryID: id, fileSystem: LinuxFileSystem(path: path, folder: folder), lock: lock)
+                    path: path, directoryID: id,
+                    fileSystem: LinuxFileSystem(path: path, folder: folder, place: place), lock: lock,
+                    place: place, segmentsOpenMax: segmentsOpenMax)
             } catch {
                 close(lock)
                 throw error
@@ -91,7 +111,7 @@ public final class SpillDirectory: Sendable {
         .directoryNotUsable(path: path, reason: reason)
     }
 
-    private static func make(_ path: String) throws(SpillError) {
+    static func make(_ path: String) throws(SpillError) {
         guard path.hasPrefix("/") else { throw unusable(path, "give an absolute path") }
         var current = ""
         let parts = path.split(separator: "/")
@@ -117,7 +137,7 @@ public final class SpillDirectory: Sendable {
         }
     }
 
-    private static func openFolder(_ path: String) throws(SpillError) -> Int32 {
+    static func openFolder(_ path: String) throws(SpillError) -> Int32 {
         let folder = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard folder >= 0 else { throw unusable(path, String(cString: strerror(errno))) }
         var status = stat()
@@ -135,7 +155,7 @@ public final class SpillDirectory: Sendable {
     }
 
     /// A folder given by mistake must not become a spill.
-    private static func checkContents(_ path: String, _ folder: Int32) throws(SpillError) {
+    static func checkContents(_ path: String, _ folder: Int32) throws(SpillError) {
         guard let stream = opendir(path) else { throw unusable(path, String(cString: strerror(errno))) }
         defer { closedir(stream) }
         var isEmpty = true
@@ -152,7 +172,7 @@ public final class SpillDirectory: Sendable {
         }
     }
 
-    private static func takeLock(_ path: String, _ folder: Int32) throws(SpillError) -> Int32 {
+    static func takeLock(_ path: String, _ folder: Int32) throws(SpillError) -> Int32 {
         let lock = openat(folder, lockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw .system(SystemCallError(call: "openat", code: errno, object: path + "/lock")) }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
@@ -174,22 +194,28 @@ public final class SpillDirectory: Sendable {
             line.utf8.count == idDigits ? UInt64(line, radix: 16) : nil
         }
         let id = found ?? UInt64.random(in: 1 ... .max)
-        let content = Array("\(hexadecimal(id, digits: idDigits))\n\(getpid())\n".utf8)
         do throws(SystemCallError) {
-            let file = path + "/lock"
-            let written = try checkedCall("pwrite64", object: file) { pwrite(lock, content, content.count, 0) }
-            guard written == content.count else { throw SystemCallError(call: "pwrite64", code: ENOSPC, object: file) }
-            try checkedCall("ftruncate", object: file) { Int(ftruncate(lock, content.count)) }
-            if found == nil {
-                // Who replays under another id would not wait for this run's transactions.
-                try checkedCall("fsync", object: file) { Int(fsync(lock)) }
-                try checkedCall("fsync", object: path) { Int(fsync(folder)) }
-            }
+            // Who replays under another id would not wait for this run's transactions.
+            try write(id, path, lock, folder, isDurable: found == nil)
         } catch {
             // A full disk must not keep the collector from draining what fills it.
             guard found != nil || error.code == ENOSPC || error.code == EDQUOT else { throw .system(error) }
         }
         return id
+    }
+
+    /// Writes the lock file: the directory's id and this process's.
+    static func write(
+        _ id: UInt64, _ path: String, _ lock: Int32, _ folder: Int32, isDurable: Bool
+    ) throws(SystemCallError) {
+        let content = Array("\(hexadecimal(id, digits: idDigits))\n\(getpid())\n".utf8)
+        let file = path + "/lock"
+        let written = try checkedCall("pwrite64", object: file) { pwrite(lock, content, content.count, 0) }
+        guard written == content.count else { throw SystemCallError(call: "pwrite64", code: ENOSPC, object: file) }
+        try checkedCall("ftruncate", object: file) { Int(ftruncate(lock, content.count)) }
+        guard isDurable else { return }
+        try checkedCall("fsync", object: file) { Int(fsync(lock)) }
+        try checkedCall("fsync", object: path) { Int(fsync(folder)) }
     }
 
     private static func text(of descriptor: Int32) -> String {

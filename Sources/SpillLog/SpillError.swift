@@ -15,6 +15,9 @@ public enum SpillError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The disk or the kernel refused. After a failed write or sync of a segment nothing is known of what was written
     /// since the sync before.
     case system(SystemCallError)
+    /// Something other than the collector removed, replaced or cut the segment that is written: what was written to it since
+    /// the sync before is written again elsewhere.
+    case segmentDisturbed(file: String, disturbance: SegmentDisturbance)
     /// The bytes on disk are not those that were written.
     case damaged(file: String, offset: Int, reason: String)
 
@@ -24,6 +27,8 @@ public enum SpillError: Error, Equatable, Sendable, CustomStringConvertible {
         case .directoryInUse(let path, let holder): "spill directory \(path) is in use by \(holder)"
         case .quotaReached(let reason): "the spill is full: \(reason)"
         case .system(let error): "\(error)"
+        case .segmentDisturbed(let file, let disturbance):
+            "\(file) was \(disturbance) by something other than the collector"
         case .damaged(let file, let offset, let reason): "\(file): damaged at byte \(offset): \(reason)"
         }
     }
@@ -37,7 +42,7 @@ extension SpillError {
         // Somebody has taken its segment away.
         case .system(let error) where error.code == ENOENT: .damaged
         case .system(let error) where error.code == EIO: .diskError
-        case .system, .quotaReached, .directoryInUse, .directoryNotUsable: .passing
+        case .system, .quotaReached, .directoryInUse, .directoryNotUsable, .segmentDisturbed: .passing
         }
     }
 }

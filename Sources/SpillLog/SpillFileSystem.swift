@@ -19,11 +19,21 @@ public protocol SpillFileSystem: Sendable {
     func moveToQuarantine(_ name: String) throws(SystemCallError)
     /// The disk's room, in bytes.
     func space() throws(SystemCallError) -> DiskSpace
+    /// The file that has the name now; nil without one.
+    func identity(of name: String) throws(SystemCallError) -> FileIdentity?
+    /// Checks that the folder is the one that its path names and that this process owns it. Otherwise takes the folder at the
+    /// path, which is created if it is missing: from then on all calls work on that one.
+    ///
+    /// - Returns: whether another folder was taken. It holds no file of the one before.
+    /// - Throws: why the path has no folder that can be the spill's.
+    func keepPlace() throws(SpillError) -> Bool
 }
 
 /// One open file. Closed by `close`, at the latest with its last reference.
 public protocol SpillFile: AnyObject, Sendable {
     func size() throws(SystemCallError) -> Int
+    /// Which file it is, whatever its name.
+    func identity() throws(SystemCallError) -> FileIdentity
     /// Reads as much as there is, up to the buffer's size.
     func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(SystemCallError) -> Int
     /// Writes all of the bytes.
@@ -32,6 +42,21 @@ public protocol SpillFile: AnyObject, Sendable {
     /// Makes the file's bytes and size durable. After a failure nobody knows what is: it is not called again.
     func sync() throws(SystemCallError)
     func close()
+}
+
+/// Which file something is: two names or descriptors with the same numbers are one file.
+public struct FileIdentity: Equatable, Sendable {
+    public let device: UInt64
+    public let inode: UInt64
+    public let sizeBytes: Int
+
+    public init(device: UInt64, inode: UInt64, sizeBytes: Int) {
+        self.device = device
+        self.inode = inode
+        self.sizeBytes = sizeBytes
+    }
+
+    func isSameFile(as other: FileIdentity) -> Bool { device == other.device && inode == other.inode }
 }
 
 /// The room of a disk.

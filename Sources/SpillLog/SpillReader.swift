@@ -4,13 +4,20 @@ import CChecksum
 import Delivery
 import LinuxSystem
 
-/// Reads spilled batches. Used by one thread; keeps the file that it read last open, and one buffer.
+/// Reads spilled batches. Used by one thread. Keeps one buffer, and no file beyond a batch: a removed segment would hold its
+/// room.
 public final class SpillReader {
     private let fileSystem: any SpillFileSystem
+    private let files: SegmentFiles?
+    /// The file of the batch that is read, between its account and its frames.
     private var last: (name: SegmentName, file: any SpillFile)?
     private var stored: UnsafeMutableRawBufferPointer = .allocate(byteCount: 0, alignment: 16)
 
-    public init(fileSystem: any SpillFileSystem) { self.fileSystem = fileSystem }
+    /// - Parameter files: what the writer keeps open; such a segment is read even after its name was taken away.
+    public init(fileSystem: any SpillFileSystem, files: SegmentFiles? = nil) {
+        self.fileSystem = fileSystem
+        self.files = files
+    }
 
     deinit { stored.deallocate() }
 
@@ -26,11 +33,11 @@ public final class SpillReader {
             stored = .allocate(byteCount: batch.storedBytes, alignment: 16)
         }
         let bytes = UnsafeMutableRawBufferPointer(rebasing: stored[..<batch.storedBytes])
+        defer { close() }
         let count: Int
         do throws(SystemCallError) {
             count = try file(of: batch.segment).read(at: batch.frameOffset, into: bytes)
         } catch {
-            last = nil
             throw .system(error)
         }
         guard count == bytes.count else { throw damaged(batch, "the segment ends before") }
@@ -48,6 +55,9 @@ public final class SpillReader {
     public func summary(of batch: SpilledBatch) throws(SpillError) -> BatchSummary {
         var bytes = [UInt8](repeating: 0, count: batch.frameOffset - batch.headerOffset)
         let count: Int
+        // What is read next is most likely the batch's frames.
+        var isRead = false
+        defer { if !isRead { close() } }
         do throws(SystemCallError) {
             let file = try file(of: batch.segment)
             var span = bytes.mutableSpan
@@ -56,12 +66,12 @@ public final class SpillReader {
                 try file.read(at: batch.headerOffset, into: target)
             }
         } catch {
-            last = nil
             throw .system(error)
         }
         guard count == bytes.count, let record = SpillRecord(bytes), case .batch(let summary, _, _) = record.body,
             record.segment == batch.segment, summary.identity == batch.summary.identity
         else { throw damaged(batch, "its header is not the one that was written") }
+        isRead = true
         return summary
     }
 
@@ -69,6 +79,7 @@ public final class SpillReader {
     public func close() { last = nil }
 
     private func file(of name: SegmentName) throws(SystemCallError) -> any SpillFile {
+        if let kept = files?[name] { return kept }
         if let last, last.name == name { return last.file }
         last = nil
         let file = try fileSystem.open(name.text, forReading: true)

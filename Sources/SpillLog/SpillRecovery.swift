@@ -99,7 +99,7 @@ public struct SpillRecovery: Sendable {
         self.verifiesSealedBodies = verifiesSealedBodies
         var names: [SegmentName] = []
         do throws(SystemCallError) {
-            for text in try fileSystem.names().sorted() where text != "lock" {
+            for text in try fileSystem.names().sorted() where !SpillDirectory.ownNames.contains(text) {
                 if let name = SegmentName(text) {
                     names.append(name)
                 } else {

@@ -22,13 +22,29 @@ package protocol SpillOwner: AnyObject {
     func leaseRemovals(now: UInt64) -> [SegmentRemoval]
     func removed(_ name: SegmentName)
     func removalFailed(_ name: SegmentName, now: UInt64)
+    /// Segments with batches that are not settled.
+    func neededSegments() -> [SegmentName]
+    /// The batches of a segment that are not settled and have no other copy.
+    func neededBatches(in name: SegmentName) -> [SpilledBatch]
+    /// Batches are durable in another place too.
+    func moved(_ batches: [(from: SpilledBatch, to: SpilledBatch)])
+    /// Batches cannot be read any more, and have no other copy.
+    ///
+    /// - Returns: the records that are lost with them. Those that a lane has are counted by the lane.
+    func lost(_ batches: [SpilledBatch]) -> Int
+    /// What has the segment's name is not the collector's: it goes to the quarantine.
+    func keepInQuarantine(_ name: SegmentName)
+    /// The spill takes batches again.
+    func spillRecovered()
 }
 
 /// The writer's work, a step for each call. Used by one thread.
 package struct SpillSteps: ~Copyable {
     private static let retryNanoseconds: UInt64 = 250_000_000
 
-    private var writer: SpillWriter
+    var writer: SpillWriter
+    /// Whether the last write found its segment removed, replaced or cut.
+    package private(set) var wasDisturbed = false
 
     package init(_ writer: consuming SpillWriter) { self.writer = writer }
 
@@ -42,6 +58,24 @@ package struct SpillSteps: ~Copyable {
     package mutating func write(
         _ slots: [BatchSlot], for owner: some SpillOwner, now: UInt64, nowMicroseconds: Int64
     ) -> (durable: Int, failure: SpillError?) {
+        var (written, failure) = attempt(slots, for: owner, nowMicroseconds)
+        wasDisturbed = failure?.isDisturbance == true
+        if wasDisturbed {
+            // The next segment is a new file: there is nothing to wait for.
+            (written, failure) = attempt(slots, for: owner, nowMicroseconds)
+        }
+        if !written.isEmpty { owner.spilled(written) }
+        if let failure {
+            owner.spillFailed(
+                Array(slots.dropFirst(written.count)), reason: "\(failure)", retryAt: now &+ Self.retryNanoseconds)
+        }
+        return (written.count, failure)
+    }
+
+    /// Writes the batches to one segment, or to the next ones when it is full. The segment is abandoned when that fails.
+    private mutating func attempt(
+        _ slots: [BatchSlot], for owner: some SpillOwner, _ nowMicroseconds: Int64
+    ) -> (written: [(slot: BatchSlot, batch: SpilledBatch)], failure: SpillError?) {
         var written: [(slot: BatchSlot, batch: SpilledBatch)] = []
         var failure: SpillError?
         do throws(SpillError) {
@@ -60,12 +94,7 @@ package struct SpillSteps: ~Copyable {
         }
         if let failure, !failure.isQuota { abandonSegment(for: owner) }
         for name in writer.takeEndedSegments() { owner.segmentEnded(name) }
-        if !written.isEmpty { owner.spilled(written) }
-        if let failure {
-            owner.spillFailed(
-                Array(slots.dropFirst(written.count)), reason: "\(failure)", retryAt: now &+ Self.retryNanoseconds)
-        }
-        return (written.count, failure)
+        return (written, failure)
     }
 
     private mutating func append(
@@ -77,7 +106,7 @@ package struct SpillSteps: ~Copyable {
         }
     }
 
-    private mutating func abandonSegment(for owner: some SpillOwner) {
+    mutating func abandonSegment(for owner: some SpillOwner) {
         if let name = writer.abandonSegment() { owner.segmentEnded(name) }
     }
 
@@ -115,5 +144,6 @@ package struct SpillSteps: ~Copyable {
 }
 
 extension SpillError {
-    fileprivate var isQuota: Bool { if case .quotaReached = self { true } else { false } }
+    var isQuota: Bool { if case .quotaReached = self { true } else { false } }
+    fileprivate var isDisturbance: Bool { if case .segmentDisturbed = self { true } else { false } }
 }

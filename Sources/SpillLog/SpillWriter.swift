@@ -9,7 +9,7 @@ import LinuxSystem
 
 /// The one who writes the spill. Used by one thread.
 public struct SpillWriter: ~Copyable {
-    private struct Segment {
+    struct Segment {
         let name: SegmentName
         let file: any SpillFile
         /// Where the next record goes.
@@ -24,29 +24,35 @@ public struct SpillWriter: ~Copyable {
         var isNamed = false
     }
 
-    private let fileSystem: any SpillFileSystem
+    let fileSystem: any SpillFileSystem
     private let compressor = FrameCompressor()
     private let directoryID: UInt64
     private let epoch: UInt64
     private let limits: SpillLimits
     private var lastSequence: UInt32 = 0
-    private var segment: Segment?
+    private(set) var segment: Segment?
     private var hasFailed = false
-    private var buffer: UnsafeMutableRawBufferPointer = .allocate(byteCount: 0, alignment: 16)
+    private(set) var buffer: UnsafeMutableRawBufferPointer = .allocate(byteCount: 0, alignment: 16)
     /// Segments that were ended because they were full, until they are asked for.
     private var ended: [SegmentName] = []
     private var bytesBySegment: [SegmentName: UInt64] = [:]
+    /// Kept open until they are removed.
+    private let files: SegmentFiles
+    /// Of the last batch that was to be appended, on disk.
+    private(set) var lastBatchBytes = 0
     /// Bytes of all segments on disk.
     public private(set) var usedBytes: UInt64 = 0
 
     /// - Parameters:
     ///   - epoch: random for this start.
     ///   - found: the segments that an earlier run left, and their bytes.
+    ///   - files: what is shared with the readers.
     public init(
         fileSystem: any SpillFileSystem, directoryID: UInt64, epoch: UInt64, limits: SpillLimits,
-        found: [SegmentName: UInt64] = [:]
+        found: [SegmentName: UInt64] = [:], files: SegmentFiles = SegmentFiles()
     ) {
         self.fileSystem = fileSystem
+        self.files = files
         self.directoryID = directoryID
         self.epoch = epoch
         self.limits = limits
@@ -59,6 +65,13 @@ public struct SpillWriter: ~Copyable {
     /// The segment that batches are appended to.
     public var currentSegment: SegmentName? { segment?.name }
     public var currentSegmentBytes: Int { segment?.endOffset ?? 0 }
+    /// What was written to a segment, as far as it is on the disk.
+    func bytes(of name: SegmentName) -> UInt64 { bytesBySegment[name] ?? 0 }
+    /// The segment's open file, if there is one.
+    func file(of name: SegmentName) -> (any SpillFile)? {
+        if let segment, segment.name == name { return segment.file }
+        return files[name]
+    }
 
     // MARK: Appending
 
@@ -73,16 +86,32 @@ public struct SpillWriter: ~Copyable {
         precondition(frames.count == summary.byteCount && frames.count <= SpillFormat.batchBytesMax)
         let headerBytes = SpillRecord.batchRecordBytes(summary)
         let neededBytes = headerBytes + FrameCompressor.bound(contentBytes: frames.count)
-        if buffer.count < neededBytes {
-            buffer.deallocate()
-            buffer = .allocate(byteCount: neededBytes, alignment: 16)
-        }
+        reserveBuffer(neededBytes)
         let storedBytes = compressor.compress(
             frames, into: UnsafeMutableRawBufferPointer(rebasing: buffer[headerBytes..<neededBytes]))
         let stored = UnsafeRawBufferPointer(rebasing: buffer[headerBytes..<headerBytes + storedBytes])
-        let storedChecksum = spillway_crc32c(0, stored.baseAddress, stored.count)
+        return try put(
+            summary, storedBytes: storedBytes, storedChecksum: spillway_crc32c(0, stored.baseAddress, stored.count),
+            nowMicroseconds: nowMicroseconds)
+    }
+
+    mutating func reserveBuffer(_ byteCount: Int) {
+        guard buffer.count < byteCount else { return }
+        buffer.deallocate()
+        buffer = .allocate(byteCount: byteCount, alignment: 16)
+    }
+
+    /// Writes the batch whose LZ4 frame is in the buffer, after the place of its record.
+    ///
+    /// - Parameter isBounded: within the quota and the disk's share.
+    mutating func put(
+        _ summary: BatchSummary, storedBytes: Int, storedChecksum: UInt32, nowMicroseconds: Int64,
+        isBounded: Bool = true
+    ) throws(SpillError) -> SpilledBatch {
+        let headerBytes = SpillRecord.batchRecordBytes(summary)
         let batchBytes = headerBytes + storedBytes
-        try checkRoom(for: batchBytes)
+        lastBatchBytes = batchBytes
+        if isBounded { try checkRoom(for: batchBytes) }
         if let segment, segment.batches > 0,
             segment.endOffset + batchBytes + SpillFormat.sealRecordBytes > limits.segmentBytesMax
         {
@@ -111,7 +140,7 @@ public struct SpillWriter: ~Copyable {
         return batch
     }
 
-    private func checkRoom(for bytes: Int) throws(SpillError) {
+    func checkRoom(for bytes: Int) throws(SpillError) {
         guard usedBytes + UInt64(bytes) <= limits.quotaBytes else {
             throw .quotaReached(reason: "its segments have \(usedBytes) of at most \(limits.quotaBytes) bytes")
         }
@@ -126,7 +155,7 @@ public struct SpillWriter: ~Copyable {
         }
     }
 
-    private mutating func beginSegment(nowMicroseconds: Int64) throws(SpillError) {
+    mutating func beginSegment(nowMicroseconds: Int64) throws(SpillError) {
         precondition(lastSequence < .max, "segments are numbered with 32 bits")
         // Counted before it is tried: a number that failed is not tried again.
         lastSequence += 1
@@ -142,6 +171,7 @@ public struct SpillWriter: ~Copyable {
         ).encoded()
         let begun = Segment(name: name, file: file, endOffset: 0, nextOrdinal: 1, chain: Self.chain(header))
         segment = begun
+        files.keep(name, file)
         let bytes = SpillFormat.emptyFrame + header
         bytesBySegment[name] = 0
         try bytes.span.bytes.withUnsafeBytes { (bytes) throws(SpillError) in try write(bytes, to: begun) }
@@ -180,8 +210,24 @@ public struct SpillWriter: ~Copyable {
             hasFailed = true
             throw .system(error)
         }
+        try checkPlace(of: current)
         segment?.syncedOffset = current.endOffset
         segment?.isNamed = true
+    }
+
+    /// A sync of a file that has lost its name, or whose folder has, succeeds, and no later start would find it.
+    private mutating func checkPlace(of current: Segment) throws(SpillError) {
+        let disturbance: SegmentDisturbance?
+        do throws(SpillError) {
+            _ = try fileSystem.keepPlace()
+            disturbance = try self.disturbance(of: current.name)
+        } catch {
+            hasFailed = true
+            throw error
+        }
+        guard let disturbance else { return }
+        hasFailed = true
+        throw .segmentDisturbed(file: current.name.text, disturbance: disturbance)
     }
 
     /// Ends the segment in order: seal, sync, close.
@@ -201,7 +247,6 @@ public struct SpillWriter: ~Copyable {
         segment?.endOffset += seal.count
         grew(current.name, by: seal.count)
         try sync()
-        current.file.close()
         segment = nil
         return current.name
     }
@@ -214,18 +259,25 @@ public struct SpillWriter: ~Copyable {
 
     /// Gives the segment up whose write or sync failed: what was not synced must be written again.
     ///
-    /// - Returns: its name if it is still there, with what was synced before or as a rest to be removed.
+    /// - Returns: its name if it holds what was synced before, or is a rest to be removed.
     public mutating func abandonSegment() -> SegmentName? {
         hasFailed = false
         guard let current = segment else { return nil }
+        let isInPlace = isInPlace(current)
         segment = nil
         // Neither step must work: recovery knows a tail that was not synced when it sees one.
         do throws(SystemCallError) {
-            try current.file.truncate(to: current.syncedOffset)
+            // One that is shorter was cut by something else. It must not be filled up with zeros.
+            if try current.file.size() > current.syncedOffset { try current.file.truncate(to: current.syncedOffset) }
             setBytes(current.name, UInt64(current.syncedOffset))
         } catch {}
-        current.file.close()
         guard current.syncedOffset == 0 else { return current.name }
+        files.release(current.name)
+        // What has its name may be the file of somebody else.
+        guard isInPlace else {
+            setBytes(current.name, 0)
+            return nil
+        }
         do throws(SystemCallError) {
             try fileSystem.unlink(current.name.text)
         } catch {
@@ -235,7 +287,17 @@ public struct SpillWriter: ~Copyable {
         return nil
     }
 
-    private mutating func setBytes(_ name: SegmentName, _ bytes: UInt64) {
+    private func isInPlace(_ current: Segment) -> Bool {
+        do throws(SystemCallError) {
+            let held = try current.file.identity()
+            return try fileSystem.identity(of: current.name.text)?.isSameFile(as: held) ?? false
+        } catch {
+            // Not known: as without the check.
+            return true
+        }
+    }
+
+    mutating func setBytes(_ name: SegmentName, _ bytes: UInt64) {
         usedBytes -= min(usedBytes, bytesBySegment[name] ?? 0)
         usedBytes += bytes
         bytesBySegment[name] = bytes > 0 ? bytes : nil
@@ -265,5 +327,6 @@ public struct SpillWriter: ~Copyable {
             throw .system(error)
         }
         setBytes(name, 0)
+        files.release(name)
     }
 }

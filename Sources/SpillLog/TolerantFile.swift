@@ -21,6 +21,7 @@ final class TolerantFile: SpillFile, @unchecked Sendable {
     init(_ real: any SpillFile) { self.real = real }
 
     func size() throws(SystemCallError) -> Int { try real.size() }
+    func identity() throws(SystemCallError) -> FileIdentity { try real.identity() }
 
     func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(SystemCallError) -> Int {
         do throws(SystemCallError) {

@@ -69,7 +69,7 @@ struct SpillCommand: ParsableCommand {
         func run() throws {
             let (opened, recovery) = try directory.look(verifiesSealedBodies: true)
             var report = SpillReport(recovery, opened, nowMicroseconds: wallClockMicroseconds())
-            let reader = ReplayReader(opened.fileSystem)
+            let reader = ReplayReader(opened)
             for batch in recovery.segments.flatMap(\.batches) {
                 do throws(SpillError) { try reader.read(batch) } catch { report.add("\(error)") }
             }
@@ -87,7 +87,7 @@ struct SpillCommand: ParsableCommand {
 
         func run() throws {
             let (opened, recovery) = try directory.look(verifiesSealedBodies: true)
-            let reader = ReplayReader(opened.fileSystem)
+            let reader = ReplayReader(opened)
             var output = try ByteOutput(path: nil)
             var printer = FrameLinePrinter()
             var damage = recovery.segments.reduce(0) { $0 + $1.damage.count }
@@ -171,7 +171,7 @@ extension CommandError {
     init(_ error: SpillError) {
         switch error {
         case .directoryNotUsable, .directoryInUse: self.init(.cannotCreate, "\(error)")
-        case .quotaReached, .system: self.init(.inputOutput, "\(error)")
+        case .quotaReached, .system, .segmentDisturbed: self.init(.inputOutput, "\(error)")
         case .damaged: self.init(.badData, "\(error)")
         }
     }

@@ -40,6 +40,8 @@ final class SimulatedCollector {
     /// Frames that were not taken, until their client hears of it.
     private var refusals: [(client: Int, sequence: UInt64)] = []
     private var steps: SpillSteps
+    private let disk: SimulatedDisk
+    private let files = SegmentFiles()
     private let readers: [SpillReader]
     private var frames: [[SimulatedFrame]]
     private var ring: [SimulatedFrame] = []
@@ -52,6 +54,7 @@ final class SimulatedCollector {
     /// Starts on what is on the disk.
     init(epoch: Int64, disk: SimulatedDisk, limits: SimulatedLimits) throws(SpillError) {
         self.epoch = epoch
+        self.disk = disk
         plan = DeliveryPlan(
             limits: DeliveryPlan.Limits(
                 slots: Self.slots, lanes: Self.lanes, waitingMax: Self.lanes, isJournal: limits.isJournal))
@@ -59,7 +62,8 @@ final class SimulatedCollector {
         sessionLimits.sessionsMax = limits.sessionsMax
         sessionLimits.rangesPerSessionMax = limits.rangesPerSessionMax
         book = SessionBook(limits: sessionLimits, hasStore: true)
-        readers = (0..<Self.lanes).map { _ in SpillReader(fileSystem: disk) }
+        let files = files
+        readers = (0..<Self.lanes).map { _ in SpillReader(fileSystem: disk, files: files) }
         frames = Array(repeating: [], count: Self.slots)
         var recovered: [[SessionFrames]] = []
         let recovery = try SpillRecovery(
@@ -70,6 +74,7 @@ final class SimulatedCollector {
                 segment.name, batches: segment.batches, copies: segment.copies,
                 keepInQuarantine: segment.mustKeepInQuarantine)
         }
+        files.keep(recovery.segments.map(\.name), of: disk)
         books.received = recovery.records + recovery.damagedRecords
         books.damaged = recovery.damagedRecords
         damagedBatches = recovery.damagedBatches
@@ -79,7 +84,8 @@ final class SimulatedCollector {
         steps = SpillSteps(
             SpillWriter(
                 fileSystem: disk, directoryID: 1, epoch: UInt64(bitPattern: epoch), limits: spillLimits,
-                found: Dictionary(uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) })))
+                found: Dictionary(uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) }),
+                files: files))
     }
 
     // MARK: Listeners
@@ -271,6 +277,18 @@ final class SimulatedCollector {
     func tidy() {
         if let name = steps.currentSegment, spilling.isEmpty, plan.isSettled(name) { _ = steps.endSegment(for: self) }
         _ = steps.removeSettled(for: self, now: now)
+        _ = steps.rescueDisturbed(for: self, nowMicroseconds: Int64(now))
+    }
+
+    /// Something removes one of the segments that are held open. Damage that it removes with one is lost, so such a segment is
+    /// left out.
+    ///
+    /// - Returns: whether there was one.
+    func removeSegmentFromOutside(_ dice: inout Dice) -> Bool {
+        let held = plan.neededSegments.filter { files.keeps($0) && !plan.isKeptInQuarantine($0) }
+        guard !held.isEmpty else { return false }
+        disk.removeFromOutside(held[dice.below(held.count)].text)
+        return true
     }
 
     /// The stop has no more time: what is nowhere else is counted as lost.
@@ -320,4 +338,14 @@ extension SimulatedCollector: SpillOwner {
     func leaseRemovals(now: UInt64) -> [SegmentRemoval] { plan.leaseRemovals(now: now) }
     func removed(_ name: SegmentName) { plan.removed(name) }
     func removalFailed(_ name: SegmentName, now: UInt64) { plan.removalFailed(name, now: now) }
+    func neededSegments() -> [SegmentName] { plan.neededSegments }
+    func neededBatches(in name: SegmentName) -> [SpilledBatch] { plan.neededBatches(in: name) }
+    func moved(_ batches: [(from: SpilledBatch, to: SpilledBatch)]) { plan.moved(batches) }
+    func lost(_ batches: [SpilledBatch]) -> Int {
+        let records = plan.lost(batches).reduce(0) { $0 + $1.recordCount }
+        books.damaged += records
+        return records
+    }
+    func keepInQuarantine(_ name: SegmentName) { plan.keepInQuarantine(name) }
+    func spillRecovered() { plan.spillRecovered() }
 }

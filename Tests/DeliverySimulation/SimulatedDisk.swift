@@ -150,6 +150,19 @@ final class SimulatedDisk: SpillFileSystem, @unchecked Sendable {
     }
 
     func space() throws(SystemCallError) -> DiskSpace { DiskSpace(freeBytes: 1 << 40, totalBytes: 1 << 40) }
+
+    func identity(of name: String) throws(SystemCallError) -> FileIdentity? { files[name].map(Self.identity) }
+
+    fileprivate static func identity(_ content: Content) -> FileIdentity {
+        FileIdentity(
+            device: 1, inode: UInt64(UInt(bitPattern: Unmanaged.passUnretained(content).toOpaque())),
+            sizeBytes: content.bytes.count)
+    }
+
+    func keepPlace() throws(SpillError) -> Bool { false }
+
+    /// A cleaner removes a file, as it does with what it takes for old.
+    func removeFromOutside(_ name: String) { files[name] = nil }
 }
 
 extension SimulatedDisk.Content {
@@ -190,6 +203,7 @@ private final class SimulatedFile: SpillFile, @unchecked Sendable {
     }
 
     func size() throws(SystemCallError) -> Int { content.bytes.count }
+    func identity() throws(SystemCallError) -> FileIdentity { SimulatedDisk.identity(content) }
 
     func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(SystemCallError) -> Int {
         guard offset < content.bytes.count else { return 0 }

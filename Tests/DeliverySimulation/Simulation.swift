@@ -13,6 +13,8 @@ struct SimulationTotals {
     var stops = 0
     var moves = 0
     var damages = 0
+    /// Segments that were removed from outside.
+    var cleanUps = 0
     var acknowledged = 0
     var refused = 0
     var datagrams = 0
@@ -25,6 +27,7 @@ struct SimulationTotals {
         stops += other.stops
         moves += other.moves
         damages += other.damages
+        cleanUps += other.cleanUps
         acknowledged += other.acknowledged
         refused += other.refused
         datagrams += other.datagrams
@@ -168,8 +171,17 @@ struct Simulation: ~Copyable {
         switch dice.below(5) {
         case 0: sites[site].disk.faults = DiskFaults(failingPerMille: 100 + dice.below(400))
         case 1: sites[site].disk.faults = DiskFaults(isFull: true)
+        case 2 where dice.happens(perMille: 300): cleanUp(site)
         default: sites[site].disk.faults = DiskFaults()
         }
+    }
+
+    /// A cleaner removes a segment. The collector notices it before anything else happens, and has it open: it loses nothing.
+    private mutating func cleanUp(_ site: Int) {
+        sites[site].disk.faults = DiskFaults()
+        guard sites[site].collector.removeSegmentFromOutside(&dice) else { return }
+        totals.cleanUps += 1
+        sites[site].collector.tidy()
     }
 
     private mutating func sendSome() {

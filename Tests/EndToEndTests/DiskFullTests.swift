@@ -53,6 +53,9 @@ import TimescaleStore
         #expect(Torture.wait(sender, seconds: 120), "\(collector.logText)")
         let stats = try collector.waitForStats(seconds: 120) { $0["records_in_spill"] == 0 && $0.unaccounted == 0 }
         #expect(stats["quota_drops"] > 0)
+        // Nothing is spilled any more, and the block has ended all the same.
+        let free = try collector.waitForStats(seconds: 20) { $0.gauges["spill_blocked"] == 0 }
+        #expect(!free.warnings.contains { $0.contains("takes nothing") }, "\(free.warnings)")
         #expect(collector.stop() == 0, "\(collector.logText)")
         let rows = try Torture.rows(server.location)
         print("records \(count), stored \(rows.all), in the spill when it was full \(blocked["records_in_spill"])")

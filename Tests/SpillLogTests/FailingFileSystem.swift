@@ -41,7 +41,14 @@ final class FailingFileSystem: SpillFileSystem, @unchecked Sendable {
         if let quarantineError { throw SystemCallError(call: "mkdirat", code: quarantineError, object: name) }
         try real.moveToQuarantine(name)
     }
-    func space() throws(SystemCallError) -> DiskSpace { try real.space() }
+    /// What `space` gives instead of the disk's room.
+    var freeBytes: UInt64?
+    func space() throws(SystemCallError) -> DiskSpace {
+        if let freeBytes { return DiskSpace(freeBytes: freeBytes, totalBytes: 1 << 40) }
+        return try real.space()
+    }
+    func identity(of name: String) throws(SystemCallError) -> FileIdentity? { try real.identity(of: name) }
+    func keepPlace() throws(SpillError) -> Bool { try real.keepPlace() }
 }
 
 private final class FailingFile: SpillFile, @unchecked Sendable {
@@ -55,6 +62,7 @@ private final class FailingFile: SpillFile, @unchecked Sendable {
     }
 
     func size() throws(SystemCallError) -> Int { try real.size() }
+    func identity() throws(SystemCallError) -> FileIdentity { try real.identity() }
     func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(SystemCallError) -> Int {
         let isUnreadable = system.unreadable?.overlaps(offset..<offset + max(1, buffer.count)) ?? false
         guard !isUnreadable, system.readsToFail == 0 else {

@@ -7,40 +7,9 @@ import Testing
 @testable import SpillLog
 
 struct SpillStepsTests {
-    /// A plan and its batches.
-    private final class Owner: SpillOwner {
-        var plan = DeliveryPlan(limits: DeliveryPlan.Limits(slots: 8, lanes: 1, waitingMax: 0))
-        private var batches: [BatchSlot: TestBatch] = [:]
-
-        func close(_ batch: TestBatch) throws {
-            plan.laneLost(0)
-            let opened = plan.openSlot()
-            let slot = try #require(opened)
-            batches[slot] = batch
-            plan.close(slot, batch.summary)
-        }
-
-        func summary(_ slot: BatchSlot) -> BatchSummary { plan.summary(slot) }
-        func withFrames<Result, Failure: Error>(
-            _ slot: BatchSlot, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
-        ) throws(Failure) -> Result {
-            guard let bytes = batches[slot]?.bytes else { preconditionFailure("the slot has a batch") }
-            return try bytes.span.bytes.withUnsafeBytes { (raw) throws(Failure) in try body(raw) }
-        }
-        func spilled(_ batches: [(slot: BatchSlot, batch: SpilledBatch)]) { plan.spilled(batches) }
-        func spillFailed(_ slots: [BatchSlot], reason: String, retryAt: UInt64) {
-            plan.spillFailed(slots, reason: reason, retryAt: retryAt)
-        }
-        func segmentEnded(_ name: SegmentName) { plan.segmentEnded(name) }
-        func isSettled(_ name: SegmentName) -> Bool { plan.isSettled(name) }
-        func leaseRemovals(now: UInt64) -> [SegmentRemoval] { plan.leaseRemovals(now: now) }
-        func removed(_ name: SegmentName) { plan.removed(name) }
-        func removalFailed(_ name: SegmentName, now: UInt64) { plan.removalFailed(name, now: now) }
-    }
-
     private let folder: SpillFolder
     private let failing: FailingFileSystem
-    private let owner = Owner()
+    private let owner = TestSpillOwner()
 
     init() throws {
         folder = try SpillFolder()

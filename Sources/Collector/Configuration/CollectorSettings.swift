@@ -30,6 +30,12 @@ public struct CollectorSettings: Sendable {
     public let databaseTimeoutSeconds: Int
     /// Nil is the default place; empty is none.
     public let spillDirectory: String?
+    /// Where the spill is; nil for none.
+    public let spillPath: String?
+    /// What the spill records of the database.
+    let spillOwner: String
+    /// Where the collectors of this machine keep their state by default.
+    let stateDirectory: String
     public let spillQuotaBytes: Int
     public let spillFreePercent: Int
     public let replaySharePercent: Int
@@ -66,7 +72,11 @@ public struct CollectorSettings: Sendable {
         http = try reader.addresses(.http).first
         database = try reader.database()
         databaseTimeoutSeconds = try reader.integer(.databaseTimeout, in: 2...86_400)
-        spillDirectory = try reader.spillDirectory()
+        let standardSpill = resolver.standardSpill(database)
+        stateDirectory = standardSpill.state
+        spillOwner = resolver.spillOwner(database)
+        spillDirectory = try reader.spillDirectory(standard: standardSpill.path)
+        spillPath = spillDirectory.map { $0.isEmpty ? nil : $0 } ?? standardSpill.path
         spillQuotaBytes = try reader.integer(.spillQuota, in: 1 << 20...1 << 50)
         spillFreePercent = try reader.integer(.spillFreePercent, in: 0...99)
         replaySharePercent = try reader.integer(.replayShare, in: 0...100)
@@ -170,9 +180,10 @@ private struct SettingReader {
     }
 
     /// Nil without a setting, empty for none.
-    mutating func spillDirectory() throws(ConfigurationError) -> String? {
+    mutating func spillDirectory(standard: String?) throws(ConfigurationError) -> String? {
         guard let found = resolver.resolve(.spillDirectory), !found.value.isEmpty else {
-            report.append(ResolvedSetting(setting: .spillDirectory, values: [], origin: "default"))
+            report.append(
+                ResolvedSetting(setting: .spillDirectory, values: [standard ?? "none"], origin: "default"))
             return nil
         }
         report.append(found)

@@ -55,6 +55,17 @@ public struct ConfigurationResolver: Sendable {
         return values.flatMap { $0.split(separator: ",").map { $0.trimmingSpaces } }
     }
 
+    /// The spill's default directory for a database, and the state directory.
+    func standardSpill(_ database: DatabaseTarget) -> (path: String?, state: String) {
+        (
+            SpillLocation.standard(database, environment: environment),
+            SpillLocation.stateDirectory(environment: environment)
+        )
+    }
+
+    /// What a spill for the database records of it.
+    func spillOwner(_ database: DatabaseTarget) -> String { database.spillOwner(environment: environment) }
+
     /// The environment that names the database beside `SPILLWAY_DATABASE`.
     var databaseEnvironment: [String: String] {
         environment.filter { $0.key.hasPrefix("TIMESCALEDB_") || $0.key.hasPrefix("PG") }

@@ -95,7 +95,7 @@ public enum Setting: String, CaseIterable, Sendable {
         case .databaseTimeout:
             "How long the database may make no progress before its connection is given up and made again, in seconds."
         case .spillDirectory:
-            "Where batches are kept that the database cannot take: an absolute path, or 'none'. By default beside the embedded database."
+            "Where batches are kept that the database cannot take: an absolute path, or 'none'. By default 'spill' in the state directory."
         case .spillQuota: "Bytes that the spill may have on disk."
         case .spillFreePercent: "How much of the spill's disk stays free, in percent."
         case .replayShare: "The spill's share of the lanes while live records come too, in percent."

@@ -24,6 +24,8 @@ final class DeliveryHub: SpillOwner, Sendable {
         /// What an operator should know of the spill that was found.
         var recoveryWarnings: [String] = []
         var damage = SpillDamageCounts()
+        /// What was done to the spill from outside.
+        var disturbances = SpillDisturbances()
     }
 
     private let state: Monitor<State>
@@ -230,6 +232,22 @@ final class DeliveryHub: SpillOwner, Sendable {
     func removed(_ name: SegmentName) { change { $0.plan.removed(name) } }
     func removalFailed(_ name: SegmentName, now: UInt64) { change { $0.plan.removalFailed(name, now: now) } }
 
+    func neededSegments() -> [SegmentName] { state.read { $0.plan.neededSegments } }
+    func neededBatches(in name: SegmentName) -> [SpilledBatch] { state.read { $0.plan.neededBatches(in: name) } }
+    func moved(_ batches: [(from: SpilledBatch, to: SpilledBatch)]) { change { $0.plan.moved(batches) } }
+    func keepInQuarantine(_ name: SegmentName) { change { $0.plan.keepInQuarantine(name) } }
+    func spillRecovered() { change { $0.plan.spillRecovered() } }
+    var needsSpillProbe: Bool { state.read { $0.plan.needsSpillProbe } }
+
+    func lost(_ batches: [SpilledBatch]) -> Int {
+        let records = change { $0.plan.lost(batches) }.reduce(0) { $0 + $1.recordCount }
+        ledger.damaged(records: records)
+        return records
+    }
+
+    /// Notes what was done to the spill from outside, for as long as the collector runs.
+    func disturbed(_ body: (inout SpillDisturbances) -> Void) { state.withLock { body(&$0.disturbances) } }
+
     /// What an earlier run left. Before any thread runs.
     func recovered(_ recovery: SpillRecovery) {
         change { state in
@@ -293,7 +311,8 @@ final class DeliveryHub: SpillOwner, Sendable {
         state.read { state in
             DeliveryView(
                 state.plan, recordsPerSecond: state.replay.recordsPerSecond(now: monotonicNanoseconds()),
-                warnings: state.recoveryWarnings, damage: state.damage)
+                warnings: state.recoveryWarnings + state.disturbances.warnings, damage: state.damage,
+                segmentsDisturbed: state.disturbances.segments)
         }
     }
 }

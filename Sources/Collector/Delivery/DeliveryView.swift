@@ -17,12 +17,15 @@ struct DeliveryView {
     /// What an operator should know of the spill.
     let warnings: [String]
     let damage: SpillDamageCounts
+    /// Segments that something other than the collector removed, replaced or cut.
+    let segmentsDisturbed: Int
 
     init(
         _ plan: borrowing DeliveryPlan, recordsPerSecond: Double, warnings: [String] = [],
-        damage: SpillDamageCounts = SpillDamageCounts()
+        damage: SpillDamageCounts = SpillDamageCounts(), segmentsDisturbed: Int = 0
     ) {
         self.damage = damage
+        self.segmentsDisturbed = segmentsDisturbed
         self.warnings = warnings + damage.warnings
         batchesWaiting = plan.places.count { $0 == .waiting || $0 == .toSpill }
         spillBatches = plan.spillBatches

@@ -50,7 +50,7 @@ public struct SpillImport {
         progress.segmentsLeftAlone = recovery.leftAlone.count
         let fence = CommitFence(key: Int64(bitPattern: directory.directoryID))
         try fence.waitForEarlierRuns(connection)
-        let reader = ReplayReader(directory.fileSystem)
+        let reader = ReplayReader(directory)
         let decoded = DecodedBatch()
         var remover = SpillWriter(
             fileSystem: directory.fileSystem, directoryID: directory.directoryID, epoch: 0, limits: SpillLimits())

@@ -54,7 +54,7 @@ final class Lane: Sendable {
     func run() {
         var bench = Bench(
             session: LaneSession(name: "lane \(number)", target: target, giveUp: giveUp, log: log),
-            reader: spill.map { ReplayReader($0.fileSystem) })
+            reader: spill.map { ReplayReader($0) })
         // One that drops what it gets needs no connection.
         if bench.session.isConnected { hub.laneConnected(number) }
         while !hub.isOver {

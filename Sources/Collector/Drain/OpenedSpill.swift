@@ -17,9 +17,17 @@ struct OpenedSpill {
     ///
     /// - Throws: `SpillError` where the directory cannot be made, locked or read.
     init(
-        _ path: String, settings: CollectorSettings, hub: DeliveryHub, desk: SessionDesk, log: Logger
+        _ path: String, settings: CollectorSettings, segmentsOpenMax: Int, hub: DeliveryHub, desk: SessionDesk,
+        log: Logger
     ) throws(SpillError) {
-        directory = try SpillDirectory.open(path)
+        directory = try SpillDirectory.open(path, segmentsOpenMax: segmentsOpenMax)
+        if let other = try directory.claim(
+            for: settings.spillOwner, takesUnknown: settings.database != .discard)
+        {
+            log.warning(
+                "the spill holds batches for another database, which are set aside and not stored by this collector",
+                metadata: ["database": "\(other.database ?? "not recorded")", "set_aside": "\(other.path)"])
+        }
         var nextLog = monotonicNanoseconds() + Self.logEveryNanoseconds
         let recovery = try SpillRecovery(
             fileSystem: directory.fileSystem,
@@ -42,6 +50,8 @@ struct OpenedSpill {
         limits.freePercentMin = Double(settings.spillFreePercent)
         let found = Dictionary(
             uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) })
+        directory.files.keep(recovery.segments.map(\.name), of: directory.fileSystem)
+        hub.disturbed { $0.path = path }
         writer = SpillThread(hub: hub, directory: directory, limits: limits, found: found, log: log)
     }
 

@@ -14,7 +14,9 @@ public final class ReplayReader {
     /// Memory beyond this is given back behind the batch that needed it.
     private static let bytesKept = 16 << 20
 
-    public init(_ fileSystem: any SpillFileSystem) { reader = SpillReader(fileSystem: fileSystem) }
+    public init(_ directory: SpillDirectory) {
+        reader = SpillReader(fileSystem: directory.fileSystem, files: directory.files)
+    }
 
     deinit { memory.deallocate() }
 

@@ -13,6 +13,12 @@ final class SpillThread: Sendable {
     /// A segment whose batches are all settled stays open for this time, in case more come.
     private static let idleNanoseconds: UInt64 = 1_000_000_000
     private static let removalNanoseconds: UInt64 = 500_000_000
+    /// Between two checks of the segments and of the folder.
+    private static let checkNanoseconds: UInt64 = 500_000_000
+    /// Before a rescue that failed is tried again.
+    private static let rescueRetryNanoseconds: UInt64 = 5_000_000_000
+    /// Between two tries of a spill that takes nothing.
+    private static let probeNanoseconds: UInt64 = 1_000_000_000
     private static let logEveryNanoseconds: UInt64 = 10_000_000_000
 
     private let hub: DeliveryHub
@@ -37,7 +43,11 @@ final class SpillThread: Sendable {
         var nextLog: UInt64 = 0
         var nextRemoval: UInt64 = 0
         var nextRemovalLog: UInt64 = 0
+        var nextCheck: UInt64 = 0
+        var nextProbe: UInt64 = 0
+        var nextRescueLog: UInt64 = 0
         var isBlocked = false
+        var isPlaceLost = false
     }
 
     /// Runs until the hub has ended and nothing is left to write.
@@ -45,7 +55,7 @@ final class SpillThread: Sendable {
         var steps = SpillSteps(
             SpillWriter(
                 fileSystem: directory.fileSystem, directoryID: directory.directoryID,
-                epoch: UInt64(bitPattern: hub.epoch), limits: limits, found: found))
+                epoch: UInt64(bitPattern: hub.epoch), limits: limits, found: found, files: directory.files))
         var rounds = Rounds()
         while true {
             let isOver = hub.isOver
@@ -56,6 +66,8 @@ final class SpillThread: Sendable {
                 write(slots, &steps, &rounds)
             }
             let now = monotonicNanoseconds()
+            if now >= rounds.nextCheck { check(&steps, &rounds, now: now) }
+            if !isOver, now >= rounds.nextProbe, hub.needsSpillProbe { probe(&steps, &rounds, now: now) }
             if now >= rounds.nextRemoval || isOver { removeSettled(&steps, &rounds, now: now) }
             if isOver, slots.isEmpty { return }
         }
@@ -66,6 +78,8 @@ final class SpillThread: Sendable {
             slots, for: hub, now: monotonicNanoseconds(), nowMicroseconds: wallClockMicroseconds())
         let now = monotonicNanoseconds()
         if durable > 0 { rounds.lastWrite = now }
+        // What the segment held before is written again too, and the operator hears of it.
+        if steps.wasDisturbed { rounds.nextCheck = now }
         guard let failure else {
             if rounds.isBlocked { log.notice("the spill takes batches again") }
             rounds.isBlocked = false
@@ -78,6 +92,54 @@ final class SpillThread: Sendable {
                 metadata: ["error": "\(failure)"])
         }
         rounds.isBlocked = true
+    }
+
+    /// Whether what was written is still there, under its name.
+    private func check(_ steps: inout SpillSteps, _ rounds: inout Rounds, now: UInt64) {
+        rounds.nextCheck = now &+ Self.checkNanoseconds
+        do throws(SpillError) {
+            if try steps.keepPlace() {
+                hub.disturbed { $0.tookFolder() }
+                log.error(
+                    "the spill's directory was removed, renamed or replaced; the collector has taken its place again",
+                    metadata: ["directory": "\(directory.path)"])
+            }
+            if rounds.isPlaceLost { hub.disturbed { $0.placeFailure = nil } }
+            rounds.isPlaceLost = false
+        } catch {
+            hub.disturbed { $0.placeFailure = error }
+            if !rounds.isPlaceLost {
+                log.error(
+                    "the spill's directory is not at its place: \(error)", metadata: ["directory": "\(directory.path)"])
+            }
+            rounds.isPlaceLost = true
+            return
+        }
+        for outcome in steps.rescueDisturbed(for: hub, nowMicroseconds: wallClockMicroseconds()) {
+            hub.disturbed { $0.add(outcome) }
+            if outcome.failure != nil { rounds.nextCheck = now &+ Self.rescueRetryNanoseconds }
+            let hasOutcome = outcome.recordsRescued > 0 || outcome.recordsLost > 0
+            guard hasOutcome || now >= rounds.nextRescueLog else { continue }
+            rounds.nextRescueLog = now &+ Self.logEveryNanoseconds
+            var metadata: Logger.Metadata = [
+                "segment": "\(outcome.name)", "directory": "\(directory.path)",
+                "records_written_again": "\(outcome.recordsRescued)", "records_lost": "\(outcome.recordsLost)",
+            ]
+            if let failure = outcome.failure { metadata["rest_is_tried_again"] = "\(failure)" }
+            log.error(
+                "a segment of the spill was \(outcome.disturbance) by something other than the collector",
+                metadata: metadata)
+        }
+    }
+
+    /// Nothing is offered to a spill that takes nothing while the lanes store all: it is tried.
+    private func probe(_ steps: inout SpillSteps, _ rounds: inout Rounds, now: UInt64) {
+        rounds.nextProbe = now &+ Self.probeNanoseconds
+        guard steps.probe(for: hub, nowMicroseconds: wallClockMicroseconds()) == nil else { return }
+        // A segment that the trial began is ended when it has been idle.
+        rounds.lastWrite = now
+        if rounds.isBlocked { log.notice("the spill takes batches again") }
+        rounds.isBlocked = false
     }
 
     /// Ends a segment that has been idle.

@@ -21,6 +21,8 @@ struct CollectorStatus: Sendable {
     let warnings: [String]
     /// For example `TimescaleDB 2.19.3 (Apache edition) on PostgreSQL 17.5`; nil before the first connection.
     let database: String?
+    /// Nil without a spill.
+    let spillDirectory: String?
 }
 
 extension CollectorStatus {
@@ -46,6 +48,7 @@ extension CollectorStatus {
         out += ",\n  \"gauges\": {"
         out += gauges.map { "\(jsonString($0.name)): \(number($0.value))" }.joined(separator: ", ")
         out += "},\n  \"database\": \(database.map(jsonString) ?? "null")"
+        out += ",\n  \"spill_directory\": \(spillDirectory.map(jsonString) ?? "null")"
         out += ",\n  \"not_ready\": [\(notReady.map(jsonString).joined(separator: ", "))]"
         out += ",\n  \"warnings\": [\(warnings.map(jsonString).joined(separator: ", "))]"
         out += ",\n  \"sources\": ["
@@ -174,7 +177,10 @@ extension CollectorStatus {
 
     /// `/readyz`.
     var readiness: HTTPResponse {
-        notReady.isEmpty ? .text("ready\n") : .text(notReady.map { $0 + "\n" }.joined(), status: 503)
+        // Nothing of the warnings keeps the collector from taking records.
+        notReady.isEmpty
+            ? .text("ready\n" + warnings.map { "warning: \($0)\n" }.joined())
+            : .text(notReady.map { $0 + "\n" }.joined(), status: 503)
     }
 }
 

@@ -1,8 +1,10 @@
 // The collector's HTTP side, on SwiftNIO: a few GETs with short answers. It reads no bodies, and holds no state of a client. It has
 // an event loop of its own: with ten thousand sources an answer takes a while, and frames do not wait for it.
 //
-// Limits: `connectionsMax` at a time, `idleSeconds` without a request, and NIO's own limits on a request's head.
+// Limits: as many connections as are given, `requestSeconds` for a request, `answerSeconds` for its answer to be taken, and
+// NIO's own limits on a request's head.
 
+import Listeners
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -10,8 +12,9 @@ import Synchronization
 
 /// Serves GET requests by a closure. Safe from any thread.
 final class HTTPServer: Sendable {
-    static let connectionsMax = 256
-    static let idleSeconds: Int64 = 30
+    /// From the connection to the end of its request, however slowly it comes.
+    static let requestSeconds: Int64 = 5
+    static let answerSeconds: Int64 = 30
 
     private let group: MultiThreadedEventLoopGroup
     private let channel: any Channel
@@ -21,12 +24,18 @@ final class HTTPServer: Sendable {
 
     /// Binds and begins to serve.
     ///
-    /// - Parameter respond: the answer for a path, or nil for one that does not exist. Called on the event loop: all other
-    ///   requests wait for it.
-    init(host: String, port: Int, respond: @escaping @Sendable (String) -> HTTPResponse?) throws {
+    /// - Parameters:
+    ///   - connectionsMax: at a time.
+    ///   - acceptFailed: gets the error's number when a connection waits because no descriptor is free.
+    ///   - respond: the answer for a path, or nil for one that does not exist. Called on the event loop: all other requests wait
+    ///     for it.
+    init(
+        host: String, port: Int, connectionsMax: Int, acceptFailed: @escaping @Sendable (CInt) -> Void,
+        respond: @escaping @Sendable (String) -> HTTPResponse?
+    ) throws {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do {
-            channel = try Self.listen(host, port, group, respond)
+            channel = try Self.listen(host, port, group, connectionsMax, acceptFailed, respond)
         } catch {
             try group.syncShutdownGracefully()
             throw error
@@ -34,24 +43,27 @@ final class HTTPServer: Sendable {
     }
 
     private static func listen(
-        _ host: String, _ port: Int, _ group: any EventLoopGroup,
+        _ host: String, _ port: Int, _ group: any EventLoopGroup, _ connectionsMax: Int,
+        _ acceptFailed: @escaping @Sendable (CInt) -> Void,
         _ respond: @escaping @Sendable (String) -> HTTPResponse?
     ) throws -> any Channel {
-        let connections = ConnectionCount()
+        let connections = HTTPConnections(limit: connectionsMax)
         return try ServerBootstrap(group: group)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try AcceptPause.add(to: channel, onFailure: acceptFailed) }
+            }
             .serverChannelOption(.backlog, value: 128)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard connections.enter(limit: connectionsMax) else {
+                    guard let number = connections.admit(channel) else {
                         channel.close(promise: nil)
                         return
                     }
-                    channel.closeFuture.whenComplete { _ in connections.leave() }
+                    channel.closeFuture.whenComplete { _ in connections.leave(number) }
                     let operations = channel.pipeline.syncOperations
-                    try operations.addHandler(IdleStateHandler(allTimeout: .seconds(idleSeconds)))
                     try operations.configureHTTPServerPipeline(withErrorHandling: true)
-                    try operations.addHandler(HTTPHandler(respond: respond))
+                    try operations.addHandler(HTTPHandler(respond: respond) { connections.isAnswering(number) })
                 }
             }
             .bind(host: host, port: port).wait()
@@ -70,21 +82,6 @@ final class HTTPServer: Sendable {
     }
 }
 
-/// Counts open connections.
-private final class ConnectionCount: Sendable {
-    private let count = Mutex(0)
-
-    func enter(limit: Int) -> Bool {
-        count.withLock {
-            guard $0 < limit else { return false }
-            $0 += 1
-            return true
-        }
-    }
-
-    func leave() { count.withLock { $0 -= 1 } }
-}
-
 /// Answers the requests of one connection.
 private final class HTTPHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
@@ -92,9 +89,29 @@ private final class HTTPHandler: ChannelInboundHandler {
 
     private let respond: @Sendable (String) -> HTTPResponse?
     private var head: HTTPRequestHead?
+    private let onRequest: () -> Void
     private var isAnswered = false
+    private var deadline: Scheduled<Void>?
 
-    init(respond: @escaping @Sendable (String) -> HTTPResponse?) { self.respond = respond }
+    /// - Parameter onRequest: called when the request is complete.
+    init(respond: @escaping @Sendable (String) -> HTTPResponse?, onRequest: @escaping () -> Void) {
+        self.respond = respond
+        self.onRequest = onRequest
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        close(context.channel, after: .seconds(HTTPServer.requestSeconds))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        deadline?.cancel()
+        context.fireChannelInactive()
+    }
+
+    private func close(_ channel: any Channel, after time: TimeAmount) {
+        deadline?.cancel()
+        deadline = channel.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
@@ -104,6 +121,8 @@ private final class HTTPHandler: ChannelInboundHandler {
             guard let head else { return }
             self.head = nil
             isAnswered = true
+            onRequest()
+            close(context.channel, after: .seconds(HTTPServer.answerSeconds))
             write(answer(head), for: head, context)
         }
     }
@@ -132,14 +151,6 @@ private final class HTTPHandler: ChannelInboundHandler {
         // One request a connection: who asks for much and reads nothing holds one answer here, not a pipeline of them.
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in bound.value.close(promise: nil) }
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent {
-            context.close(promise: nil)
-        } else {
-            context.fireUserInboundEventTriggered(event)
-        }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }

@@ -1,6 +1,7 @@
 // A spill directory for people or as JSON.
 
 import Collector
+import FrameCodec
 import Glibc
 import SpillLog
 
@@ -18,10 +19,12 @@ struct SpillReport {
     private var unreadable: [String] = []
 
     private let quarantine: SpillQuarantine
+    private let database: String?
 
     init(_ recovery: SpillRecovery, _ directory: SpillDirectory, nowMicroseconds: Int64) {
         self.recovery = recovery
         quarantine = directory.quarantine
+        database = directory.database
         self.nowMicroseconds = nowMicroseconds
     }
 
@@ -56,6 +59,7 @@ struct SpillReport {
         out += recovery.segments.isEmpty ? "" : "\n"
         out += "\(grouped(UInt64(recovery.segments.count))) segments, \(grouped(UInt64(recovery.batches))) batches, "
         out += "\(grouped(UInt64(recovery.records))) records, \(grouped(recovery.bytes)) bytes\n"
+        if let database { out += "for the database \(database)\n" }
         for segment in recovery.segments {
             for damage in segment.damage { out += describe(damage) + "\n" }
         }
@@ -86,6 +90,7 @@ struct SpillReport {
         return "{\"segments\": [\(segments.joined(separator: ", "))], \"batches\": \(recovery.batches), "
             + "\"records\": \(recovery.records), \"bytes\": \(recovery.bytes), "
             + "\"damaged_batches\": \(recovery.damagedBatches + unreadable.count), "
+            + "\"database\": \(database.map(jsonString) ?? "null"), "
             + "\"quarantined_files\": \(quarantine.files), \"quarantined_bytes\": \(quarantine.bytes), "
             + "\"sound\": \(isSound)}\n"
     }

@@ -129,4 +129,39 @@ import Testing
         #expect(Set(Setting.allCases.map(\.variable)).count == Setting.allCases.count)
         #expect(Setting.flushInterval.variable == "SPILLWAY_FLUSH_INTERVAL")
     }
+
+    @Test func theDefaultSpillIsInTheStateDirectoryWhateverTheDatabaseIs() throws {
+        let state = ["XDG_STATE_HOME": "/state"]
+        for url in ["postgresql://a@db1.example/m", "postgresql://b:secret@db2.example:6000/n"] {
+            let settings = try settings(flags: [.database: [url]], environment: state)
+            #expect(settings.spillPath == "/state/spillway/spill")
+            #expect(settings.reportText.contains("spill-directory = /state/spillway/spill "))
+        }
+        #expect(try settings(environment: state).spillPath == "/state/spillway/spill")
+        #expect(try settings(flags: [.database: ["discard"]], environment: state).spillPath == nil)
+        #expect(try settings(flags: [.spillDirectory: ["none"]], environment: state).spillPath == nil)
+        #expect(try settings(flags: [.spillDirectory: ["/mnt/s"]], environment: state).spillPath == "/mnt/s")
+    }
+
+    @Test func aSpillBelongsToAServerAndItsDatabaseAndNotToItsUser() throws {
+        func owner(_ url: String) throws -> String { try settings(flags: [.database: [url]]).spillOwner }
+        let one = try owner("postgresql://a:secret@db.example/m")
+        #expect(try one == owner("postgresql://b@db.example:5432/m?sslmode=require"))
+        #expect(try one != owner("postgresql://a:secret@db.example/n"))
+        #expect(try one != owner("postgresql://a:secret@db2.example/m"))
+        #expect(!one.contains("secret"))
+    }
+
+    @Test func aReloadChangesTheLogLevelAndTheRetentionAlone() throws {
+        let before = try settings(file: "log-level = info\nretention = 90d\nlanes = 2\n")
+        let after = try settings(file: "log-level = debug\nretention = 30d\nlanes = 3\ncompression = 5d\n")
+        let changes = before.changes(to: after)
+        #expect(changes.map(\.setting) == [.lanes, .retention, .compression, .logLevel])
+        #expect(changes.filter(\.isReloadable).map(\.setting) == [.retention, .logLevel])
+        #expect(changes.first?.description.hasPrefix("lanes: 2 -> 3 (") == true)
+        // What was not applied is reported again, what was is not.
+        #expect(before.reloaded(after).changes(to: after).map(\.setting) == [.lanes, .compression])
+        #expect(before.changes(to: before).isEmpty)
+        #expect(after.policies.only(.retention) != after.policies)
+    }
 }

@@ -42,8 +42,13 @@ final class CollectorProcess {
 
     /// Starts `spillway serve` on free ports and waits until it is ready.
     ///
-    /// - Parameter tracer: a program and its arguments that runs the collector, for example strace.
-    init(_ arguments: [String], environment: [String: String] = [:], tracer: [String] = []) throws {
+    /// - Parameters:
+    ///   - tracer: a program and its arguments that runs the collector, for example strace.
+    ///   - usesDefaultSpill: in the state directory that the environment names.
+    init(
+        _ arguments: [String], environment: [String: String] = [:], tracer: [String] = [],
+        usesDefaultSpill: Bool = false
+    ) throws {
         log = try Programs.temporaryFile("log")
         let ports = ["--udp", "127.0.0.1:0", "--tcp", "127.0.0.1:0", "--http", "127.0.0.1:0"]
         let given = Set(arguments)
@@ -52,14 +57,16 @@ final class CollectorProcess {
             all += ports[index...index + 1]
         }
         // A directory of its own, since the default one is the machine's.
-        if !given.contains("--spill-directory"), !given.contains("discard") {
+        if !usesDefaultSpill, !given.contains("--spill-directory"), !given.contains("discard") {
             all += ["--spill-directory", try Programs.temporaryFolder("spill")]
         }
         if !given.contains("--system-metrics") { all += ["--system-metrics", "false"] }
         process.executableURL = tracer.isEmpty ? Programs.spillway : URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = tracer + (tracer.isEmpty ? [] : [Programs.spillway.path]) + all + arguments
         isTraced = !tracer.isEmpty
-        process.environment = Programs.cleanEnvironment(environment)
+        process.environment = Programs.cleanEnvironment(
+            // What other collectors of this machine have left is no test's business.
+            ["XDG_STATE_HOME": try Programs.temporaryFolder("state")].merging(environment) { $1 })
         process.standardInput = FileHandle.nullDevice
         let output = Pipe()
         process.standardOutput = output

@@ -1,0 +1,174 @@
+// Which database a spill belongs to: the file `database` has it in one line. What was meant for one database is never replayed
+// into another by itself: its segments are set aside, into a spill of their own below the directory, which can be imported at
+// any time.
+//
+//     DIR/other-N/      a spill directory like DIR, with the same id
+//
+// Invariant: `database` changes only after every segment of the database before was moved. It may be interrupted anywhere and
+// run again.
+
+import Delivery
+import Glibc
+import LinuxSystem
+
+extension SpillDirectory {
+    static let databaseName = "database"
+    static let otherPrefix = "other-"
+    private static let databaseBytesMax = 4_096
+    private static let othersMax = 1_000
+
+    /// The database that the batches are for; nil where nothing is recorded, as by earlier collectors.
+    public var database: String? { Self.database(in: path) }
+
+    /// The same of any directory. Reads only.
+    public static func database(in path: String) -> String? {
+        let descriptor = Glibc.open(path + "/" + databaseName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: databaseBytesMax)
+        let count = pread(descriptor, &bytes, bytes.count, 0)
+        let line = bytes[..<max(0, count)].prefix { $0 != UInt8(ascii: "\n") }
+        return line.isEmpty ? nil : String(decoding: line, as: UTF8.self)
+    }
+
+    /// Makes the directory the spill of a database. Segments of another one are set aside first.
+    ///
+    /// - Parameter takesUnknown: batches for which no database is recorded count as this one's.
+    /// - Returns: where segments of which database were set aside; nil without any.
+    /// - Throws: `system` when it could not be done: then nothing of the other database may be replayed.
+    public func claim(
+        for database: String, takesUnknown: Bool
+    ) throws(SpillError) -> (path: String, database: String?)? {
+        // A line of the file: what a URL may hold besides is not needed to tell databases apart.
+        let database = String(
+            decoding: database.utf8.filter { $0 >= 0x20 }.prefix(Self.databaseBytesMax / 2), as: UTF8.self)
+        place?.database.withLock { $0 = database }
+        let before = self.database
+        var aside: String?
+        if before != database {
+            let isForeign = (before != nil || !takesUnknown) && Self.hasSegments(path)
+            if isForeign { aside = try setAside(before) }
+            do throws(SpillError) {
+                try Self.record(database, in: path)
+            } catch {
+                // A full disk must not keep the collector from draining what fills it.
+                guard !isForeign, case .system(let error) = error, error.code == ENOSPC || error.code == EDQUOT else {
+                    throw error
+                }
+            }
+        }
+        try takeBack(database)
+        return aside.map { ($0, before) }
+    }
+
+    /// Takes back what was set aside for this database while the collector stored to another one.
+    private func takeBack(_ database: String) throws(SpillError) {
+        for name in Self.entries(of: path) where name.hasPrefix(Self.otherPrefix) {
+            let other = path + "/" + name
+            guard Self.database(in: other) == database, Self.hasSegments(other) else { continue }
+            do throws(SpillError) {
+                let folder = try Self.openFolder(other)
+                defer { close(folder) }
+                let lock = try Self.takeLock(other, folder)
+                defer { close(lock) }
+                try moveSegments(from: other, folder, to: path)
+            } catch {
+                // It is being imported just now, which does the same.
+                guard case .directoryInUse = error else { throw error }
+            }
+        }
+    }
+
+    /// Whether a directory holds segments. Reads only.
+    public static func hasSegments(_ path: String) -> Bool {
+        Self.entries(of: path).contains { SegmentName($0) != nil }
+    }
+
+    // MARK: Parts
+
+    private func setAside(_ database: String?) throws(SpillError) -> String {
+        for number in 1...Self.othersMax {
+            let target = "\(path)/\(Self.otherPrefix)\(number)"
+            var status = stat()
+            let isThere = lstat(target, &status) == 0
+            // One of an earlier time for the same database takes more, unless it is being imported just now.
+            if isThere, Self.database(in: target) != database { continue }
+            do throws(SpillError) {
+                try move(to: target, database)
+                return target
+            } catch {
+                guard case .directoryInUse = error else { throw error }
+            }
+        }
+        throw .directoryNotUsable(path: path, reason: "it has \(Self.othersMax) spills of other databases: import them")
+    }
+
+    private func move(to target: String, _ database: String?) throws(SpillError) {
+        try Self.make(target)
+        let folder = try Self.openFolder(target)
+        defer { close(folder) }
+        let lock = try Self.takeLock(target, folder)
+        defer { close(lock) }
+        do throws(SystemCallError) {
+            // Who imports it waits for transactions of the collector that wrote it, which are known by this id.
+            try Self.write(directoryID, target, lock, folder, isDurable: true)
+        } catch {
+            throw .system(error)
+        }
+        if let database { try Self.record(database, in: target) }
+        try moveSegments(from: path, folder, to: target)
+    }
+
+    /// - Parameter folder: the descriptor of the one of both that is not this directory.
+    private func moveSegments(from source: String, _ folder: Int32, to target: String) throws(SpillError) {
+        do throws(SystemCallError) {
+            for name in Self.entries(of: source) where SegmentName(name) != nil {
+                try checkedCall("rename", object: source + "/" + name) {
+                    Int(rename(source + "/" + name, target + "/" + name))
+                }
+            }
+            try checkedCall("fsync", object: target) { Int(fsync(folder)) }
+            try fileSystem.syncFolder()
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    /// Replaced as a whole, so that a crash leaves the one or the other.
+    static func record(_ database: String, in path: String) throws(SpillError) {
+        let name = path + "/" + databaseName
+        let new = name + ".new"
+        let bytes = Array((database + "\n").utf8)
+        do throws(SystemCallError) {
+            let descriptor = Int32(
+                try checkedCall("open", object: new) {
+                    Int(Glibc.open(new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600))
+                })
+            defer { close(descriptor) }
+            let written = try checkedCall("pwrite64", object: new) { pwrite(descriptor, bytes, bytes.count, 0) }
+            guard written == bytes.count else { throw SystemCallError(call: "pwrite64", code: ENOSPC, object: new) }
+            try checkedCall("fsync", object: new) { Int(fsync(descriptor)) }
+            try checkedCall("rename", object: new) { Int(rename(new, name)) }
+            let folder = Int32(
+                try checkedCall("open", object: path) { Int(Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) })
+            defer { close(folder) }
+            try checkedCall("fsync", object: path) { Int(fsync(folder)) }
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    /// The names in a folder; none where it cannot be read.
+    static func entries(of path: String) -> [String] {
+        guard let stream = opendir(path) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+}

@@ -6,8 +6,9 @@ import Delivery
 extension SpillSteps {
     /// Checks that the folder is at its path, and takes the one that is there if it is not.
     ///
-    /// - Returns: whether another folder was taken; its path has no folder that can be the spill's where this throws.
-    package mutating func keepPlace() throws(SpillError) -> Bool { try writer.fileSystem.keepPlace() }
+    /// - Returns: whether another folder was taken since this was last called, by a write or by this.
+    /// - Throws: why the path has no folder that can be the spill's.
+    package mutating func keepPlace() throws(SpillError) -> Bool { try writer.keepPlace() }
 
     /// Checks every segment that is needed, and writes the batches of a disturbed one again. O(segments) system calls.
     ///

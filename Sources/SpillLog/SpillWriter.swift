@@ -32,6 +32,8 @@ public struct SpillWriter: ~Copyable {
     private var lastSequence: UInt32 = 0
     private(set) var segment: Segment?
     private var hasFailed = false
+    /// Another folder was taken after a sync, until somebody asks.
+    private var hasTakenPlace = false
     private(set) var buffer: UnsafeMutableRawBufferPointer = .allocate(byteCount: 0, alignment: 16)
     /// Segments that were ended because they were full, until they are asked for.
     private var ended: [SegmentName] = []
@@ -219,7 +221,7 @@ public struct SpillWriter: ~Copyable {
     private mutating func checkPlace(of current: Segment) throws(SpillError) {
         let disturbance: SegmentDisturbance?
         do throws(SpillError) {
-            _ = try fileSystem.keepPlace()
+            if try fileSystem.keepPlace() { hasTakenPlace = true }
             disturbance = try self.disturbance(of: current.name)
         } catch {
             hasFailed = true
@@ -285,6 +287,15 @@ public struct SpillWriter: ~Copyable {
         }
         setBytes(current.name, 0)
         return nil
+    }
+
+    /// Checks that the folder is at its path, and takes the one that is there if it is not.
+    ///
+    /// - Returns: whether another folder was taken since this was last called.
+    mutating func keepPlace() throws(SpillError) -> Bool {
+        let isNew = try fileSystem.keepPlace()
+        defer { hasTakenPlace = false }
+        return isNew || hasTakenPlace
     }
 
     private func isInPlace(_ current: Segment) -> Bool {

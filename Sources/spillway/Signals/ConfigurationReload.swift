@@ -41,10 +41,11 @@ struct ConfigurationReload {
         for change in changes where change.isReloadable {
             switch change.setting {
             case .logLevel:
-                // At the level before or the one after, whichever shows it.
-                log.notice("reloaded: \(change.description)")
+                // At whichever of both levels shows it.
+                let isShown = level.value <= .notice
+                if isShown { log.notice("reloaded: \(change.description)") }
                 level.value = new.logLevel
-                log.debug("reloaded: \(change.description)")
+                if !isShown { log.notice("reloaded: \(change.description)") }
             default:
                 log.notice("reloaded: \(change.description); the database is changed next, and keeps it")
                 service.reload(retention: new.policies)

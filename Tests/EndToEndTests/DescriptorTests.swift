@@ -29,7 +29,7 @@ import Testing
         func write(_ text: String) {
             for descriptor in descriptors {
                 _ = Array(text.utf8).withUnsafeBytes {
-                    send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue))
+                    send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
                 }
             }
         }
@@ -38,7 +38,7 @@ import Testing
         var openCount: Int {
             descriptors.count { descriptor in
                 var byte: UInt8 = 0
-                let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT.rawValue | MSG_PEEK.rawValue))
+                let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT | MSG_PEEK))
                 return count > 0 || count < 0 && errno == EAGAIN
             }
         }

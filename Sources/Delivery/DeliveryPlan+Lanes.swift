@@ -112,6 +112,7 @@ extension DeliveryPlan {
     private mutating func endWork(_ lane: Int) -> LaneWork {
         guard let work = laneWork[lane] else { preconditionFailure("the lane has work") }
         laneWork[lane] = nil
+        if case .replay(let batch) = work { movedInLanes.remove(batch.summary.identity) }
         return work
     }
 

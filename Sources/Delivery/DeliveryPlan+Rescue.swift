@@ -5,45 +5,63 @@ extension DeliveryPlan {
     /// Segments with batches that are not settled, oldest first. O(segments).
     package var neededSegments: [SegmentName] { segments.filter { $0.value.open > 0 }.map(\.key).sorted() }
 
-    /// The batches of a segment that are not settled and have no other copy. O(spilled batches).
+    /// The batches of a segment that are not settled, those included that have another copy: which of the copies is durable is
+    /// not known here. O(spilled batches).
     package func neededBatches(in name: SegmentName) -> [SpilledBatch] {
-        let inLanes = laneWork.compactMap { if case .replay(let batch)? = $0 { batch } else { nil } }
-        return (inLanes + deferred.map(\.batch) + replay[replayStart...]).filter {
-            $0.segment == name && copies[$0.summary.identity, default: []].isEmpty
+        var found: [SpilledBatch] = []
+        for case .replay(let batch)? in laneWork where !movedInLanes.contains(batch.summary.identity) {
+            found.append(batch)
         }
+        found += deferred.map(\.batch)
+        found += replay[replayStart...]
+        found += copies.values.joined()
+        var seen: Set<BatchIdentity> = []
+        return found.filter { $0.segment == name && seen.insert($0.summary.identity).inserted }
     }
 
-    /// The batches are durable in another place too: they are read there from now on. What a lane has already is a copy for it.
-    /// O(spilled batches).
+    /// Batches of one segment are durable in another place too: they are read there from now on. What a lane has already is a
+    /// copy for it. O(spilled batches).
     package mutating func moved(_ batches: [(from: SpilledBatch, to: SpilledBatch)]) {
-        var places: [BatchIdentity: (from: SpilledBatch, to: SpilledBatch)] = [:]
+        guard let name = batches.first?.from.segment else { return }
+        var places: [BatchIdentity: SpilledBatch] = [:]
         for (from, to) in batches {
-            places[from.summary.identity] = (from, to.withoutSessions)
+            precondition(from.segment == name)
+            places[from.summary.identity] = to.withoutSessions
             segments[to.segment, default: Segment()].open += 1
         }
-        for index in replay.indices[replayStart...] {
-            guard let move = take(replay[index], from: &places) else { continue }
-            replay[index] = move.to
-            replaced(move.from, by: move.to)
+        for index in replay.indices[replayStart...] where replay[index].segment == name {
+            guard let to = places.removeValue(forKey: replay[index].summary.identity) else { continue }
+            replaced(replay[index], by: to)
+            replay[index] = to
         }
-        for index in deferred.indices {
-            guard let move = take(deferred[index].batch, from: &places) else { continue }
-            deferred[index] = Deferred(batch: move.to, attempts: 0, notBefore: deferred[index].notBefore)
-            replaced(move.from, by: move.to)
+        for index in deferred.indices where deferred[index].batch.segment == name {
+            guard let to = places.removeValue(forKey: deferred[index].batch.summary.identity) else { continue }
+            replaced(deferred[index].batch, by: to)
+            deferred[index] = Deferred(batch: to, attempts: 0, notBefore: deferred[index].notBefore)
         }
-        for case .replay(let batch)? in laneWork {
-            guard let move = take(batch, from: &places) else { continue }
-            copies[batch.summary.identity, default: []].append(move.to)
+        for case .replay(let batch)? in laneWork where batch.segment == name {
+            guard let to = places.removeValue(forKey: batch.summary.identity) else { continue }
+            copies[batch.summary.identity, default: []].append(to)
+            movedInLanes.insert(batch.summary.identity)
         }
-        // Settled meanwhile.
-        for move in places.values { release(move.to.segment) }
+        for (identity, to) in places {
+            if dropCopies(of: identity, in: name) {
+                copies[identity, default: []].append(to)
+            } else {
+                // Settled meanwhile.
+                release(to.segment)
+            }
+        }
+        for (from, _) in batches { _ = dropCopies(of: from.summary.identity, in: name) }
     }
 
-    private func take(
-        _ batch: SpilledBatch, from places: inout [BatchIdentity: (from: SpilledBatch, to: SpilledBatch)]
-    ) -> (from: SpilledBatch, to: SpilledBatch)? {
-        guard places[batch.summary.identity]?.from.segment == batch.segment else { return nil }
-        return places.removeValue(forKey: batch.summary.identity)
+    /// - Returns: whether there was one.
+    private mutating func dropCopies(of identity: BatchIdentity, in name: SegmentName) -> Bool {
+        guard let all = copies[identity] else { return false }
+        let kept = all.filter { $0.segment != name }
+        for _ in kept.count..<all.count { release(name) }
+        copies[identity] = kept.isEmpty ? nil : kept
+        return kept.count < all.count
     }
 
     private mutating func replaced(_ batch: SpilledBatch, by other: SpilledBatch) {
@@ -51,25 +69,41 @@ extension DeliveryPlan {
         spillBytes = spillBytes - UInt64(batch.diskBytes) + UInt64(other.diskBytes)
     }
 
-    /// The batches cannot be read any more. Their segment is kept in the quarantine, whatever is left of it. O(spilled
-    /// batches).
+    /// Batches of one segment cannot be read there any more. The segment is kept in the quarantine, whatever is left of it. One
+    /// that has a copy elsewhere is read there. O(spilled batches).
     ///
     /// - Returns: the accounts of those that are lost: not those that a lane has, which finds out by itself.
     package mutating func lost(_ batches: [SpilledBatch]) -> [BatchSummary] {
+        guard let name = batches.first?.segment else { return [] }
+        segments[name]?.keepInQuarantine = true
         let identities = Set(batches.map(\.summary.identity))
-        func isLost(_ batch: SpilledBatch) -> Bool {
-            identities.contains(batch.summary.identity) && copies[batch.summary.identity, default: []].isEmpty
+        for identity in identities { _ = dropCopies(of: identity, in: name) }
+        for case .replay(let batch)? in laneWork where batch.segment == name {
+            movedInLanes.insert(batch.summary.identity)
         }
-        let gone = replay[replayStart...].filter(isLost) + deferred.map(\.batch).filter(isLost)
-        let goneIdentities = Set(gone.map(\.summary.identity))
-        replay = replay[replayStart...].filter { !goneIdentities.contains($0.summary.identity) }
+        var gone: [SpilledBatch] = []
+        replay = replay[replayStart...].compactMap { batch in
+            guard batch.segment == name, identities.contains(batch.summary.identity) else { return batch }
+            return takeCopy(of: batch, orAddTo: &gone)
+        }
         replayStart = 0
-        deferred.removeAll { goneIdentities.contains($0.batch.summary.identity) }
-        for batch in gone {
-            segments[batch.segment]?.keepInQuarantine = true
-            settle(batch)
+        deferred = deferred.compactMap { entry in
+            guard entry.batch.segment == name, identities.contains(entry.batch.summary.identity) else { return entry }
+            return takeCopy(of: entry.batch, orAddTo: &gone).map {
+                Deferred(batch: $0, attempts: 0, notBefore: entry.notBefore)
+            }
         }
+        for batch in gone { settle(batch) }
         return gone.map(\.summary)
+    }
+
+    private mutating func takeCopy(of batch: SpilledBatch, orAddTo gone: inout [SpilledBatch]) -> SpilledBatch? {
+        guard let copy = copies[batch.summary.identity]?.popLast() else {
+            gone.append(batch)
+            return nil
+        }
+        replaced(batch, by: copy)
+        return copy
     }
 
     /// What has the segment's name now goes to the quarantine instead of being removed.

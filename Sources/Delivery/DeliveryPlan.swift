@@ -124,6 +124,8 @@ package struct DeliveryPlan: Sendable {
     /// Further copies of spilled batches, in other segments: a batch is written again when a sync fails, and the first
     /// writing may be whole all the same. One is read where the copy before it turns out to be damaged.
     var copies: [BatchIdentity: [SpilledBatch]] = [:]
+    /// Batches of lanes whose segment was disturbed, and which were written again meanwhile or cannot be.
+    var movedInLanes: Set<BatchIdentity> = []
     var segments: [SegmentName: Segment] = [:]
     var share = ReplayShare()
     /// Why the spill takes nothing, and when it is tried again.

@@ -24,13 +24,13 @@ package protocol SpillOwner: AnyObject {
     func removalFailed(_ name: SegmentName, now: UInt64)
     /// Segments with batches that are not settled.
     func neededSegments() -> [SegmentName]
-    /// The batches of a segment that are not settled and have no other copy.
+    /// The batches of a segment that are not settled, each once.
     func neededBatches(in name: SegmentName) -> [SpilledBatch]
-    /// Batches are durable in another place too.
+    /// Batches of one segment are durable in another place too.
     func moved(_ batches: [(from: SpilledBatch, to: SpilledBatch)])
-    /// Batches cannot be read any more, and have no other copy.
+    /// Batches of one segment cannot be read there any more.
     ///
-    /// - Returns: the records that are lost with them. Those that a lane has are counted by the lane.
+    /// - Returns: the records of those that have no other copy. Those that a lane has are counted by the lane.
     func lost(_ batches: [SpilledBatch]) -> Int
     /// What has the segment's name is not the collector's: it goes to the quarantine.
     func keepInQuarantine(_ name: SegmentName)

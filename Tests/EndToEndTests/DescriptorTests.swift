@@ -38,8 +38,8 @@ import Testing
         var openCount: Int {
             descriptors.count { descriptor in
                 var byte: UInt8 = 0
-                let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT | MSG_PEEK))
-                return count > 0 || count < 0 && errno == EAGAIN
+                while recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT)) > 0 {}
+                return recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT)) < 0 && errno == EAGAIN
             }
         }
 
@@ -105,7 +105,7 @@ import Testing
         let collector = try CollectorProcess(Self.arguments)
         let sockets = Sockets()
         for _ in 0..<300 { #expect(try sockets.connect(to: collector.address("http"))) }
-        sockets.write("G")
+        sockets.write("GET / HTTP/1.1\r\nX-Slow: ")
         for _ in 0..<20 {
             let start = Date()
             #expect(try collector.get("/healthz").status == 200)
@@ -114,7 +114,7 @@ import Testing
         let deadline = Date().addingTimeInterval(20)
         while sockets.openCount > 0, Date() < deadline {
             usleep(500_000)
-            sockets.write("E")
+            sockets.write("e")
         }
         #expect(sockets.openCount == 0, "a request has no deadline")
         #expect(collector.stop() == 0)

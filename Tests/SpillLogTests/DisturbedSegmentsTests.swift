@@ -127,6 +127,28 @@ struct DisturbedSegmentsTests {
         #expect(used == 0)
     }
 
+    /// Which of two copies is durable is not known: the one that is removed may be the one.
+    @Test func aCopyThatIsRemovedIsWrittenAgainToo() throws {
+        var steps = makeSteps()
+        let written = try spill(1...2, &steps)
+        try end(&steps)
+        let first = try #require(folder.recover().segments.first)
+        // The same batches once more, as after a sync that failed.
+        let copy = try SpillWriter.copying(first, folder)
+        let segment = try #require(copy.first?.segment)
+        owner.plan.recovered(segment, batches: [], copies: copy, keepInQuarantine: false)
+        files.keep([segment], of: folder.fileSystem)
+        #expect(unlink(folder.path + "/" + segment.text) == 0)
+        let outcomes = steps.rescueDisturbed(for: owner, nowMicroseconds: 2)
+        #expect(outcomes.map(\.name) == [segment])
+        let recovery = try folder.recover()
+        #expect(recovery.batches == 2 && recovery.segments.reduce(0) { $0 + $1.copies.count } == 2)
+        #expect(replayed() == written)
+        try end(&steps)
+        _ = steps.removeSettled(for: owner, now: .max)
+        #expect(try segments().isEmpty && owner.recordsLost == 0)
+    }
+
     @Test func whatIsCutOffASegmentIsCountedAtOnceAndTheRestIsDelivered() throws {
         var steps = makeSteps()
         let written = try spill(1...4, &steps)
@@ -295,6 +317,19 @@ struct DisturbedSegmentsTests {
         _ = bounded.removeSettled(for: owner, now: 0)
         #expect(try segments().isEmpty, "the trial leaves nothing")
         _ = steps.endSegment(for: owner)
+    }
+}
+
+extension SpillWriter {
+    /// Writes the batches of a segment to another one, by a writer of its own.
+    fileprivate static func copying(
+        _ segment: RecoveredSegment, _ folder: SpillFolder
+    ) throws -> [SpilledBatch] {
+        var writer = SpillWriter(
+            fileSystem: folder.fileSystem, directoryID: folder.directory.directoryID, epoch: 99, limits: SpillLimits())
+        let copies = try segment.batches.map { try writer.copy($0, nowMicroseconds: 3) }
+        _ = try writer.endSegment()
+        return copies
     }
 }
 

@@ -8,8 +8,9 @@ public func processEnvironment() -> [String: String] {
     var entry = spillway_environment()
     while let text = entry?.pointee {
         let line = String(cString: text)
-        if let equals = line.firstIndex(of: "="), equals != line.startIndex {
-            variables[String(line[..<equals])] = String(line[line.index(after: equals)...])
+        // By bytes: a value that begins with a combining character makes one character with the equals sign.
+        if let equals = line.utf8.firstIndex(of: UInt8(ascii: "=")), equals != line.startIndex {
+            variables[String(line[..<equals])] = String(line[line.utf8.index(after: equals)...])
         }
         entry = entry?.advanced(by: 1)
     }

@@ -1,8 +1,10 @@
-// The configuration file: lines `key = value`, comments behind `#`, nothing else. Values may stand in double quotes.
+// The configuration file: lines `key = value`, comments after `#`, nothing else. Values may be in double quotes. Lines end with LF,
+// CR LF or CR, and a byte order mark may come first: the file is read by bytes.
 //
-// Limits: `bytesMax`. A key that is not a setting is an error with its line, so that a slip of the pen does not pass.
+// Limits: `bytesMax`. A key that is not a setting is an error with its line, so that a misspelling does not pass.
 
 import Glibc
+import LinuxSystem
 
 /// The settings of a file, each with its line.
 struct ConfigurationFile {
@@ -26,43 +28,52 @@ struct ConfigurationFile {
 
     init(path: String, text: String) throws(ConfigurationError) {
         self.path = path
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        for (index, line) in lines.enumerated() {
+        for (index, line) in textLines(text).enumerated() {
             let place = "\(path):\(index + 1)"
-            let content = Self.trim(Self.withoutComment(line))
+            let content = Self.trim(Self.withoutComment(line.utf8))
             guard !content.isEmpty else { continue }
-            guard let equals = content.firstIndex(of: "=") else {
+            guard let equals = content.firstIndex(of: UInt8(ascii: "=")) else {
                 throw ConfigurationError("\(place): a line is 'key = value'")
             }
-            let key = Self.trim(content[..<equals])
-            guard let setting = Setting(rawValue: String(key)) else {
-                // A key that cannot be one may be a URL with a password in it.
-                let isWord = key.allSatisfy { $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" }
-                let name = isWord ? "there is no setting '\(key)'" : "what stands before '=' is no setting"
-                throw ConfigurationError("\(place): \(name); see 'spillway serve --help'")
-            }
+            let key = String(Substring(Self.trim(content[..<equals])))
+            guard let setting = Setting(rawValue: key) else { throw Self.unknown(key, place) }
             var value = Self.trim(content[content.index(after: equals)...])
-            if value.count >= 2, value.first == "\"", value.last == "\"" { value = value.dropFirst().dropLast() }
-            guard setting.isList || entries[setting] == nil else {
-                throw ConfigurationError("\(place): '\(key)' stands there twice")
+            if value.count >= 2, value.first == Self.quote, value.last == Self.quote {
+                value = value.dropFirst().dropLast()
             }
-            entries[setting, default: []].append(Entry(value: String(value), line: index + 1))
+            guard setting.isList || entries[setting] == nil else {
+                throw ConfigurationError("\(place): '\(key)' is given twice")
+            }
+            entries[setting, default: []].append(Entry(value: String(Substring(value)), line: index + 1))
         }
     }
 
+    private static let quote = UInt8(ascii: "\"")
+
+    private static func unknown(_ key: String, _ place: String) -> ConfigurationError {
+        // A key that cannot be one may be a URL with a password in it.
+        let isWord = key.allSatisfy { $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" }
+        guard isWord, !key.isEmpty else {
+            return ConfigurationError("\(place): what is before '=' is not a setting; see 'spillway serve --help'")
+        }
+        let known = Setting.allCases.map(\.rawValue)
+        let advice = nearestName(key, of: known).map { "did you mean '\($0)'?" } ?? "see 'spillway serve --help'"
+        return ConfigurationError("\(place): there is no setting '\(key.prefix(64))'; \(advice)")
+    }
+
     /// A `#` inside of double quotes begins no comment: passwords have them.
-    private static func withoutComment(_ line: Substring) -> Substring {
+    private static func withoutComment(_ line: Substring.UTF8View) -> Substring.UTF8View {
         var inQuotes = false
         for index in line.indices {
-            if line[index] == "\"" { inQuotes.toggle() }
-            if line[index] == "#", !inQuotes { return line[..<index] }
+            if line[index] == quote { inQuotes.toggle() }
+            if line[index] == UInt8(ascii: "#"), !inQuotes { return line[..<index] }
         }
         return line
     }
 
-    private static func trim(_ text: Substring) -> Substring {
-        let start = text.drop { $0 == " " || $0 == "\t" || $0 == "\r" }
-        guard let last = start.lastIndex(where: { $0 != " " && $0 != "\t" && $0 != "\r" }) else { return "" }
+    private static func trim(_ text: Substring.UTF8View) -> Substring.UTF8View {
+        let start = text.drop { $0 == 0x20 || $0 == 0x09 }
+        guard let last = start.lastIndex(where: { $0 != 0x20 && $0 != 0x09 }) else { return start }
         return start[...last]
     }
 
@@ -89,8 +100,9 @@ struct ConfigurationFile {
                 throw ConfigurationError("configuration file \(path): it has over \(bytesMax) bytes")
             }
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ConfigurationError("configuration file \(path): it is not UTF-8")
+        if let fault = foreignText(bytes) { throw ConfigurationError("configuration file \(path): \(fault)") }
+        guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
+            throw ConfigurationError("configuration file \(path): it is not text in UTF-8")
         }
         return (text, status.st_mode)
     }

@@ -22,6 +22,7 @@ public struct ConfigurationResolver: Sendable {
     public init(
         flags: [Setting: [String]], environment: [String: String], filePath: String?
     ) throws(ConfigurationError) {
+        try EnvironmentNames.check(environment)
         self.flags = flags
         self.environment = environment
         file = try filePath.map { (path) throws(ConfigurationError) in try ConfigurationFile(path: path) }

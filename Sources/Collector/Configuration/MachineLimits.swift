@@ -22,17 +22,17 @@ struct MachineLimits: Equatable {
         memoryBytes = kilobytes.flatMap { Int($0) }.map { $0 * 1_024 } ?? 1 << 30
         for group in Self.groups(text("/proc/self/cgroup") ?? "") {
             // For example `150000 100000`: so many microseconds of so many. `max` is no limit.
-            let quota = (text("/sys/fs/cgroup\(group)cpu.max") ?? "").split { $0 == " " || $0 == "\n" }
+            let quota = (text("/sys/fs/cgroup\(group)cpu.max") ?? "").split(whereSeparator: \.isWhitespace)
             if quota.count == 2, let time = Int(quota[0]), let period = Int(quota[1]), period > 0 {
                 cores = min(cores, max((time + period - 1) / period, 1))
             }
-            let memory = (text("/sys/fs/cgroup\(group)memory.max") ?? "").split(separator: "\n").first
+            let memory = textLines(text("/sys/fs/cgroup\(group)memory.max") ?? "").first
             if let bytes = memory.flatMap({ Int($0) }) { memoryBytes = min(memoryBytes, bytes) }
         }
     }
 
     private static func value(_ name: String, in text: String?) -> Substring? {
-        let line = text?.split(separator: "\n").first { $0.hasPrefix(name) }
+        let line = text.flatMap { textLines($0).first { $0.hasPrefix(name) } }
         return line.map { $0.dropFirst(name.count).drop { $0 == " " || $0 == "\t" } }
     }
 
@@ -47,7 +47,7 @@ struct MachineLimits: Equatable {
 
     /// The folders of the process's group and of those above, with a slash at both ends. Version 2 of control groups only.
     private static func groups(_ text: String) -> [String] {
-        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("0::/") }) else { return [] }
+        guard let line = textLines(text).first(where: { $0.hasPrefix("0::/") }) else { return [] }
         var names = line.dropFirst("0::/".count).split(separator: "/")
         var groups = ["/"]
         while !names.isEmpty {

@@ -97,6 +97,6 @@ public struct HostSampler {
 
     /// A small file of /proc, or nothing.
     private static func lines(_ path: String) -> [Substring] {
-        (readSmallFile(path) ?? "").split(separator: "\n")
+        textLines(readSmallFile(path) ?? "")
     }
 }

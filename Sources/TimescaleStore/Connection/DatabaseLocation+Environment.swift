@@ -24,6 +24,17 @@ extension DatabaseLocation {
         Variable(name: "TIMESCALEDB_PASSWORD", keyword: "password", fallback: nil, alternatives: ["PGPASSWORD"]),
     ]
 
+    /// The names of the `TIMESCALEDB_*` variables.
+    public static var variableNames: [String] { variables.map(\.name) }
+
+    /// Whether a variable says which server, database or user is meant, and not only how to get there.
+    public static func isNamed(by environment: [String: String]) -> Bool {
+        let names =
+            variables.filter { $0.keyword != "password" }.flatMap { [$0.name] + $0.alternatives }
+            + ["PGSERVICE"]
+        return names.contains { environment[$0]?.isEmpty == false }
+    }
+
     /// The location that the environment names, or nil when it names none.
     ///
     /// `TIMESCALEDB_*` goes before libpq's `PG*` variable of the same meaning, and that before the defaults

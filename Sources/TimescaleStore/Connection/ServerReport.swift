@@ -1,6 +1,7 @@
 // What the server says about a statement that failed or that it warns of.
 
 import CPostgreSQL
+import LinuxSystem
 
 /// The fields of an error or notice message of the server.
 public struct ServerReport: Equatable, Sendable {
@@ -31,7 +32,7 @@ public struct ServerReport: Equatable, Sendable {
     /// functions and triggers put their own lines before it: the number is the first one after the table's comma.
     public var copyLine: Int? {
         guard let context else { return nil }
-        for line in context.split(separator: "\n") where line.hasPrefix("COPY ") {
+        for line in textLines(context) where line.hasPrefix("COPY ") {
             guard let comma = line.firstIndex(of: ",") else { continue }
             let digits = line[comma...].drop { !$0.isASCIIDigit }.prefix { $0.isASCIIDigit }
             if let number = Int(digits) { return number }

@@ -37,7 +37,7 @@ struct EmbeddedInstallation: Equatable, Sendable {
         }
         guard geteuid() == 0 else { throw .system("\(root) can only be used by root") }
         let file = root + "/etc/passwd"
-        for line in try Files.text(of: file).split(separator: "\n") {
+        for line in textLines(try Files.text(of: file)) {
             let fields = line.split(separator: ":", omittingEmptySubsequences: false)
             guard fields.count > 3, fields[0] == "postgres", let user = UInt32(fields[2]),
                 let group = UInt32(fields[3])

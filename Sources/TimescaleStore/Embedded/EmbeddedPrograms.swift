@@ -13,13 +13,15 @@ extension EmbeddedServer {
 
         /// Where `.timescaleRoot` is, unless `SPILLWAY_TIMESCALEDB_ROOT` says otherwise.
         public static let defaultTimescaleRoot = "/var/lib/spillway/timescaledb-root"
+        /// The variable that names another place.
+        public static let rootVariable = "SPILLWAY_TIMESCALEDB_ROOT"
         /// An older server would be refused once it runs.
         private static let oldestMajorVersion = 15
         static let packagePath = "/usr/lib/postgresql"
 
         /// The place of the TimescaleDB root, whether it is there or not.
         public static func timescaleRootPath(environment: [String: String]) -> String {
-            let given = environment["SPILLWAY_TIMESCALEDB_ROOT"] ?? ""
+            let given = environment[rootVariable] ?? ""
             return given.isEmpty ? defaultTimescaleRoot : given
         }
 

@@ -40,7 +40,7 @@ extension EmbeddedServer {
                 if access(file, F_OK) == 0 { blocking[file] = "" }
                 continue
             }
-            let line = text.split(separator: "\n", omittingEmptySubsequences: false).first
+            let line = textLines(text).first
             // A server for one session writes its number as a negative one.
             let pid = line.flatMap { Int32($0) }.flatMap { Int32(exactly: $0.magnitude) }
             if let pid, pid > 0, kill(pid, 0) != 0, errno == ESRCH { continue }

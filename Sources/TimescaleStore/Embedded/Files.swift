@@ -36,8 +36,8 @@ enum Files {
             // A file that is shorter by now is another one.
             let start = start <= size ? start : 0
             let text = try text(of: descriptor, path: path, from: max(start, size - bytes))
-            guard size - start > bytes, let newline = text.firstIndex(of: "\n") else { return text }
-            return String(text[text.index(after: newline)...])
+            guard size - start > bytes, let newline = text.utf8.firstIndex(of: UInt8(ascii: "\n")) else { return text }
+            return String(text[text.utf8.index(after: newline)...])
         } catch {
             // Only ever shown beside an error that matters more.
             return "(\(error))"

@@ -1,5 +1,6 @@
 import Glibc
 import JSONLines
+import LinuxSystem
 
 /// The lines of a file or of standard input.
 struct LineInput: ~Copyable {
@@ -55,7 +56,13 @@ struct LineInput: ~Copyable {
         _ count: Int, lineEnd: Int, _ body: (RawSpan) throws(CommandError) -> Result
     ) throws(CommandError) -> Result {
         lineNumber += 1
-        let result = try body(UnsafeRawBufferPointer(rebasing: input.bytes[..<count]).bytes)
+        var line = UnsafeRawBufferPointer(rebasing: input.bytes[..<count])
+        if lineNumber == 1, let fault = foreignText(line) { throw CommandError(.badData, "\(input.name): \(fault)") }
+        // One begins the file, and each of the files that were joined to it.
+        if line.first == byteOrderMark[0], line.starts(with: byteOrderMark) {
+            line = UnsafeRawBufferPointer(rebasing: line.dropFirst(byteOrderMark.count))
+        }
+        let result = try body(line.bytes)
         input.consume(count + lineEnd)
         searched = 0
         return result

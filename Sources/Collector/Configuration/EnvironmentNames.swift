@@ -1,0 +1,35 @@
+// Variables that are spelled like those of this program and are none: a slip of the pen must not pass.
+
+import TimescaleStore
+
+/// Checks the names of variables. `SPILLWAY_*` belongs to this program alone, `TIMESCALEDB_*` to others as well.
+package enum EnvironmentNames {
+    static let prefix = "SPILLWAY_"
+
+    /// All that this program reads under its own prefix.
+    package static var known: [String] {
+        Setting.allCases.map(\.variable) + [EmbeddedServer.Programs.rootVariable]
+    }
+
+    /// - Throws: for a variable with this program's prefix that it does not know and that has a value.
+    package static func check(_ environment: [String: String]) throws(ConfigurationError) {
+        let known = Set(known)
+        let unknown = environment.filter { $0.key.hasPrefix(prefix) && !$0.value.isEmpty && !known.contains($0.key) }
+        guard let name = unknown.keys.min() else { return }
+        let shown = String(name.prefix(80))
+        if name == prefix + "CONFIG" {
+            throw ConfigurationError("environment \(shown): the file of settings is named by --config FILE")
+        }
+        let advice = nearestName(name, of: Self.known).map { "did you mean \($0)?" } ?? "see 'spillway serve --help'"
+        throw ConfigurationError("environment \(shown): there is no such setting; \(advice)")
+    }
+
+    /// Variables of `TIMESCALEDB_*` that look like a misspelling of one that holds; one line each.
+    static func warnings(_ environment: [String: String]) -> [String] {
+        let known = DatabaseLocation.variableNames
+        return environment.filter { $0.key.hasPrefix("TIMESCALEDB_") && !$0.value.isEmpty && !known.contains($0.key) }
+            .keys.sorted().compactMap { name in
+                nearestName(name, of: known).map { "environment \(name) is not read; did you mean \($0)?" }
+            }
+    }
+}

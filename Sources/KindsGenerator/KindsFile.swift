@@ -10,6 +10,8 @@ struct KindsFile: Decodable {
         let coding: String?
         let unit: String?
         let values: [String]?
+        /// What the field says, without an end mark.
+        let about: String
         let since: Int
     }
 

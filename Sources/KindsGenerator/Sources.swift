@@ -65,6 +65,7 @@ func metricKindFile(_ file: KindsFile) -> GeneratedFile {
             out += "        MetricColumn(\n            name: \(quoted(field.name)), type: .\(type)"
             out += ", coding: \(field.coding.map { "." + $0 } ?? "nil"), unit: \(field.unit.map(quoted) ?? "nil"),\n"
             out += "            knownValues: [\((field.values ?? []).map(quoted).joined(separator: ", "))],\n"
+            out += "            about: \(quoted(field.about)),\n"
             out += "            since: \(field.since), presenceBit: \(kind.presenceBit(of: index))),\n"
         }
         out += "    ]\n"
@@ -123,10 +124,10 @@ func recordFile(_ kind: KindsFile.Kind) -> GeneratedFile {
     out += "    public static var kind: MetricKind { .\(kind.caseName) }\n\n"
     out += "    /// Microseconds since the Unix epoch, UTC.\n    public var time: Int64\n"
     for field in kind.fields {
-        var about: [String] = []
+        var about = [field.about + "."]
         if let unit = field.unit { about.append("In \(unit).") }
         if let values = field.values { about.append("Known values: \(values.joined(separator: ", ")).") }
-        if !about.isEmpty { out += "    /// \(about.joined(separator: " "))\n" }
+        out += "    /// \(about.joined(separator: " "))\n"
         out += "    public var \(field.propertyName): \(field.swiftType)?\n"
     }
     out += "    public var tags: Tags?\n    public var metadata: Metadata?\n\n"

@@ -48,20 +48,23 @@ public struct MetricColumn: Sendable, Equatable {
     public let unit: String?
     /// The values known today. Others are stored as they come.
     public let knownValues: [String]
+    /// What it says, without an end mark.
+    public let about: String
     /// The kind's version that brought the field.
     public let since: UInt8
     /// The field's first bit in the presence bitmap.
     public let presenceBit: Int
 
     public init(
-        name: String, type: ColumnType, coding: TextCoding?, unit: String?, knownValues: [String], since: UInt8,
-        presenceBit: Int
+        name: String, type: ColumnType, coding: TextCoding?, unit: String?, knownValues: [String], about: String,
+        since: UInt8, presenceBit: Int
     ) {
         self.name = name
         self.type = type
         self.coding = coding
         self.unit = unit
         self.knownValues = knownValues
+        self.about = about
         self.since = since
         self.presenceBit = presenceBit
     }

@@ -9,17 +9,27 @@ public struct AgentEvolutionRecord: MetricRecord, Equatable {
 
     /// Microseconds since the Unix epoch, UTC.
     public var time: Int64
+    /// The agent.
     public var agentID: String?
+    /// Its subject area.
     public var domain: String?
-    /// Known values: created, trained, graduated, retired, interaction.
+    /// What happened to the agent. Known values: created, trained, graduated, retired, interaction.
     public var evolutionEvent: String?
+    /// Interactions so far.
     public var interactionsCount: Int32?
+    /// Share of successful interactions.
     public var successRate: Float?
+    /// Score of its graduation.
     public var graduationScore: Float?
+    /// Share of its memory in use.
     public var memoryUtilization: Float?
+    /// How well it knows its subject area.
     public var domainExpertise: Float?
+    /// Collaborations with other agents.
     public var collaborationCount: Int32?
+    /// Entries it added to the shared playbook.
     public var playbookContributions: Int32?
+    /// How fast it learns.
     public var learningRate: Float?
     public var tags: Tags?
     public var metadata: Metadata?

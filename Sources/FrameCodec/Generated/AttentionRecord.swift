@@ -9,16 +9,23 @@ public struct AttentionRecord: MetricRecord, Equatable {
 
     /// Microseconds since the Unix epoch, UTC.
     public var time: Int64
+    /// The model.
     public var modelID: String?
+    /// Number of the layer.
     public var layerID: Int32?
+    /// Heads of the layer.
     public var attentionHeads: Int32?
+    /// Which positions attend to which.
     public var attentionPattern: String?
+    /// Entropy of the attention weights.
     public var attentionEntropy: Float?
+    /// How concentrated the attention is.
     public var attentionFocus: Float?
+    /// How much the heads differ.
     public var attentionDiversity: Float?
-    /// In milliseconds.
+    /// Time of the layer. In milliseconds.
     public var computationTimeMs: Int32?
-    /// In megabytes.
+    /// Memory of the layer. In megabytes.
     public var memoryUsageMb: Float?
     public var tags: Tags?
     public var metadata: Metadata?

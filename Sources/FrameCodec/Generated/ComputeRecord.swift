@@ -9,30 +9,33 @@ public struct ComputeRecord: MetricRecord, Equatable {
 
     /// Microseconds since the Unix epoch, UTC.
     public var time: Int64
+    /// The model.
     public var modelID: String?
-    /// Known values: inference, training, fine-tuning.
+    /// What the model did. Known values: inference, training, fine-tuning.
     public var operationType: String?
+    /// Sequences computed together.
     public var batchSize: Int32?
+    /// Length of each sequence.
     public var sequenceLength: Int32?
-    /// In tokens.
+    /// Tokens of the whole batch. In tokens.
     public var tokensProcessed: Int64?
-    /// In milliseconds.
+    /// Time of the batch. In milliseconds.
     public var computationTimeMs: Int32?
-    /// In percent.
+    /// Share of the GPU in use. In percent.
     public var gpuUtilizationPercent: Float?
-    /// In megabytes.
+    /// GPU memory in use. In megabytes.
     public var gpuMemoryUsedMb: Float?
-    /// In percent.
+    /// Share of the processors in use. In percent.
     public var cpuUtilizationPercent: Float?
-    /// In megabytes.
+    /// Main memory in use. In megabytes.
     public var cpuMemoryUsedMb: Float?
-    /// In tokens per second.
+    /// Tokens processed in a second. In tokens per second.
     public var throughputTokensPerSec: Float?
-    /// In milliseconds.
+    /// Median latency. In milliseconds.
     public var latencyP50Ms: Float?
-    /// In milliseconds.
+    /// Latency that 95 of 100 requests stayed below. In milliseconds.
     public var latencyP95Ms: Float?
-    /// In milliseconds.
+    /// Latency that 99 of 100 requests stayed below. In milliseconds.
     public var latencyP99Ms: Float?
     public var tags: Tags?
     public var metadata: Metadata?

@@ -9,20 +9,29 @@ public struct ExecutionRecord: MetricRecord, Equatable {
 
     /// Microseconds since the Unix epoch, UTC.
     public var time: Int64
+    /// The run.
     public var executionID: String?
+    /// The agent that ran the code.
     public var agentID: String?
+    /// Programming language.
     public var language: String?
+    /// Length of the code.
     public var codeLength: Int32?
-    /// In milliseconds.
+    /// Time of the run. In milliseconds.
     public var executionTimeMs: Int32?
-    /// In megabytes.
+    /// Memory of the run. In megabytes.
     public var memoryUsedMb: Float?
-    /// In percent.
+    /// Processor use of the run. In percent.
     public var cpuUsedPercent: Float?
+    /// Whether the run ended without an error.
     public var success: Bool?
+    /// What kind of error ended it.
     public var errorType: String?
+    /// How often the code was corrected before this run.
     public var correctionsApplied: Int32?
+    /// The sandbox that it ran in.
     public var sandboxID: String?
+    /// Whether the run was ended for taking too long.
     public var timeoutOccurred: Bool?
     public var tags: Tags?
     public var metadata: Metadata?

@@ -9,19 +9,25 @@ public struct MemoryRecord: MetricRecord, Equatable {
 
     /// Microseconds since the Unix epoch, UTC.
     public var time: Int64
+    /// The agent that used its memory.
     public var agentID: String?
+    /// The kind of memory.
     public var memoryType: String?
-    /// Known values: read, write, compress, prune.
+    /// What was done. Known values: read, write, compress, prune.
     public var memoryOperation: String?
-    /// In bytes.
+    /// Size of what was read or written. In bytes.
     public var memorySizeBytes: Int64?
-    /// In tokens.
+    /// The same in tokens. In tokens.
     public var memoryTokens: Int32?
-    /// In milliseconds.
+    /// Time of the operation. In milliseconds.
     public var operationTimeMs: Int32?
+    /// Whether the read was answered from a cache.
     public var cacheHit: Bool?
+    /// Size before compression divided by size after it.
     public var compressionRatio: Float?
+    /// How important the entry is to the agent.
     public var importanceScore: Float?
+    /// How often the entry was used.
     public var accessCount: Int32?
     public var tags: Tags?
     public var metadata: Metadata?

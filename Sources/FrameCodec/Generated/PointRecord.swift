@@ -9,12 +9,15 @@ public struct PointRecord: MetricRecord, Equatable {
 
     /// Microseconds since the Unix epoch, UTC.
     public var time: Int64
-    /// Known values: routing, memory, attention, compute, execution, agent_evolution, rag, system.
+    /// The kind of record that the value belongs to. Known values: routing, memory, attention, compute, execution, agent_evolution, rag, system.
     public var metricType: String?
+    /// Name of the value.
     public var metricName: String?
+    /// The value as a number.
     public var value: Double?
+    /// The value as a text.
     public var valueText: String?
-    /// Known values: debug, info, warning, error, critical.
+    /// How important it is. Known values: debug, info, warning, error, critical.
     public var level: String?
     public var tags: Tags?
     public var metadata: Metadata?

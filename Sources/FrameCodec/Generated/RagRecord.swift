@@ -9,24 +9,31 @@ public struct RagRecord: MetricRecord, Equatable {
 
     /// Microseconds since the Unix epoch, UTC.
     public var time: Int64
+    /// The query that was answered.
     public var queryID: String?
-    /// Known values: mini_rag, full_rag, guided_search.
+    /// The method of retrieval. Known values: mini_rag, full_rag, guided_search.
     public var ragType: String?
+    /// Its text.
     public var queryText: String?
-    /// In milliseconds.
+    /// Time to find and rank documents. In milliseconds.
     public var retrievalTimeMs: Int32?
+    /// Documents that were found.
     public var documentsRetrieved: Int32?
+    /// Those of them that were relevant.
     public var documentsRelevant: Int32?
+    /// How relevant the documents are together.
     public var relevanceScore: Float?
+    /// Length of the context made of them.
     public var contextLength: Int32?
-    /// In tokens.
+    /// The same in tokens. In tokens.
     public var contextTokens: Int32?
+    /// How documents were looked for.
     public var searchStrategy: String?
-    /// In milliseconds.
+    /// Time of the vector search. In milliseconds.
     public var vectorSearchTimeMs: Int32?
-    /// In milliseconds.
+    /// Time to rank the documents again. In milliseconds.
     public var rerankingTimeMs: Int32?
-    /// In milliseconds.
+    /// Time of the whole retrieval. In milliseconds.
     public var totalRagTimeMs: Int32?
     public var tags: Tags?
     public var metadata: Metadata?

@@ -9,23 +9,31 @@ public struct RoutingRecord: MetricRecord, Equatable {
 
     /// Microseconds since the Unix epoch, UTC.
     public var time: Int64
+    /// The query that was routed.
     public var queryID: String?
+    /// Its text.
     public var queryText: String?
+    /// How demanding the router found the query.
     public var complexityScore: Float?
+    /// How sure the router was of its choice.
     public var confidenceScore: Float?
+    /// The model that was chosen.
     public var modelSelected: String?
-    /// In milliseconds.
+    /// Time of the choice alone. In milliseconds.
     public var routingTimeMs: Int32?
-    /// In milliseconds.
+    /// Time to embed the query. In milliseconds.
     public var embeddingTimeMs: Int32?
-    /// In milliseconds.
+    /// Time to compare scores with thresholds. In milliseconds.
     public var thresholdComparisonTimeMs: Int32?
-    /// In milliseconds.
+    /// Time of the whole routing. In milliseconds.
     public var totalRoutingTimeMs: Int32?
-    /// In tokens.
+    /// Estimated size of the query. In tokens.
     public var tokensEstimated: Int32?
+    /// Length of the context that goes with the query.
     public var contextLength: Int32?
+    /// What the user wants, as the router classified it.
     public var userIntent: String?
+    /// The subject area of the query.
     public var domainDetected: String?
     public var tags: Tags?
     public var metadata: Metadata?

@@ -9,22 +9,27 @@ public struct SystemRecord: MetricRecord, Equatable {
 
     /// Microseconds since the Unix epoch, UTC.
     public var time: Int64
+    /// The host or service.
     public var systemID: String?
-    /// In percent.
+    /// Share of the processors in use. In percent.
     public var cpuUsagePercent: Float?
-    /// In percent.
+    /// Share of the memory in use. In percent.
     public var memoryUsagePercent: Float?
-    /// In percent.
+    /// Share of the disk in use. In percent.
     public var diskUsagePercent: Float?
-    /// In bytes.
+    /// Received and sent since the start of the host. In bytes.
     public var networkIoBytes: Int64?
+    /// Open connections.
     public var activeConnections: Int32?
+    /// Agents at work.
     public var activeAgents: Int32?
+    /// Requests since the start.
     public var totalRequests: Int64?
+    /// Share of requests that failed.
     public var errorRate: Float?
-    /// In milliseconds.
+    /// Average time of an answer. In milliseconds.
     public var responseTimeAvgMs: Float?
-    /// In requests per second.
+    /// Requests answered in a second. In requests per second.
     public var throughputRequestsPerSec: Float?
     public var tags: Tags?
     public var metadata: Metadata?

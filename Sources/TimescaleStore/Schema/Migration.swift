@@ -29,6 +29,9 @@ struct Migration: Sendable {
         Migration(number: 5, name: "indexes for session ranges and dead letters of a batch", needs: 2) { _ in
             batchIndexes
         },
+        Migration(number: 6, name: "comments on the kinds' columns", needs: 2) { _ in
+            BatchWriter.kindsByTable.map { ColumnComments.statement($0) }
+        },
     ]
 
     /// Notes in the database that the step is done.
@@ -36,7 +39,7 @@ struct Migration: Sendable {
         // The first steps come before the column.
         let (column, value) = number < 3 ? ("", "") : (", needs", ", \(needs)")
         return """
-            INSERT INTO spillway.schema_version (version, name\(column)) VALUES (\(number), '\(name)'\(value))
+            INSERT INTO spillway.schema_version (version, name\(column)) VALUES (\(number), '\(name.replacing("'", with: "''"))'\(value))
             ON CONFLICT (version) DO NOTHING
             """
     }

@@ -73,6 +73,7 @@ public struct SchemaManager {
             let before = report
             report = try status()
             report.changes = before.changes + ahead.created
+            report.madeAhead = ahead.created.count
             report.warnings = before.warnings
         }
         report.warnings += ahead.warnings
@@ -174,6 +175,7 @@ public struct SchemaManager {
             for column in kind.columns where table.missingColumns.contains(column.name) {
                 plan.add(
                     SchemaSQL.addColumn(kind, column), "column \(column.name) of \(SchemaSQL.table(kind))")
+                plan.add(ColumnComments.statement(kind, column))
             }
         }
     }

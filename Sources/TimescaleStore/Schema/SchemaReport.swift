@@ -44,6 +44,8 @@ public struct SchemaReport: Equatable, Sendable {
     public internal(set) var missingCollectorTables: [String]
     /// What `apply` or `ensurePartitionsAhead` made, one line each.
     public internal(set) var changes: [String] = []
+    /// How many of them, at the end, are chunks and partitions made ahead: nothing that an operator has to know of.
+    public internal(set) var madeAhead = 0
     /// One line each.
     public internal(set) var warnings: [String] = []
     /// Default partitions with the constraint of a change that was interrupted, one line each.

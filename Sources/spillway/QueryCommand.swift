@@ -17,10 +17,12 @@ struct QueryCommand: ParsableCommand {
             does, and csv a header and a line a record.
 
             EXAMPLES:
-              spillway query routing --from -1h --where 'routing_time_ms>=100'
+              spillway query routing --from -1h --where 'total_routing_time_ms>=30' --order-by total_routing_time_ms:desc
               spillway query rag --bucket 1h --aggregate avg,p95 --field retrieval_time_ms
               spillway query execution --aggregate avg --field success --group-by language
+              spillway query routing --day yesterday --aggregate count_distinct --field query_id
               spillway query memory --from -7d --format json | gzip > memory.jsonl.gz
+              spillway query all --format json --to 2026-11-01 > everything.jsonl
             """)
 
     enum Format: String, CaseIterable, ExpressibleByArgument {
@@ -35,7 +37,7 @@ struct QueryCommand: ParsableCommand {
         help: "What is aggregated, or what is printed of a record; several with commas.")
     var field: [String] = []
 
-    @Option(help: "The most rows. Without it a table has 100, and records as json or csv have no limit.")
+    @Option(help: "The most rows, of each kind. Without it a table has 100, and records as json or csv have no limit.")
     var limit: Int?
 
     @Option(help: "How the rows are printed.")
@@ -49,7 +51,8 @@ struct QueryCommand: ParsableCommand {
     private static let aggregateRowsDefault = 10_000
 
     func run() throws {
-        let scope = try scope.scope()
+        let scopes = try scope.scopes()
+        guard let scope = scopes.first, scopes.count == 1 else { return try printAllKinds(scopes) }
         let fields = try queryFields(field, of: scope.kind, option: "--field")
         if let limit, format == .table, limit > Self.tableRowsMax {
             throw CommandError(
@@ -65,20 +68,38 @@ struct QueryCommand: ParsableCommand {
             let query = try asking("--limit") { () throws(QueryError) in
                 try RecordQuery(
                     scope, fields: fields.isEmpty ? nil : fields,
-                    limit: wanted.map { format == .table && $0 > 0 ? $0 + 1 : $0 })
+                    limit: wanted.map { format == .table && $0 > 0 ? $0 + 1 : $0 }, order: aggregates.order)
             }
-            try printRecords(query)
+            try printRecords(query, in: try database.open(as: "spillway query"))
         }
     }
 
     // MARK: records
 
-    private func printRecords(_ query: RecordQuery) throws(CommandError) {
+    /// One kind after the other, in one session.
+    private func printAllKinds(_ scopes: [QueryScope]) throws(CommandError) {
+        guard format == .json, !aggregates.isGiven, field.isEmpty else {
+            throw CommandError(
+                .usage,
+                "all kinds have different fields: print their records with --format json, without --field and aggregates"
+            )
+        }
+        var queries: [RecordQuery] = []
+        for scope in scopes {
+            queries.append(
+                try asking("--limit and --order-by") { () throws(QueryError) in
+                    try RecordQuery(scope, limit: limit, order: aggregates.order)
+                })
+        }
+        let session = try database.open(as: "spillway query")
+        for query in queries { try printRecords(query, in: session) }
+    }
+
+    private func printRecords(_ query: RecordQuery, in queries: StoreQueries) throws(CommandError) {
         let names = ["time"] + query.fields.map(\.name)
         if format == .json, let tag = query.fields.first(where: { if case .tag = $0.source { true } else { false } }) {
             throw CommandError(.usage, "--field \(tag.name): a JSON line has all tags or none: name tags")
         }
-        let queries = try database.open(as: "spillway query")
         let pages = try reading { () throws(DatabaseError) in try queries.records(query) }
         var output = try ByteOutput(path: nil)
         switch format {
@@ -163,7 +184,9 @@ struct QueryCommand: ParsableCommand {
     }
 
     private func warnOfMore(_ found: Int, _ shown: Int) {
-        if found > shown { report("these are the first \(shown) rows of more: --limit says how many") }
+        if found > shown {
+            report("only the first \(counted(shown, "row")) \(shown == 1 ? "is" : "are") shown: --limit N shows more")
+        }
     }
 }
 

@@ -95,7 +95,7 @@ import TimescaleStore
         let none = try Self.run(location, "query", "routing", "--where", "routing_time_ms>1000")
         #expect(none.status == 0 && none.text == "no rows\n")
         let cut = try Self.run(location, "query", "routing", "--limit", "1", "--field", "routing_time_ms")
-        #expect(cut.text.split(separator: "\n").count == 2 && cut.errors.contains("the first 1 rows of more"))
+        #expect(cut.text.split(separator: "\n").count == 2 && cut.errors.contains("only the first 1 row is shown"))
     }
 
     @Test func aTableDoesNotMoveTheCursorAndSaysThatThereIsMore() throws {
@@ -190,7 +190,7 @@ import TimescaleStore
             (["query", "routing", "--field", "query_id,"], "no field \"\""),
             (["query", "routing", "--group-by", "query_id; DROP TABLE x"], "--group-by"),
             (["query", "routing", "--where", "routing_time_ms=fast"], "an integer"),
-            (["query", "routing", "--from", "yesterday"], "--from yesterday"),
+            (["query", "routing", "--from", "yesterdy"], "--from yesterdy"),
             (["query", "routing", "--from", "2026-02-30"], "no such moment"),
             (["query", "routing", "--to", "-5x"], "--to -5x"),
             (["query", "routing", "--from", "now", "--to", "-1h"], "not before"),
@@ -200,6 +200,17 @@ import TimescaleStore
             (["query", "routing", "--aggregate", "median", "--field", "routing_time_ms"], "p50"),
             (["query", "routing", "--limit", "0"], "--limit"), (["query", "routing", "--limit", "10001"], "10000"),
             (["query", "routing", "--format", "xml"], "xml"), (["query", "routing", "--timeout", "0"], "--timeout 0"),
+            (["query", "routing", "--bucket", "1M"], "minutes or months: write 1min, or 30d"),
+            (["query", "routing", "--group-by", "metadata"], "--group-by: metadata is no single value"),
+            (["query", "routing", "--group-by", "query_id", "--order-by", "x"], "--order-by: the answer has no \"x\""),
+            (["query", "routing", "--order-by", "x"], "--order-by: routing has no field"),
+            (["query", "all"], "--format json"),
+            (["query", "all", "--format", "json", "--aggregate", "count"], "--format json"),
+            (["query", "routing", "--day", "2026-11-31"], "no such moment"),
+            (["query", "routing", "--day", "-1h"], "a day is"),
+            (["query", "routing", "--day", "today", "--to", "now"], "--day today: it is a range already"),
+            (["query", "routing", "--timeout", "250ms"], "whole seconds from 1s to 1d"),
+            (["query", "routing", "--from", "1795305600"], "a number alone"),
             (["query", "routing", "--format", "json", "--field", "tags.a"], "tags.a"), (["query"], "kind"),
         ]
         for (arguments, reason) in wrong {

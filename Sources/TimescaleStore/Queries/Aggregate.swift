@@ -5,6 +5,8 @@ import MetricKinds
 /// A function of many values. NULLs are left out, as in SQL.
 public enum Aggregate: String, Sendable, CaseIterable {
     case count
+    /// How many different values there are.
+    case countDistinct = "count_distinct"
     case sum
     case avg
     case min
@@ -18,7 +20,9 @@ public enum Aggregate: String, Sendable, CaseIterable {
     case p99
 
     public static func named(_ name: String) throws(QueryError) -> Aggregate {
-        guard let aggregate = Aggregate(rawValue: name) else { throw .unknownAggregate(name) }
+        // As it is said, and as other tools write it.
+        let plain = name.replacing(" ", with: "_").replacing("-", with: "_")
+        guard let aggregate = Aggregate(rawValue: plain) else { throw .unknownAggregate(name) }
         return aggregate
     }
 
@@ -28,7 +32,7 @@ public enum Aggregate: String, Sendable, CaseIterable {
         case .p90: "0.9"
         case .p95: "0.95"
         case .p99: "0.99"
-        case .count, .sum, .avg, .min, .max, .stddev: nil
+        case .count, .countDistinct, .sum, .avg, .min, .max, .stddev: nil
         }
     }
 }
@@ -47,6 +51,7 @@ public struct Measure: Equatable, Sendable {
         self.field = field
         guard aggregate != .count else { return }
         guard let field else { throw .fieldMissing(aggregate: aggregate.rawValue) }
+        if aggregate == .countDistinct { return }
         if field.type == nil || field.type == .text {
             throw .noNumbers(aggregate: aggregate.rawValue, field: field.name)
         }
@@ -57,6 +62,7 @@ public struct Measure: Equatable, Sendable {
 
     func sql(_ parameters: inout SQLParameters) -> String {
         guard let field else { return "count(*)" }
+        if aggregate == .countDistinct { return "count(DISTINCT \(field.sql(&parameters)))" }
         let value = field.sql(&parameters) + (field.type == .bool ? "::integer" : "")
         if let fraction = aggregate.fraction {
             return "percentile_cont(\(fraction)) WITHIN GROUP (ORDER BY \(value)::double precision)"
@@ -74,7 +80,7 @@ public struct Measure: Equatable, Sendable {
     /// Reads the aggregate's text; nil when it is none.
     func value(_ text: String) -> StoredValue? {
         switch aggregate {
-        case .count: StoredValue(text, as: .int64)
+        case .count, .countDistinct: StoredValue(text, as: .int64)
         // Of BIGINT the sum is NUMERIC and may leave 64 bits.
         case .sum where !isFloat: StoredValue(text, as: .int64) ?? StoredValue(text, as: .float64)
         case .min, .max: StoredValue(text, as: field?.type == .bool ? .int32 : field?.type)

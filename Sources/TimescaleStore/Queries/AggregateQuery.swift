@@ -14,13 +14,16 @@ public struct AggregateQuery: Equatable, Sendable {
     public let measures: [Measure]
     /// The most rows of the answer, all of which are in memory at once.
     public let limit: Int
+    /// Nil is newest bucket first, then by groups.
+    public let order: QueryOrder?
 
     public static let limitAllowed = 1...100_000
 
-    /// - Throws: `.badLimit`, `.noGroup`, `.repeated`
+    /// - Parameter order: by `bucket`, a group or a measure, by name.
+    /// - Throws: `.badLimit`, `.noGroup`, `.repeated`, `.badOrder`
     public init(
         _ scope: QueryScope, bucket: FixedInterval? = nil, groupBy: [QueryField] = [], measures: [Measure],
-        limit: Int = 10_000
+        limit: Int = 10_000, order: QueryOrder? = nil
     ) throws(QueryError) {
         precondition(!measures.isEmpty, "aggregates without one")
         precondition((groupBy + measures.compactMap(\.field)).allSatisfy { $0.kind == scope.kind })
@@ -35,12 +38,19 @@ public struct AggregateQuery: Equatable, Sendable {
         for name in groupBy.map(\.name) + measures.map(\.name) where !names.insert(name).inserted {
             throw .repeated(name)
         }
+        if let order {
+            let known = (bucket == nil ? [] : [Self.bucketName]) + groupBy.map(\.name) + measures.map(\.name)
+            guard known.contains(order.name) else { throw .badOrder(order.name, known: known) }
+        }
+        self.order = order
         self.scope = scope
         self.bucket = bucket
         self.groupBy = groupBy
         self.measures = measures
         self.limit = limit
     }
+
+    private static let bucketName = "bucket"
 
     /// - Parameter server: whose function for buckets is used.
     func sql(_ server: ServerIdentity, _ parameters: inout SQLParameters) -> String {
@@ -54,13 +64,23 @@ public struct AggregateQuery: Equatable, Sendable {
         let groups = groupBy.indices.map { "a.g\($0)" }
         let outer =
             (bucket == nil ? [] : [SQLTime.microseconds("a.b")]) + groups + measures.indices.map { "a.m\($0)" }
-        let order = (bucket == nil ? [] : ["a.b DESC"]) + groups
+        let order = orderSQL.map { [$0] } ?? []
+        let usual = (bucket == nil ? [] : ["a.b DESC"]) + groups
+        let ordering = order + usual.filter { !order.contains($0) }
         return """
             SELECT \(outer.joined(separator: ", "))
             FROM (SELECT \(inner.joined(separator: ", ")) \(scope.sql(&parameters))\(grouping)) a
-            \(order.isEmpty ? "" : "ORDER BY \(order.joined(separator: ", "))")
+            \(ordering.isEmpty ? "" : "ORDER BY \(ordering.joined(separator: ", "))")
             LIMIT \(parameters.bind("\(limit)", as: "bigint"))
             """
+    }
+
+    /// The column of `a` that the order names.
+    private var orderSQL: String? {
+        guard let order else { return nil }
+        if bucket != nil, order.name == Self.bucketName { return order.sql("a.b") }
+        if let index = groupBy.firstIndex(where: { $0.name == order.name }) { return order.sql("a.g\(index)") }
+        return measures.firstIndex { $0.name == order.name }.map { order.sql("a.m\($0)") }
     }
 
     private static func bucketSQL(

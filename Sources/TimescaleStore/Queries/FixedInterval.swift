@@ -16,18 +16,22 @@ public struct FixedInterval: Equatable, Sendable {
     public init(_ text: String) throws(QueryError) {
         let trimmed = text.drop { $0 == " " }
         let digits = trimmed.prefix { $0.isASCII && $0.isNumber }
-        let unit = trimmed.dropFirst(digits.count).filter { $0 != " " }.lowercased()
+        let written = trimmed.dropFirst(digits.count).filter { $0 != " " }
+        guard written != "M" else {
+            throw .badInterval(text, reason: "M may mean minutes or months: write 1min, or 30d")
+        }
+        let unit = written.lowercased()
         guard let known = Self.units.first(where: { $0.names.contains(unit) }) else {
             let isCalendar = ["month", "months", "mon", "year", "years", "y"].contains(unit)
             throw .badInterval(
                 text,
                 reason: isCalendar
                     ? "months and years have no fixed length, use days or weeks"
-                    : "a number of seconds, minutes, hours, days or weeks, as in \"15 minutes\"")
+                    : "a number of seconds, minutes, hours, days or weeks, as in 15min, 1h or \"7 days\"")
         }
         guard let count = digits.isEmpty ? 1 : Int64(digits), count > 0,
             count <= Self.secondsMax / known.seconds
-        else { throw .badInterval(text, reason: "from 1 second to 36525 days") }
+        else { throw .badInterval(text, reason: "it is from 1s to 36525d") }
         seconds = count * known.seconds
     }
 }

@@ -28,6 +28,8 @@ public enum QueryError: Error, Equatable, Sendable {
     case badLimit(Int, allowed: ClosedRange<Int>)
     /// Something to group by that is no single value.
     case noGroup(String)
+    /// Ordered by something that the answer does not have.
+    case badOrder(String, known: [String])
     /// The same aggregate or group twice.
     case repeated(String)
 }
@@ -52,10 +54,12 @@ extension QueryError: CustomStringConvertible {
         case .badInterval(let text, let reason): "\"\(text)\" is no length of time: \(reason)"
         case .noNumbers(let aggregate, let field): "\(aggregate) needs numbers, and \(field) has none: only count does"
         case .fieldMissing(let aggregate): "\(aggregate) needs a field"
-        case .emptyRange: "the first time is not before the last one"
+        case .emptyRange: "the first time (--from) is not before the end of the range (--to)"
         case .badLimit(let limit, let allowed):
             "a limit of \(limit) rows: from \(allowed.lowerBound) to \(allowed.upperBound)"
         case .noGroup(let name): "\(name) is no single value to group by: name a tag, as in tags.region"
+        case .badOrder(let name, let known):
+            "the answer has no \"\(name)\" to be ordered by: it has \(known.joined(separator: ", "))"
         case .repeated(let name): "\(name) is asked for twice"
         }
     }

@@ -1,4 +1,4 @@
-// Records as they were stored, newest first.
+// Records as they were stored, newest first unless another order is asked for.
 
 import MetricKinds
 
@@ -9,11 +9,22 @@ public struct RecordQuery: Equatable, Sendable {
     public let fields: [QueryField]
     /// The most records; nil is all of them.
     public let limit: Int?
+    private let order: QueryOrder?
+    /// What is ordered by; nil is the time.
+    private let orderField: QueryField?
 
-    /// - Parameter fields: nil is all of the kind.
-    /// - Throws: `.badLimit`
-    public init(_ scope: QueryScope, fields: [QueryField]? = nil, limit: Int? = nil) throws(QueryError) {
+    /// - Parameters:
+    ///   - fields: nil is all of the kind.
+    ///   - order: by a field or by `time`; nil is newest first.
+    /// - Throws: `.badLimit`, and `.unknownField` for the order.
+    public init(
+        _ scope: QueryScope, fields: [QueryField]? = nil, limit: Int? = nil, order: QueryOrder? = nil
+    ) throws(QueryError) {
         if let limit, limit < 1 { throw .badLimit(limit, allowed: 1...Int.max) }
+        self.order = order
+        var orderField: QueryField?
+        if let order, order.name != "time" { orderField = try QueryField(order.name, of: scope.kind) }
+        self.orderField = orderField
         self.scope = scope
         self.fields = fields ?? QueryField.all(of: scope.kind)
         precondition(self.fields.allSatisfy { $0.kind == scope.kind }, "a field of another kind")
@@ -22,7 +33,12 @@ public struct RecordQuery: Equatable, Sendable {
 
     func sql(_ parameters: inout SQLParameters) -> String {
         let columns = [SQLTime.microseconds("r.time")] + fields.map { $0.sql(&parameters) }
-        var text = "SELECT \(columns.joined(separator: ", ")) \(scope.sql(&parameters)) ORDER BY r.time DESC"
+        var text = "SELECT \(columns.joined(separator: ", ")) \(scope.sql(&parameters)) ORDER BY "
+        if let order, let orderField {
+            text += "\(order.sql(orderField.sql(&parameters))), r.time DESC"
+        } else {
+            text += order?.isDescending == false ? "r.time" : "r.time DESC"
+        }
         if let limit { text += " LIMIT \(parameters.bind("\(limit)", as: "bigint"))" }
         return text
     }

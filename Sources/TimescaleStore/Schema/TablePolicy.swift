@@ -17,13 +17,17 @@ public struct StoreInterval: Equatable, Comparable, Hashable, Sendable, CustomSt
 
     public static func days(_ days: Int) -> StoreInterval { StoreInterval(hours: 24 * days) }
 
-    /// Reads `90d`, `12h` or `2w`: a whole number from 1 on and its unit. Nil for anything else, and for over a hundred years.
+    /// Reads `90d`, `12h`, `2w` or `90 days`: a whole number from 1 on and its unit, as `FixedInterval` has it. Nil for anything
+    /// else, for what is not whole hours, and for over a hundred years.
     public init?(_ text: some StringProtocol) {
-        let units: [Character: Int] = ["h": 1, "d": 24, "w": 168]
-        guard let unit = text.last.flatMap({ units[$0] }), text.dropLast().allSatisfy({ ("0"..."9").contains($0) }),
-            let count = Int(text.dropLast()), count > 0, count <= Self.hoursMax / unit
-        else { return nil }
-        hours = count * unit
+        guard text.first.map({ ("0"..."9").contains($0) }) == true else { return nil }
+        do throws(QueryError) {
+            let seconds = try FixedInterval(String(text)).seconds
+            guard seconds % 3_600 == 0 else { return nil }
+            hours = Int(seconds / 3_600)
+        } catch {
+            return nil
+        }
     }
 
     public static func < (left: StoreInterval, right: StoreInterval) -> Bool { left.hours < right.hours }
@@ -99,7 +103,8 @@ public struct PolicyChanges: Equatable, Sendable {
         if text == "off", subject != .chunkInterval { return nil }
         guard let interval = StoreInterval(text) else {
             throw PolicyError(
-                "'\(text)' is no span of time: write 12h, 90d or 2w" + (subject == .chunkInterval ? "" : ", or off"))
+                "'\(text)' is not a length of time in whole hours, from 1h to \(StoreInterval.hoursMax / 24)d: write 12h, 90d or 2w"
+                    + (subject == .chunkInterval ? "" : ", or off"))
         }
         return interval
     }

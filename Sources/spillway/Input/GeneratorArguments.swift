@@ -28,9 +28,9 @@ struct GeneratorArguments: ParsableArguments {
     var seed: UInt64 = 1
 
     @Option(
-        name: .long,
+        name: .long, parsing: .unconditional,
         help: ArgumentHelp(
-            "The first record's time, for example 2026-01-01T00:00:00Z; the others follow 1 ms apart.",
+            "The first record's time: \(TimeArgument.forms); the others follow 1 ms apart.",
             valueName: "time"))
     var startTime: String?
 
@@ -41,10 +41,10 @@ struct GeneratorArguments: ParsableArguments {
             throw ValidationError("--count and --start-time go with --generate.")
         }
         if let startTime {
-            do throws(TimeText.Fault) {
-                _ = try TimeText.parse(startTime)
+            do throws(CommandError) {
+                _ = try TimeArgument.parse(startTime, option: "--start-time", now: wallClockMicroseconds())
             } catch {
-                throw ValidationError("--start-time \(startTime): \(error).")
+                throw ValidationError(error.message)
             }
         }
     }
@@ -56,11 +56,7 @@ struct GeneratorArguments: ParsableArguments {
         }
         var options = RecordGenerator.Options(kind: generate.kind, seed: seed, startTime: startTimeDefault)
         if let startTime {
-            do throws(TimeText.Fault) {
-                options.startTime = try TimeText.parse(startTime)
-            } catch {
-                throw CommandError(.usage, "--start-time \(startTime): \(error)")
-            }
+            options.startTime = try TimeArgument.parse(startTime, option: "--start-time", now: wallClockMicroseconds())
         }
         return GeneratedFeed(options, count: count)
     }

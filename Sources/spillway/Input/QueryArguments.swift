@@ -8,16 +8,23 @@ import TimescaleStore
 
 /// The rows that a query is about.
 struct ScopeArguments: ParsableArguments {
-    @Argument(help: "The kind: \(MetricKind.allCases.map(\.name).joined(separator: ", ")).")
+    @Argument(
+        help: """
+            The kind: \(MetricKind.allCases.map(\.name).joined(separator: ", ")); 'all' with --format json prints the records of \
+            all kinds, one kind after the other.
+            """)
     var kind: String
 
     @Option(
         parsing: .unconditional,
-        help: "The first time: 2026-11-22T20:05:00Z, 2026-11-22 (UTC), -24h, -7d or now.")
+        help: "The first time: \(TimeArgument.forms).")
     var from: String?
 
-    @Option(parsing: .unconditional, help: "The first time behind the range, in the same forms.")
+    @Option(parsing: .unconditional, help: "The end of the range, which is not part of it, in the same forms.")
     var to: String?
+
+    @Option(help: ArgumentHelp("One day in UTC: 2026-11-30, today or yesterday.", valueName: "date"))
+    var day: String?
 
     @Option(
         name: .customLong("where"), parsing: .unconditionalSingleValue,
@@ -26,10 +33,24 @@ struct ScopeArguments: ParsableArguments {
             valueName: "field=value"))
     var conditions: [String] = []
 
-    func scope() throws(CommandError) -> QueryScope {
-        let name = self.kind
-        let kind = try asking { () throws(QueryError) -> MetricKind in try MetricKind.named(name) }
+    /// The word for all kinds.
+    static let allKinds = "all"
+
+    /// One for each kind that is asked for.
+    func scopes() throws(CommandError) -> [QueryScope] {
+        var scopes: [QueryScope] = []
+        guard kind == Self.allKinds else {
+            let name = kind
+            let kind = try asking { () throws(QueryError) -> MetricKind in try MetricKind.named(name) }
+            return [try scope(kind, now: wallClockMicroseconds())]
+        }
+        // The same range for all of them.
         let now = wallClockMicroseconds()
+        for kind in MetricKind.allCases { scopes.append(try scope(kind, now: now)) }
+        return scopes
+    }
+
+    private func scope(_ kind: MetricKind, now: Int64) throws(CommandError) -> QueryScope {
         var filters: [FieldFilter] = []
         for condition in conditions {
             filters.append(
@@ -41,6 +62,12 @@ struct ScopeArguments: ParsableArguments {
         if let text = self.from { from = try TimeArgument.parse(text, option: "--from", now: now) }
         var to: Int64?
         if let text = self.to { to = try TimeArgument.parse(text, option: "--to", now: now) }
+        if let day {
+            guard from == nil, to == nil else {
+                throw CommandError(.usage, "--day \(day): it is a range already: leave out --from and --to")
+            }
+            (from, to) = try TimeArgument.day(day, option: "--day", now: now)
+        }
         return try asking("--from and --to") { () throws(QueryError) in
             try QueryScope(kind, from: from, to: to, filters: filters)
         }
@@ -62,6 +89,18 @@ struct AggregateArguments: ParsableArguments {
         help: ArgumentHelp("One row for each value of a field, tags.KEY too; several with commas.", valueName: "field"))
     var groupBy: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            The order of the rows: a field or time; with aggregates bucket, a field of --group-by or a column such as \
+            p95_routing_time_ms. NAME:desc puts the largest first.
+            """,
+            valueName: "name[:desc]"))
+    var orderBy: String?
+
+    /// Nil is newest first.
+    var order: QueryOrder? { orderBy.map { QueryOrder($0) } }
+
     var isGiven: Bool { bucket != nil || !aggregate.isEmpty || !groupBy.isEmpty }
 
     /// - Parameter fields: what is aggregated.
@@ -80,8 +119,18 @@ struct AggregateArguments: ParsableArguments {
             }
             return measures
         }
-        return try asking("--limit") { () throws(QueryError) in
-            try AggregateQuery(scope, bucket: width, groupBy: groups, measures: measures, limit: limit)
+        do throws(QueryError) {
+            return try AggregateQuery(
+                scope, bucket: width, groupBy: groups, measures: measures, limit: limit, order: order)
+        } catch {
+            let place =
+                switch error {
+                case .badLimit: "--limit"
+                case .noGroup: "--group-by"
+                case .badOrder: "--order-by"
+                default: "--aggregate and --group-by"
+                }
+            throw CommandError(.usage, "\(place): \(error)")
         }
     }
 }

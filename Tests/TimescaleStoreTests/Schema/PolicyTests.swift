@@ -25,7 +25,8 @@ import Testing
         #expect(changes.apply(to: .standard(.system), of: .system).dropAfter == .days(7))
         #expect(changes.apply(to: .standard(.point), of: .point).dropAfter == nil)
         for (values, reason) in [
-            (["routin=7d"], "there is no kind 'routin'; there are routing, memory"), (["7"], "'7' is no span of time"),
+            (["routin=7d"], "there is no kind 'routin'; there are routing, memory"),
+            (["7"], "'7' is not a length of time"),
             (["7d", "8d"], "'8d' is a second value for all tables"), (["rag=1d", "rag=2d"], "second value for rag"),
         ] {
             var changes = PolicyChanges()

@@ -28,7 +28,8 @@ struct CleanupCommand: ParsableCommand {
 
     func run() throws {
         guard let age = StoreInterval(olderThan) else {
-            throw CommandError(.usage, "--older-than '\(olderThan)': it is no span of time: write 12h, 90d or 2w")
+            throw CommandError(
+                .usage, "--older-than '\(olderThan)': it is not a length of time in whole hours: write 12h, 90d or 2w")
         }
         let kinds = try chosenKinds()
         let connection = try location.connect(as: "spillway cleanup", isForWriting: true)
@@ -67,8 +68,8 @@ struct CleanupCommand: ParsableCommand {
         try writeOutput(
             line: total.ranges == 0
                 ? "nothing is older than \(age)"
-                : "\(dryRun ? "would free" : "freed") about \(grouped(UInt64(total.bytes))) bytes, "
-                    + "\(grouped(UInt64(total.rows))) rows")
+                : "\(dryRun ? "would free" : "freed") about \(counted(UInt64(total.bytes), "byte")), "
+                    + counted(UInt64(total.rows), "row"))
     }
 
     private func chosenKinds() throws(CommandError) -> [MetricKind] {
@@ -97,9 +98,9 @@ extension ExpiredRows {
 
     private var rowsText: String {
         switch accuracy {
-        case .exact: "\(rows) rows"
-        case .estimate: "about \(rows) rows"
-        case .atLeast: "at least \(rows) rows"
+        case .exact: counted(UInt64(max(rows, 0)), "row")
+        case .estimate: "about \(counted(UInt64(max(rows, 0)), "row"))"
+        case .atLeast: "at least \(counted(UInt64(max(rows, 0)), "row"))"
         }
     }
 

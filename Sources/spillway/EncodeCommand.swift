@@ -43,7 +43,7 @@ struct EncodeCommand: ParsableCommand {
         // Before the output: a file that cannot be read must not cost the one that would be written.
         let input = try ByteInput(path: file)
         let writer = try makeWriter()
-        var feed = LineFeed(LineInput(input))
+        var feed = LineFeed(LineInput(input), anyTime: frames.anyTime)
         try write(&feed, writer)
     }
 
@@ -85,7 +85,8 @@ private struct FrameFileWriter: ~Copyable {
 
     var summary: String {
         let perRecord = records == 0 ? 0 : Double(output.byteCount) / Double(records)
-        return "\(records) records, \(frames) frames, \(output.byteCount) bytes, \(decimal(perRecord, 2)) bytes/record"
+        return
+            "\(counted(records, "record")), \(counted(frames, "frame")), \(counted(output.byteCount, "byte")), \(decimal(perRecord, 2)) bytes/record"
     }
 
     mutating func writeAll<Feed: RecordFeed & ~Copyable>(

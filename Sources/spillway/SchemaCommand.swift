@@ -43,15 +43,22 @@ struct SchemaCommand: ParsableCommand {
             abstract: "Make what is missing of the schema. Safe to repeat, and for several at once.")
 
         @OptionGroup var location: DatabaseArguments
-        @Option(help: "Days for which partitions are made ahead, on plain PostgreSQL.") var daysAhead = 3
+        @Option(help: ArgumentHelp(stringLiteral: Setting.daysAhead.help)) var daysAhead = "3d"
         @Option(help: ArgumentHelp(stringLiteral: Setting.retention.help)) var retention: [String] = []
         @Option(help: ArgumentHelp(stringLiteral: Setting.compression.help)) var compression: [String] = []
         @Option(help: ArgumentHelp(stringLiteral: Setting.chunkInterval.help)) var chunkInterval: [String] = []
+        @Option(help: ArgumentHelp(stringLiteral: Setting.index.help)) var index: [String] = []
         @Flag(help: "Print the statements that would be run, and run none.") var dryRun = false
         @Flag(help: "Print the report as JSON.") var json = false
 
         func run() throws {
             let changes = try policyChanges()
+            let daysAhead = try quantity(daysAhead, .days, in: 1...366, option: "--days-ahead")
+            let indexes = try index.map { (text) throws(CommandError) in
+                do throws(PolicyError) { return try FieldIndex(text) } catch {
+                    throw CommandError(.usage, "--index \(error)")
+                }
+            }
             let connection = try location.connect(as: "spillway schema", isForWriting: true)
             let manager = SchemaManager(connection)
             if dryRun {
@@ -61,10 +68,11 @@ struct SchemaCommand: ParsableCommand {
                 try writeOutput(script.isEmpty ? "-- nothing to do\n" : script)
                 return
             }
-            let report = try talking { () throws(DatabaseError) in
-                try manager.apply(daysAhead: daysAhead, changes: changes)
+            let (status, created) = try talking { () throws(DatabaseError) in
+                (try manager.apply(daysAhead: daysAhead, changes: changes), try manager.createIndexes(indexes))
             }
-            try writeOutput(json ? report.json : report.text)
+            for line in created { report("created \(line)") }
+            try writeOutput(json ? status.json : status.text)
         }
 
         private func policyChanges() throws(CommandError) -> PolicyChanges {

@@ -1,6 +1,7 @@
 // Records or frames to a collector, with a measure of it.
 
 import ArgumentParser
+import Collector
 import JSONLines
 import SpillwayClient
 
@@ -35,8 +36,8 @@ struct SendCommand: ParsableCommand {
     @Flag(help: "Over TCP: keep every record until the collector says that it is durable; exit 0 only then.")
     var acknowledged = false
 
-    @Option(help: ArgumentHelp("How long nothing may be acknowledged.", valueName: "seconds"))
-    var acknowledgeTimeout = 60
+    @Option(help: ArgumentHelp("How long nothing may be acknowledged, for example 60s or 5min.", valueName: "time"))
+    var acknowledgeTimeout = "60s"
 
     @Option(
         help: ArgumentHelp("Append a line for what became durable: source, session, first, behind.", valueName: "file"))
@@ -65,9 +66,7 @@ struct SendCommand: ParsableCommand {
         guard (file == nil) != (generator.generate == nil) else {
             throw ValidationError("Give either --file or --generate.")
         }
-        guard acknowledgeTimeout > 0, acknowledgeTimeout <= 86_400 else {
-            throw ValidationError("--acknowledge-timeout \(acknowledgeTimeout): expected 1 to 86400 seconds.")
-        }
+        _ = try acknowledgeSeconds()
         guard acknowledged || acknowledgementLog == nil else {
             throw ValidationError("--acknowledgement-log goes with --acknowledged.")
         }
@@ -81,6 +80,10 @@ struct SendCommand: ParsableCommand {
                 "--session goes without --frame-bytes and --records-per-frame: each run must make the same frames.")
         }
         if let rate, !(rate > 0 && rate <= 1e9) { throw ValidationError("--rate \(rate): expected a number above 0.") }
+    }
+
+    private func acknowledgeSeconds() throws -> Int {
+        try quantity(acknowledgeTimeout, .seconds, in: 1...86_400, option: "--acknowledge-timeout")
     }
 
     func run() throws {
@@ -116,7 +119,7 @@ struct SendCommand: ParsableCommand {
             try send(
                 through: AcknowledgedSink(
                     to: address, identity: identity, isOwnSession: session == nil, resumes: resume,
-                    timeoutSeconds: acknowledgeTimeout, log: log), encoder, identity, input)
+                    timeoutSeconds: try acknowledgeSeconds(), log: log), encoder, identity, input)
         }
     }
 
@@ -167,6 +170,13 @@ struct SendCommand: ParsableCommand {
         if let failure = fault ?? outcome.failure { throw failure }
     }
 
+    private func advice(_ recordCount: Int) -> String {
+        if session != nil { return "correct it, and send the whole input again with --resume" }
+        return recordCount == 0
+            ? "nothing is sent: correct it and repeat the command"
+            : "records before it that are sent: \(recordCount); correct it, and send the rest from this line on"
+    }
+
     private func sendInput<Sink: FrameSink & ~Copyable>(
         _ input: consuming ByteInput?, _ sender: inout FrameSender<Sink>, _ encoder: inout FrameEncoder,
         whenIdle: @escaping ByteInput.IdleHandler
@@ -184,7 +194,7 @@ struct SendCommand: ParsableCommand {
             return try sender.sendAll(&frames)
         }
         let canResume = session != nil
-        var feed = LineFeed(LineInput(input), waitsForWholeFrames: canResume)
+        var feed = LineFeed(LineInput(input), anyTime: frames.anyTime, waitsForWholeFrames: canResume)
         do throws(CommandError) {
             try sender.sendAll(&feed, &encoder, wholeFramesOnly: canResume)
         } catch {
@@ -192,10 +202,7 @@ struct SendCommand: ParsableCommand {
             try sender.sendHeartbeat()
             throw CommandError(
                 .badData,
-                error.message
-                    + (canResume
-                        ? "; correct it, and send the whole input again with --resume"
-                        : "; the lines before it are sent: correct it, and send the rest from this line on"))
+                error.message + "; " + advice(feed.recordCount))
         }
         try sender.sendHeartbeat()
     }

@@ -18,8 +18,9 @@ struct ServeCommand: ParsableCommand {
             the retention; what else has changed there waits for the next start, and the log says so.
 
             Every setting can also stand in the environment (SPILLWAY_ and its name in capitals) or in the file of \
-            --config (key = value); a flag goes before the environment, that before the file. Without any setting for \
-            the database (TIMESCALEDB_HOST and so on, PGHOST and so on, --database) a private server is run.
+            --config (key = value); a flag goes before the environment, that before the file. Sizes take KiB, MiB, GiB or kB, \
+            MB, GB; lengths of time take ms, s, min, h, d. Without any setting for the database (TIMESCALEDB_HOST and so on, \
+            PGHOST and so on, --database) a private server is run.
 
             Examples:
               spillway serve
@@ -58,6 +59,7 @@ struct ServeCommand: ParsableCommand {
     @Option(help: Setting.compression.argumentHelp) var compression: [String] = []
     @Option(help: Setting.chunkInterval.argumentHelp) var chunkInterval: [String] = []
     @Flag(help: Setting.directCompress.argumentHelp) var directCompress = false
+    @Option(help: Setting.index.argumentHelp) var index: [String] = []
     @Option(help: Setting.shutdownDeadline.argumentHelp) var shutdownDeadline: String?
     @Option(help: Setting.logLevel.argumentHelp) var logLevel: String?
     @Option(help: "A file of settings, a line 'key = value' each.") var config: String?
@@ -80,6 +82,7 @@ struct ServeCommand: ParsableCommand {
         ]
         var flags: [Setting: [String]] = [
             .udp: udp, .tcp: tcp, .retention: retention, .compression: compression, .chunkInterval: chunkInterval,
+            .index: index,
         ]
         for (setting, value) in single { flags[setting] = value.map { [$0] } }
         return flags
@@ -117,7 +120,7 @@ struct ServeCommand: ParsableCommand {
                 reload.run(configurationFile: config, flags: flags, environment: environment, service, level, log)
             }
         }
-        log.notice("stopping: what was accepted is stored first; another signal ends at once")
+        log.notice("stopping: accepted records are stored first; a second signal ends the process at once")
         guard service.stop() else {
             throw CommandError(.unavailable, "records that were accepted could not be stored; see the log")
         }
@@ -133,7 +136,7 @@ struct ServeCommand: ParsableCommand {
             return nil
         } catch {
             guard error.code == .outputClosed else { return error }
-            log.warning("the ready line has no reader: \(error.message)")
+            log.warning("the ready line was not written, since standard output has no reader")
             return nil
         }
     }

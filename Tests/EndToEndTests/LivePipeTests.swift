@@ -65,7 +65,7 @@ import Testing
             bytes = frames.count
             // Three lines of each round, and the one that was cut in each before.
             #expect(try Self.wait(decoder.output, lines: 4 * round - 1) == 4 * round - 1)
-            try encoder.give(Data("ting\",\"time\":9}\n".utf8))
+            try encoder.give(Data("ting\",\"time\":1795305600000009}\n".utf8))
             bytes = try Self.wait(encoder.output, bytes: bytes + 1)
             try decoder.give(try Data(contentsOf: encoder.output).dropFirst(frames.count))
         }
@@ -76,7 +76,7 @@ import Testing
 
     @Test func aTrickleIsNotHeldBackEither() throws {
         let encoder = try Fed(["encode"])
-        let line = Data(#"{"kind":"routing","time":0}"#.utf8) + Data("\n".utf8)
+        let line = Data(#"{"kind":"routing","time":1795305600000000}"#.utf8) + Data("\n".utf8)
         for _ in 0..<20 {
             try encoder.give(line)
             usleep(50_000)

@@ -80,9 +80,9 @@ import TimescaleStore
         #expect(hours["metrics.routing_metrics"] == 720 && hours["metrics.system_metrics"] == 168)
         #expect(hours["metrics.metric_points"] == .some(nil))
         for (arguments, words) in [
-            (["--retention", "30"], "'30' is no span of time"),
+            (["--retention", "30"], "'30' is not a length of time"),
             (["--compression", "nope=3d"], "there is no kind 'nope'"),
-            (["--chunk-interval", "off"], "'off' is no span of time"),
+            (["--chunk-interval", "off"], "'off' is not a length of time"),
         ] {
             let refused = try Programs.run(["schema", "apply", "--database", url] + arguments)
             #expect(refused.status == 64 && refused.errors.contains(words), "\(refused.errors)")
@@ -113,7 +113,7 @@ import TimescaleStore
         let status = try Programs.run(["schema", "status", "--database", TestServers.url(location)])
         #expect(status.text.contains("last maintenance"))
         for (bad, words) in [
-            (["--older-than", "x"], "no span of time"), (["--older-than", "1d", "--table", "x"], "no such table"),
+            (["--older-than", "x"], "not a length of time"), (["--older-than", "1d", "--table", "x"], "no such table"),
         ] {
             let refused = try Programs.run(["cleanup", "--database", TestServers.url(location)] + bad)
             #expect(refused.status == 64 && refused.errors.contains(words), "\(refused.errors)")

@@ -1,5 +1,6 @@
 // The settings as values that the collector works with, each checked, with an error that names its origin.
 
+import LinuxSystem
 import Logging
 import TimescaleStore
 
@@ -58,6 +59,8 @@ public struct CollectorSettings: Sendable {
     /// What is to hold for the tables other than the database has it.
     public let policies: PolicyChanges
     public let directCompress: Bool
+    /// Indexes besides those on time.
+    public let indexes: [FieldIndex]
     public let shutdownDeadlineSeconds: Int
     public let logLevel: Logger.Level
     /// What holds and where it came from, for `--print-configuration`; without secrets.
@@ -87,7 +90,11 @@ public struct CollectorSettings: Sendable {
         limits.recordsMax = try reader.integer(.batchRecords, in: 1...1_000_000)
         limits.bytesMax = try reader.integer(.batchBytes, in: 1 << 16...64 << 20)
         ringBytes = try reader.integer(.ringBytes, in: 8 << 20...1 << 30)
-        guard ringBytes & (ringBytes - 1) == 0 else { throw reader.refuse(.ringBytes, "it must be a power of two") }
+        guard ringBytes & (ringBytes - 1) == 0 else {
+            let below = 1 << (Int.bitWidth - 1 - ringBytes.leadingZeroBitCount)
+            let near = "\(Quantity.bytes.text(below)) or \(Quantity.bytes.text(below * 2))"
+            throw reader.refuse(.ringBytes, "it must be a power of two, for example \(near)")
+        }
         udpThreads = try reader.integer(.udpThreads, in: 1...64)
         receiveBufferBytes = try reader.integer(.receiveBuffer, in: 4_096...1 << 30)
         connectionsMax = try reader.integer(.connections, in: 1...65_536)
@@ -97,7 +104,7 @@ public struct CollectorSettings: Sendable {
         sourcesMax = try reader.integer(.sources, in: 1...1_000_000)
         allowUnauthenticated = try reader.bool(.allowUnauthenticated)
         systemMetrics = try reader.bool(.systemMetrics)
-        systemID = reader.text(.systemID)
+        systemID = try reader.name(.systemID)
         daysAhead = try reader.integer(.daysAhead, in: 1...366)
         var policies = PolicyChanges()
         for (setting, subject) in [
@@ -108,6 +115,7 @@ public struct CollectorSettings: Sendable {
         }
         self.policies = policies
         directCompress = try reader.bool(.directCompress)
+        indexes = try reader.indexes(.index)
         // Compression wants many rows of a domain beside each other.
         if directCompress { limits.partWorthwhile = 1 }
         batch = limits
@@ -119,7 +127,7 @@ public struct CollectorSettings: Sendable {
         }
         logLevel = known
         report = reader.report
-        warnings = reader.warnings
+        warnings = reader.warnings + EnvironmentNames.warnings(resolver.databaseEnvironment)
     }
 }
 
@@ -146,11 +154,27 @@ private struct SettingReader {
     mutating func text(_ setting: Setting) -> String { resolve(setting).value }
 
     mutating func integer(_ setting: Setting, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
-        guard let value = Int(resolve(setting).value), range.contains(value) else {
-            throw refuse(setting, "it must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        guard let value = setting.quantity.value(resolve(setting).value), range.contains(value) else {
+            throw refuse(setting, "it must be \(setting.quantity.allowed(range))")
         }
         return value
     }
+
+    /// A name that goes into records: one line, which fits into a datagram with all else.
+    mutating func name(_ setting: Setting) throws(ConfigurationError) -> String {
+        let name = resolve(setting).value
+        guard name.utf8.count <= Self.nameBytesMax else {
+            let start = "\(setting.rawValue) = '\(name.prefix(32))...' (\(report.last?.origin ?? "default"))"
+            throw ConfigurationError(
+                "\(start): it has \(name.utf8.count) bytes; at most \(Self.nameBytesMax) are allowed")
+        }
+        guard !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+            throw refuse(setting, "a name has no control characters")
+        }
+        return name
+    }
+
+    private static let nameBytesMax = 255
 
     mutating func bool(_ setting: Setting) throws(ConfigurationError) -> Bool {
         switch resolve(setting).value.lowercased() {
@@ -163,7 +187,7 @@ private struct SettingReader {
     mutating func addresses(_ setting: Setting) throws(ConfigurationError) -> [String] {
         let values = resolve(setting).values
         if values == ["none"] { return [] }
-        guard !values.contains("none") else { throw refuse(setting, "'none' stands alone") }
+        guard !values.contains("none") else { throw refuse(setting, "'none' cannot be combined with addresses") }
         return values
     }
 
@@ -179,6 +203,16 @@ private struct SettingReader {
         }
     }
 
+    mutating func indexes(_ setting: Setting) throws(ConfigurationError) -> [FieldIndex] {
+        let found = resolver.resolve(setting) ?? ResolvedSetting(setting: setting, values: [], origin: "default")
+        report.append(found)
+        var indexes: [FieldIndex] = []
+        for value in found.values {
+            do throws(PolicyError) { indexes.append(try FieldIndex(value)) } catch { throw refuse(setting, "\(error)") }
+        }
+        return indexes
+    }
+
     /// Nil without a setting, empty for none.
     mutating func spillDirectory(standard: String?) throws(ConfigurationError) -> String? {
         guard let found = resolver.resolve(.spillDirectory), !found.value.isEmpty else {
@@ -188,7 +222,10 @@ private struct SettingReader {
         }
         report.append(found)
         if found.value == "none" { return "" }
-        guard found.value.hasPrefix("/") else { throw refuse(.spillDirectory, "it must be an absolute path, or none") }
+        guard found.value.hasPrefix("/") else {
+            throw refuse(
+                .spillDirectory, "it must be 'none' or an absolute path, for example \(absolutePath(found.value))")
+        }
         return found.value
     }
 
@@ -231,7 +268,17 @@ private struct SettingReader {
         if text == "discard" { return .discard }
         if text == "embedded" { return .embedded(directory: nil) }
         if text.hasPrefix("embedded:") {
-            return .embedded(directory: withoutExtraSlashes(text.dropFirst("embedded:".count)))
+            let directory = String(text.dropFirst("embedded:".count))
+            guard directory.hasPrefix("/") else {
+                throw ConfigurationError(
+                    "database = '\(text)' (\(found.origin)): embedded:DIR needs an absolute path, for example "
+                        + "embedded:\(absolutePath(directory.isEmpty ? "database" : directory))")
+            }
+            return .embedded(directory: withoutExtraSlashes(directory[...]))
+        }
+        // A bare word is neither a URL nor a keyword with its value, and holds no password.
+        if text.allSatisfy({ $0.isLetter }), let near = nearestName(text, of: ["embedded", "discard"]) {
+            throw ConfigurationError("database = '\(text)' (\(found.origin)): did you mean '\(near)'?")
         }
         do throws(DatabaseError) {
             return .server(try DatabaseLocation(text))

@@ -32,6 +32,7 @@ public enum Setting: String, CaseIterable, Sendable {
     case compression
     case chunkInterval = "chunk-interval"
     case directCompress = "direct-compress"
+    case index
     case shutdownDeadline = "shutdown-deadline"
     case logLevel = "log-level"
 
@@ -47,7 +48,7 @@ public enum Setting: String, CaseIterable, Sendable {
     /// Whether the setting is a list: repeated flags, or values with commas between them.
     public var isList: Bool {
         switch self {
-        case .udp, .tcp, .retention, .compression, .chunkInterval: true
+        case .udp, .tcp, .retention, .compression, .chunkInterval, .index: true
         default: false
         }
     }
@@ -57,31 +58,43 @@ public enum Setting: String, CaseIterable, Sendable {
         switch self {
         case .udp, .tcp: "127.0.0.1:8127"
         case .http: "127.0.0.1:8128"
-        case .database, .spillDirectory, .retention, .compression, .chunkInterval: nil
-        case .databaseTimeout: "30"
-        case .spillQuota: "10737418240"
-        case .spillFreePercent: "5"
-        case .replayShare: "50"
+        case .database, .spillDirectory, .retention, .compression, .chunkInterval, .index: nil
+        case .databaseTimeout: "30s"
+        case .spillQuota: "10GiB"
+        case .spillFreePercent: "5%"
+        case .replayShare: "50%"
         case .journal: "false"
         case .lanes: "\(MachineDefaults.here.lanes)"
-        case .flushInterval: "250"
+        case .flushInterval: "250ms"
         case .batchRecords: "50000"
-        case .batchBytes: "8388608"
-        case .ringBytes: "\(MachineDefaults.here.ringBytes)"
+        case .batchBytes: "8MiB"
+        case .ringBytes: Quantity.bytes.text(MachineDefaults.here.ringBytes)
         case .udpThreads: "\(MachineDefaults.here.udpThreads)"
-        case .receiveBuffer: "8388608"
+        case .receiveBuffer: "8MiB"
         case .connections: "1024"
         case .connectionsPerSource: "256"
-        case .frameDeadline: "30"
-        case .idleDeadline: "600"
+        case .frameDeadline: "30s"
+        case .idleDeadline: "10min"
         case .sources: "10000"
         case .allowUnauthenticated: "false"
         case .systemMetrics: "true"
         case .systemID: ""
-        case .daysAhead: "3"
+        case .daysAhead: "3d"
         case .directCompress: "false"
-        case .shutdownDeadline: "60"
+        case .shutdownDeadline: "60s"
         case .logLevel: "info"
+        }
+    }
+
+    /// What a setting's number counts; settings without a number have none.
+    var quantity: Quantity {
+        switch self {
+        case .spillQuota, .batchBytes, .ringBytes, .receiveBuffer: .bytes
+        case .flushInterval: .milliseconds
+        case .databaseTimeout, .frameDeadline, .idleDeadline, .shutdownDeadline: .seconds
+        case .daysAhead: .days
+        case .spillFreePercent, .replayShare: .percent
+        default: .count
         }
     }
 
@@ -93,24 +106,24 @@ public enum Setting: String, CaseIterable, Sendable {
         case .http: "Where to answer /healthz, /readyz, /stats and /metrics, or 'none'."
         case .database: "Where rows go: a URL, embedded[:DIR], or discard (decode and drop, for measuring)."
         case .databaseTimeout:
-            "How long the database may make no progress before its connection is given up and made again, in seconds."
+            "How long the database may make no progress before its connection is replaced, for example 30s."
         case .spillDirectory:
             "Where batches are kept that the database cannot take: an absolute path, or 'none'. By default 'spill' in the state directory."
-        case .spillQuota: "Bytes that the spill may have on disk."
+        case .spillQuota: "The largest size of the spill on disk, for example 10GiB."
         case .spillFreePercent: "How much of the spill's disk stays free, in percent."
         case .replayShare: "The spill's share of the lanes while live records come too, in percent."
         case .journal: "Send every batch through the spill: what was taken survives a crash, over UDP too."
         case .lanes: "Connections that store batches side by side. By default half as many as there are cores, 2 to 16."
-        case .flushInterval: "How long a record waits at most for its batch to be closed, in milliseconds."
+        case .flushInterval: "How long a record waits at most for its batch to be closed, for example 250ms."
         case .batchRecords: "Records of a full batch. A free lane takes a quarter of one, but for direct compression."
-        case .batchBytes: "Bytes of the frames of a full batch."
-        case .ringBytes: "Bytes of the ring between listeners and drain: a power of two, by default as fits."
+        case .batchBytes: "The size of the frames of a full batch, for example 8MiB."
+        case .ringBytes: "The size of the ring between listeners and drain: a power of two, for example 32MiB."
         case .udpThreads: "Threads that receive datagrams, for each address. By default one for four cores."
-        case .receiveBuffer: "Bytes that the kernel may keep for each UDP socket."
+        case .receiveBuffer: "What the kernel may keep for each UDP socket, for example 8MiB."
         case .connections: "TCP connections in all."
         case .connectionsPerSource: "TCP connections from one address."
-        case .frameDeadline: "How long a frame that has begun may take to arrive over TCP, in seconds."
-        case .idleDeadline: "How long a TCP connection may be silent, in seconds."
+        case .frameDeadline: "How long a frame that has begun may take to arrive over TCP, for example 30s."
+        case .idleDeadline: "How long a TCP connection may be silent, for example 10min."
         case .sources: "Sources with an account of their own; frames of others are stored and counted together."
         case .allowUnauthenticated: "Listen on other addresses than loopback, where anybody can send."
         case .systemMetrics: "Send this host's own system record every ten seconds."
@@ -123,7 +136,9 @@ public enum Setting: String, CaseIterable, Sendable {
         case .chunkInterval:
             "The time of a hypertable's chunk: 1d, KIND=6h. Repeatable; kept in the database, which begins with 1d."
         case .directCompress: "Compress rows while they come in, on TimescaleDB's Community edition from 2.21."
-        case .shutdownDeadline: "How long a stop may wait for the database, in seconds."
+        case .index:
+            "An index on a field that rows are looked for by, besides the one on time: KIND=FIELD, for example routing=query_id. Repeatable; each costs every row."
+        case .shutdownDeadline: "How long a stop may wait for the database, for example 60s."
         case .logLevel: "trace, debug, info, notice, warning, error or critical."
         }
     }

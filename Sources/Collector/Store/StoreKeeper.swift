@@ -31,6 +31,8 @@ final class StoreKeeper: Sendable {
     /// What a reload wants changed, until it is.
     private let reloaded = Mutex<PolicyChanges?>(nil)
     private let directCompress: Bool
+    /// Wanted and not known to be there yet.
+    private let indexes: Mutex<[FieldIndex]>
     private let stopping: WakeEvent
     private let isStopping = Atomic(false)
     /// Whether transactions of an earlier run were waited for.
@@ -44,7 +46,7 @@ final class StoreKeeper: Sendable {
     init(
         gate: StoreGate, appended: AppendedSessions, fence: CommitFence, embedded: EmbeddedServer?, daysAhead: Int,
         policies: PolicyChanges,
-        directCompress: Bool, log: Logger
+        directCompress: Bool, indexes: [FieldIndex], log: Logger
     ) throws(SystemCallError) {
         self.gate = gate
         self.appended = appended
@@ -53,6 +55,7 @@ final class StoreKeeper: Sendable {
         self.daysAhead = daysAhead
         self.policies = policies
         self.directCompress = directCompress
+        self.indexes = Mutex(indexes)
         self.log = log
         stopping = try WakeEvent()
     }
@@ -101,14 +104,16 @@ final class StoreKeeper: Sendable {
         }
         gate.open(report.server, directCompress: directCompress)
         log.info("the schema is in place", metadata: ["database": "\(report.server)"])
-        for line in report.changes { log.info("\(line)") }
+        for line in report.changes.dropLast(report.madeAhead) { log.info("schema: \(line)") }
+        for line in report.changes.suffix(report.madeAhead) { log.debug("made ahead: \(line)") }
         say(report.warnings)
         if directCompress, !report.server.compressesDirectly, !saidDirect.exchange(true, ordering: .relaxed) {
-            log.notice("--direct-compress wants TimescaleDB's Community edition from 2.21: rows are stored as they are")
+            log.notice(
+                "--direct-compress needs TimescaleDB's Community edition 2.21 or newer: rows are stored uncompressed")
         }
         if report.server.flavour != .timescaleCommunity, !saidLimits.exchange(true, ordering: .relaxed) {
             log.notice(
-                "this database compresses nothing, which TimescaleDB's Community edition alone does; old rows are dropped by the collector"
+                "this database cannot compress chunks, which needs TimescaleDB's Community edition; the collector drops old rows itself"
             )
         }
     }
@@ -161,7 +166,9 @@ final class StoreKeeper: Sendable {
                     gate.stayClosed(error)
                     gate.asked(error)
                     // Said once for each cause; /readyz shows it for as long as it lasts.
-                    if "\(error)" != lastError, error.kind != .cancelled { log.warning("the database: \(error)") }
+                    if "\(error)" != lastError, error.kind != .cancelled {
+                        log.warning("the check of the database failed and is repeated: \(error)")
+                    }
                     lastError = "\(error)"
                     rounds.ask = now + Self.retryNanoseconds
                 }
@@ -170,9 +177,27 @@ final class StoreKeeper: Sendable {
         }
     }
 
+    /// Once, and not before the lanes may store: a large table takes a while.
+    private func createIndexes(_ manager: SchemaManager) {
+        let wanted = indexes.withLock { indexes in
+            defer { indexes = [] }
+            return indexes
+        }
+        for index in wanted {
+            do throws(DatabaseError) {
+                for line in try manager.createIndexes([index]) { log.info("schema: \(line)") }
+            } catch {
+                log.warning(
+                    "no index on \(index), for which the owner of the table runs 'spillway schema apply --index \(index)': \(error)"
+                )
+            }
+        }
+    }
+
     /// What is due of the housekeeping. It failing keeps no lane from storing, so it is said and tried again later.
     private func tidy(_ connection: DatabaseConnection, now: UInt64, _ rounds: inout Rounds) {
         let manager = SchemaManager(connection)
+        createIndexes(manager)
         if now >= rounds.ahead {
             rounds.ahead = now + Self.aheadNanoseconds
             do throws(DatabaseError) {
@@ -181,7 +206,7 @@ final class StoreKeeper: Sendable {
                 say(report.warnings)
             } catch {
                 rounds.ahead = now + Self.warnNanoseconds
-                log.warning("partitions or chunks could not be made ahead: \(error)")
+                log.warning("partitions or chunks could not be created ahead, which is repeated in a minute: \(error)")
             }
         }
         if now >= rounds.compact, connection.isUsable {
@@ -196,7 +221,7 @@ final class StoreKeeper: Sendable {
             do throws(DatabaseError) {
                 try joinRanges(connection, &rounds)
             } catch {
-                log.warning("the ranges of sessions could not be joined: \(error)")
+                log.warning("the rows of spillway.session_frames could not be compacted, which is repeated: \(error)")
             }
         }
         if now >= rounds.housekeeping, connection.isUsable { keepHouse(manager, now: now, &rounds) }
@@ -207,7 +232,7 @@ final class StoreKeeper: Sendable {
                 if warnings != gate.warnings { for line in warnings { log.warning("\(line)") } }
                 gate.warn(warnings)
             } catch {
-                log.warning("the default partitions could not be looked into: \(error)")
+                log.warning("the default partitions could not be checked for rows: \(error)")
             }
         }
     }
@@ -227,7 +252,9 @@ final class StoreKeeper: Sendable {
         guard try SessionSweep.isLeader(connection) else { return }
         let report = try rounds.sweep.nextPage(connection, localMicroseconds: wallClockMicroseconds())
         if report.rowsForgotten > 0 {
-            log.notice("ranges of silent sessions are forgotten", metadata: ["ranges": "\(report.rowsForgotten)"])
+            log.notice(
+                "rows of spillway.session_frames of sessions that ended long ago were deleted",
+                metadata: ["ranges": "\(report.rowsForgotten)"])
         }
         if report.warnings != rounds.sweepWarnings { for line in report.warnings { log.warning("\(line)") } }
         rounds.sweepWarnings = report.warnings
@@ -243,7 +270,9 @@ final class StoreKeeper: Sendable {
             for line in report.done { log.notice("\(line)") }
             // Said once: a right that is missing stays missing for long.
             if report.warnings != rounds.housekeepingWarnings {
-                for line in report.warnings { log.warning("housekeeping, which is tried again: \(line)") }
+                for line in report.warnings {
+                    log.warning("maintenance of the database failed and is repeated: \(line)")
+                }
             }
             rounds.housekeepingWarnings = report.warnings
             // One that may do everything may be there.
@@ -252,7 +281,7 @@ final class StoreKeeper: Sendable {
                 rounds.housekeeping = now + Self.housekeepingNanoseconds
             }
         } catch {
-            log.warning("housekeeping, which is tried again: \(error)")
+            log.warning("maintenance of the database failed and is repeated: \(error)")
         }
     }
 
@@ -262,13 +291,13 @@ final class StoreKeeper: Sendable {
         // Ends on the server before it is given up here, so that the session stays.
         options.statementTimeoutMilliseconds = options.silenceTimeoutMilliseconds / 6 * 5
         return try DatabaseConnection(gate.openLocation, options: options, stop: stopping) { report in
-            log.warning("the database warns", metadata: ["message": "\(report.message)"])
+            log.warning("a warning of the database", metadata: ["message": "\(report.message)"])
         }
     }
 
     private func reviveServer(now: UInt64, _ rounds: inout Rounds) {
         guard let embedded, !embedded.isAlive else { return }
-        log.warning("the embedded database has ended; it is started again")
+        log.warning("the embedded database has ended unexpectedly and is restarted; its server.log has the reason")
         embedded.stop()
         do throws(EmbeddedServerError) {
             try embedded.start()
@@ -277,7 +306,7 @@ final class StoreKeeper: Sendable {
         } catch {
             var generator = SystemRandomNumberGenerator()
             rounds.revive = now + UInt64(rounds.reviveBackoff.next(using: &generator)) * 1_000_000
-            log.error("the embedded database does not start: \(error)")
+            log.error("the embedded database could not be restarted, which is repeated: \(error)")
         }
     }
 }

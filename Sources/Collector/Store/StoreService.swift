@@ -50,7 +50,8 @@ final class StoreService {
             self.fence = fence
             keeper = try StoreKeeper(
                 gate: gate, appended: appended, fence: fence, embedded: embedded, daysAhead: settings.daysAhead,
-                policies: settings.policies, directCompress: settings.directCompress, log: log)
+                policies: settings.policies, directCompress: settings.directCompress,
+                indexes: settings.indexes, log: log)
             inquirer = SessionInquirer(desk: desk, wake: inquiry) {
                 LaneSession(name: "sessions", target: .database(gate, fence), giveUp: giveUp, log: log)
             }
@@ -67,7 +68,9 @@ final class StoreService {
         } catch {
             guard error.isTransient else { throw error }
             gate.stayClosed(error)
-            log.warning("the database cannot be reached yet, which is tried again: \(error)")
+            log.warning(
+                "the database cannot be reached; records wait in memory and in the spill, and connecting is repeated: \(error)"
+            )
         }
         let (keeper, inquirer) = (keeper, inquirer)
         keeperThread = try NamedThread(name: "keeper") { keeper.run() }

@@ -43,6 +43,8 @@ public struct RecordLineError: Error, Equatable, Sendable, CustomStringConvertib
         /// The number is over the largest of its type.
         case floatOutOfRange(max: String)
         case badTime(TimeText.Fault)
+        /// An integer that is a time before 2000 or after 2099.
+        case implausibleTime(Int64)
         case textTooLong(bytes: Int)
         case tooManyTags
         case badMetadata(FrameError.Reason)
@@ -64,12 +66,29 @@ public struct RecordLineError: Error, Equatable, Sendable, CustomStringConvertib
             case .integerOutOfRange(let range): "out of range: \(range.lowerBound) to \(range.upperBound)"
             case .floatOutOfRange(let max): "out of range: at most \(max)"
             case .badTime(let fault): "\(fault)"
+            case .implausibleTime(let time): Self.describe(implausible: time)
             case .textTooLong(let bytes): "a text of \(bytes) bytes: at most \(FrameLimits.stringBytesMax) are stored"
             case .tooManyTags: "at most \(FrameLimits.tagsPerRecordMax) tags are stored"
             case .badMetadata(.jsonTooDeep): "over \(FrameLimits.jsonDepthMax) levels of objects and arrays"
             case .badMetadata: "this is not a JSON object that JSONB takes"
             case .unencodable(let error): "\(error)"
             }
+        }
+
+        /// Names the unit in which the number is a time of our century.
+        private static func describe(implausible time: Int64) -> String {
+            let units: [(name: String, microseconds: Double)] = [
+                ("seconds", 1e6), ("milliseconds", 1e3), ("nanoseconds", 1e-3),
+            ]
+            let range = RecordLineLimits.plausibleTimes
+            let unit = units.first {
+                let scaled = Double(time) * $0.microseconds
+                return scaled >= Double(range.lowerBound) && scaled < Double(range.upperBound)
+            }
+            let guess = unit.map { "\($0.name)? " } ?? ""
+            return
+                "the integer \(time) is a time before 2000 or after 2099: \(guess)give microseconds since 1970, or allow it "
+                + "with --any-time"
         }
 
         private static var kindNames: String { MetricKind.allCases.map(\.name).joined(separator: ", ") }

@@ -14,6 +14,7 @@ extension RecordLineParser {
         texts.truncate(to: 0)
         (present, seenFields, seenMembers, hasTime) = (0, 0, 0, false)
         (tags, metadata) = (nil, nil)
+        integerTimeColumn = 0
 
         var cursor = LineCursor(line)
         cursor.skipSpace()
@@ -35,6 +36,10 @@ extension RecordLineParser {
         cursor.skipSpace()
         guard cursor.position == cursor.end else { throw cursor.unexpected("the end of the line") }
         guard hasTime else { throw RecordLineError(.missingField, field: "time", column: start + 1) }
+        // Last: what else is wrong with the line is nearer to its cause.
+        guard acceptsAnyTime || integerTimeColumn == 0 || RecordLineLimits.plausibleTimes.contains(time) else {
+            throw RecordLineError(.implausibleTime(time), field: "time", column: integerTimeColumn)
+        }
         isComplete = true
     }
 
@@ -126,6 +131,7 @@ extension RecordLineParser {
             switch member {
             case .kind: try cursor.skipValue()
             case .time:
+                if cursor.peek != UInt8(ascii: "\"") { integerTimeColumn = cursor.position + 1 }
                 time = try cursor.time(&texts)
                 hasTime = true
             case .tags: tags = try cursor.tags(&texts)

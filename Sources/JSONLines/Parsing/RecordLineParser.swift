@@ -28,6 +28,10 @@ public struct RecordLineParser: ~Copyable {
     var texts = GrowingBytes(capacity: 4_096)
     var hasTime = false
     var isComplete = false
+    /// Whether an integer time may be of any year.
+    let acceptsAnyTime: Bool
+    /// Where the time is, if it is an integer, counted from 1; otherwise 0.
+    var integerTimeColumn = 0
 
     /// A number's bits, or where a text lies.
     struct FieldSlot {
@@ -36,7 +40,10 @@ public struct RecordLineParser: ~Copyable {
         var textEnd = 0
     }
 
-    public init() {
+    /// - Parameter acceptsAnyTime: false refuses integer times before the year 2000 and from 2100 on, which are mostly seconds or
+    ///   milliseconds. Times as text are what they say.
+    public init(acceptsAnyTime: Bool = true) {
+        self.acceptsAnyTime = acceptsAnyTime
         values = .allocate(capacity: FieldPlans.fieldsMax)
         values.initialize(repeating: FieldSlot(), count: FieldPlans.fieldsMax)
     }

@@ -17,6 +17,7 @@ public struct DatabaseLocation: Equatable, Sendable {
     ///
     /// - Throws: `DatabaseError` of kind `.invalidLocation`, without the parts that may belong to a password.
     public init(_ text: String) throws(DatabaseError) {
+        try Self.checkScheme(text)
         var message: UnsafeMutablePointer<CChar>?
         guard let options = PQconninfoParse(text, &message) else {
             let reason = message.map { String(cString: $0) } ?? "out of memory"
@@ -43,6 +44,24 @@ public struct DatabaseLocation: Equatable, Sendable {
         return DatabaseLocation(keywords: changed)
     }
 
+    /// The same with a password.
+    public func with(password: String) -> DatabaseLocation {
+        var changed = keywords
+        changed["password"] = password
+        return DatabaseLocation(keywords: changed)
+    }
+
+    /// libpq's keywords with all that this process's environment adds and without a secret, as `init` reads them: another
+    /// process reaches the same database by it, with a password of its own.
+    public var keywordsWithoutSecrets: String {
+        let hidden = [
+            "password", "sslpassword", "oauth_client_secret", "application_name", "fallback_application_name",
+        ]
+        return resolved().filter { !$0.value.isEmpty && !hidden.contains($0.key) }.sorted { $0.key < $1.key }
+            .map { "\($0.key)='\($0.value.replacing("\\", with: "\\\\").replacing("'", with: "\\'"))'" }
+            .joined(separator: " ")
+    }
+
     /// The database's name, from wherever libpq has it; nil when not even that can be said.
     public var database: String? { value(of: "dbname") }
 
@@ -58,6 +77,23 @@ public struct DatabaseLocation: Equatable, Sendable {
         guard !host.dropFirst().contains("@"), !database.contains("@"), portIsNumeric else {
             throw Self.invalid("host, port or database is not one: write @ as %40 and / as %2F in a URL's password")
         }
+    }
+
+    /// What libpq would take for keywords, and answer with `missing "="`.
+    private static func checkScheme(_ text: String) throws(DatabaseError) {
+        guard let colon = text.firstRange(of: "://") else {
+            guard !text.contains("=") else { return }
+            throw invalid("it is neither a URL nor keywords such as host=db.example dbname=metrics")
+        }
+        let scheme = text[..<colon.lowerBound].lowercased()
+        guard scheme != "postgresql", scheme != "postgres" else { return }
+        // Keywords with a URL among their values.
+        if scheme.contains("=") { return }
+        let isWord =
+            !scheme.isEmpty && scheme.count <= 20 && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0 == "+") }
+        throw invalid(
+            (isWord ? "it is a URL of \(scheme)" : "it is a URL of something else")
+                + ", and Spillway stores into PostgreSQL and TimescaleDB only")
     }
 
     private static func invalid(_ reason: String) -> DatabaseError {

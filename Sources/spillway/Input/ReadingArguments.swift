@@ -1,23 +1,27 @@
 // How a command reads from the database: in a session that can change nothing, and not for ever.
 
 import ArgumentParser
+import Collector
 import TimescaleStore
 
 /// `--database` and `--timeout`.
 struct ReadingArguments: ParsableArguments {
     @OptionGroup var location: DatabaseArguments
 
-    @Option(help: ArgumentHelp("The longest time of one statement.", valueName: "seconds"))
-    var timeout = 60
+    @Option(
+        name: .customLong("timeout"),
+        help: ArgumentHelp("The longest time of one statement, for example 60s or 5min.", valueName: "time"))
+    var timeoutText = "60s"
+
+    /// In seconds.
+    private var timeout: Int { Quantity.seconds.value(timeoutText) ?? 60 }
 
     private static let timeoutAllowed = 1...86_400
     /// The server ends a statement by itself, and its words come first.
     private static let graceSeconds = 10
 
     func validate() throws {
-        guard Self.timeoutAllowed.contains(timeout) else {
-            throw ValidationError("--timeout \(timeout): from 1 to \(Self.timeoutAllowed.upperBound) seconds")
-        }
+        _ = try quantity(timeoutText, .seconds, in: Self.timeoutAllowed, option: "--timeout")
     }
 
     /// - Parameter name: what `pg_stat_activity` shows.
@@ -40,7 +44,7 @@ extension CommandError {
     /// What was asked for could not be read.
     init(reading error: DatabaseError) {
         switch error.sqlstate {
-        case .undefinedTable: self.init(.unavailable, "\(error); 'spillway schema apply' makes the tables")
+        case .undefinedTable: self.init(.unavailable, "\(error); 'spillway schema apply' creates the tables")
         case .queryCanceled:
             self.init(.unavailable, "\(error); ask for less, or for longer with --timeout")
         // Values that the server cannot compute with, such as a sum that leaves its type.

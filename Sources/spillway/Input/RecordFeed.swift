@@ -23,19 +23,23 @@ protocol RecordFeed: ~Copyable {
 /// Records as JSON lines. Lines without anything but whitespace are passed over.
 struct LineFeed: RecordFeed, ~Copyable {
     private var lines: LineInput
-    private var parser = RecordLineParser()
+    private var parser: RecordLineParser
     /// The parser holds a record that did not fit into the frame before.
     private var isWaiting = false
     /// The records of the frame that is being made.
     private var holdBack = HoldBack()
     private(set) var isIdle = false
     private let waitsForWholeFrames: Bool
+    private(set) var recordCount = 0
 
-    /// - Parameter waitsForWholeFrames: a frame does not go on before it is full, however slowly the lines come, so that the
-    ///   same lines always give the same frames.
-    init(_ lines: consuming LineInput, waitsForWholeFrames: Bool = false) {
+    /// - Parameters:
+    ///   - anyTime: whether integer times may be of any year.
+    ///   - waitsForWholeFrames: a frame does not go on before it is full, however slowly the lines come, so that the same lines
+    ///     always give the same frames.
+    init(_ lines: consuming LineInput, anyTime: Bool, waitsForWholeFrames: Bool = false) {
         self.lines = lines
         self.waitsForWholeFrames = waitsForWholeFrames
+        parser = RecordLineParser(acceptsAnyTime: anyTime)
     }
 
     mutating func appendNext(to encoder: inout FrameEncoder) throws(CommandError) -> FeedResult {
@@ -70,6 +74,7 @@ struct LineFeed: RecordFeed, ~Copyable {
             throw bad(error)
         }
         isWaiting = false
+        recordCount += 1
         holdBack.begin()
         return .appended
     }
@@ -81,9 +86,7 @@ struct LineFeed: RecordFeed, ~Copyable {
     }
 
     private borrowing func bad(_ error: RecordLineError) -> CommandError {
-        CommandError(
-            .badData,
-            "\(lines.place):\(error.column): \(error)")
+        CommandError(.badData, "\(lines.place):\(error.column): \(error)")
     }
 
     private static func isBlank(_ line: RawSpan) -> Bool {

@@ -105,7 +105,7 @@ import Testing
         ([.ringBytes: ["10000000"]], "it must be a power of two"),
         ([.systemMetrics: ["perhaps"]], "it must be true or false"),
         ([.logLevel: ["loud"]], "levels are trace"),
-        ([.udp: ["none", "127.0.0.1:1"]], "'none' stands alone"),
+        ([.udp: ["none", "127.0.0.1:1"]], "'none' cannot be combined with addresses"),
     ])
     func aValueThatCannotBeUsedIsNamedWithItsOrigin(_ flags: [Setting: [String]], _ part: String) {
         #expect(refusal(flags: flags).contains(part), "\(refusal(flags: flags))")
@@ -114,7 +114,7 @@ import Testing
     @Test func aSlipInTheFileIsNamedWithItsLine() {
         #expect(refusal(file: "lanes = 2\nlans = 3\n").contains(".conf:2: there is no setting 'lans'"))
         #expect(refusal(file: "lanes\n").contains(".conf:1: a line is 'key = value'"))
-        #expect(refusal(file: "lanes = 2\nlanes = 3\n").contains(".conf:2: 'lanes' stands there twice"))
+        #expect(refusal(file: "lanes = 2\nlanes = 3\n").contains(".conf:2: 'lanes' is given twice"))
         #expect(refusal(file: "\n\nlanes = x\n").contains(".conf:3"))
     }
 

@@ -33,6 +33,8 @@ public final class SpillDirectory: Sendable {
     let place: SpillPlace?
     /// -1 without the lock.
     private let lock: Int32
+    /// The folders that opening it created, the outermost first.
+    private let made: [String]
 
     static let lockName = "lock"
     /// Files that are no segments.
@@ -40,9 +42,10 @@ public final class SpillDirectory: Sendable {
     private static let idDigits = 16
 
     private init(
-        path: String, directoryID: UInt64, fileSystem: any SpillFileSystem, lock: Int32,
+        path: String, directoryID: UInt64, fileSystem: any SpillFileSystem, lock: Int32, made: [String] = [],
         place: SpillPlace? = nil, segmentsOpenMax: Int = SegmentFiles.capacityDefault
     ) {
+        self.made = made
         self.place = place
         files = SegmentFiles(capacity: segmentsOpenMax)
         self.path = path
@@ -55,14 +58,18 @@ public final class SpillDirectory: Sendable {
 
     /// Takes the directory for this process, which makes it if it is not there.
     ///
+    /// A symbolic link to the directory is followed once: `path` is then the directory's own.
+    ///
     /// - Parameter segmentsOpenMax: segments that are kept open while they are needed.
     public static func open(
-        _ path: String, segmentsOpenMax: Int = SegmentFiles.capacityDefault
+        _ given: String, segmentsOpenMax: Int = SegmentFiles.capacityDefault
     ) throws(SpillError) -> SpillDirectory {
-        try make(path)
+        let path = try resolved(given)
+        let made = try make(path)
+        // What is not a spill gets no advice to change its owner or mode.
+        try checkContents(path)
         let folder = try openFolder(path)
         do throws(SpillError) {
-            try checkContents(path, folder)
             let lock = try takeLock(path, folder)
             do throws(SpillError) {
                 let id = try directoryID(path, lock, folder)
@@ -70,7 +77,7 @@ public final class SpillDirectory: Sendable {
                 return SpillDirectory(
                     path: path, directoryID: id,
                     fileSystem: LinuxFileSystem(path: path, folder: folder, place: place), lock: lock,
-                    place: place, segmentsOpenMax: segmentsOpenMax)
+                    made: made, place: place, segmentsOpenMax: segmentsOpenMax)
             } catch {
                 close(lock)
                 throw error
@@ -82,7 +89,8 @@ public final class SpillDirectory: Sendable {
     }
 
     /// Looks into a directory that another process may own. Nothing is changed.
-    public static func read(_ path: String) throws(SpillError) -> SpillDirectory {
+    public static func read(_ given: String) throws(SpillError) -> SpillDirectory {
+        let path = try resolved(given)
         let folder = try openFolder(path)
         return SpillDirectory(
             path: path, directoryID: 0, fileSystem: LinuxFileSystem(path: path, folder: folder), lock: -1)
@@ -105,25 +113,51 @@ public final class SpillDirectory: Sendable {
         return found
     }
 
+    /// Removes the directory if opening it created it and nothing was spilled: a collector that could not start leaves none
+    /// behind. Nothing may use it any more.
+    public func removeIfNew() {
+        guard made.last == path else { return }
+        let lockFile = path + "/" + Self.lockName
+        // A folder with a segment, or a quarantine with a file, stays.
+        do throws(SystemCallError) {
+            guard try fileSystem.names() == [Self.lockName] else { return }
+        } catch {
+            // A folder that cannot be read is not known to be empty.
+            return
+        }
+        rmdir(path + "/" + LinuxFileSystem.quarantineName)
+        unlink(lockFile)
+        for folder in made.reversed() where rmdir(folder) != 0 { return }
+    }
+
     // MARK: Parts
+
+    private static func resolved(_ path: String) throws(SpillError) -> String {
+        do throws(LinkError) { return try followingLink(path) } catch { throw unusable(path, "\(error)") }
+    }
 
     private static func unusable(_ path: String, _ reason: String) -> SpillError {
         .directoryNotUsable(path: path, reason: reason)
     }
 
-    static func make(_ path: String) throws(SpillError) {
+    /// - Returns: the folders that it created.
+    @discardableResult
+    static func make(_ path: String) throws(SpillError) -> [String] {
         guard path.hasPrefix("/") else { throw unusable(path, "give an absolute path") }
         var current = ""
+        var made: [String] = []
         let parts = path.split(separator: "/")
         for (index, part) in parts.enumerated() {
             current += "/" + part
             let mode: mode_t = index == parts.count - 1 ? 0o700 : 0o755
             if mkdir(current, mode) == 0 {
+                made.append(current)
                 try syncParent(of: current, path)
             } else if errno != EEXIST {
                 throw unusable(path, "mkdir \(current): \(String(cString: strerror(errno)))")
             }
         }
+        return made
     }
 
     /// A folder that a power loss takes away takes with it whatever was synced in it.
@@ -155,7 +189,7 @@ public final class SpillDirectory: Sendable {
     }
 
     /// A folder given by mistake must not become a spill.
-    static func checkContents(_ path: String, _ folder: Int32) throws(SpillError) {
+    static func checkContents(_ path: String) throws(SpillError) {
         guard let stream = opendir(path) else { throw unusable(path, String(cString: strerror(errno))) }
         defer { closedir(stream) }
         var isEmpty = true
@@ -164,7 +198,7 @@ public final class SpillDirectory: Sendable {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
             if name == "." || name == ".." { continue }
-            if name == lockName || name == LinuxFileSystem.quarantineName || SegmentName(name) != nil { return }
+            if ownNames.contains(name) || name == LinuxFileSystem.quarantineName || SegmentName(name) != nil { return }
             isEmpty = false
         }
         guard isEmpty else {
@@ -181,8 +215,13 @@ public final class SpillDirectory: Sendable {
             guard code == EWOULDBLOCK else {
                 throw .system(SystemCallError(call: "flock", code: code, object: path + "/lock"))
             }
-            let lines = text(of: lock).split(separator: "\n")
-            let holder = lines.count > 1 ? "the process with id \(lines[1])" : "another process"
+            let lines = textLines(text(of: lock))
+            let isKnown = lines.count > 1 && !lines[1].isEmpty
+            let holder =
+                isKnown
+                ? "a collector that is running already, process id \(lines[1]): stop it (kill \(lines[1])), or name another "
+                    + "directory with --spill-directory"
+                : "another process"
             throw .directoryInUse(path: path, holder: holder)
         }
         return lock
@@ -190,7 +229,7 @@ public final class SpillDirectory: Sendable {
 
     /// The id in the lock file, made anew where it is missing.
     private static func directoryID(_ path: String, _ lock: Int32, _ folder: Int32) throws(SpillError) -> UInt64 {
-        let found = text(of: lock).split(separator: "\n").first.flatMap { line in
+        let found = textLines(text(of: lock)).first.flatMap { line in
             line.utf8.count == idDigits ? UInt64(line, radix: 16) : nil
         }
         let id = found ?? UInt64.random(in: 1 ... .max)

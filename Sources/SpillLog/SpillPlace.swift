@@ -47,7 +47,7 @@ final class SpillPlace: Sendable {
         try SpillDirectory.make(path)
         let newFolder = try SpillDirectory.openFolder(path)
         defer { close(newFolder) }
-        try SpillDirectory.checkContents(path, newFolder)
+        try SpillDirectory.checkContents(path)
         let newLock = try SpillDirectory.takeLock(path, newFolder)
         defer { close(newLock) }
         if let database = database.withLock({ $0 }) {

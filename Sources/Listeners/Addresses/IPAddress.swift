@@ -78,6 +78,9 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     /// Of frames that nobody sent to this run.
     static let nobody = PeerAddress(ip: IPAddress(isIPv6: false, high: 0, low: 0), port: 0)
 
+    /// Nil where no sender is known.
+    package var known: PeerAddress? { self == Self.nobody ? nil : self }
+
     /// For example `192.0.2.1:8127` or `[2001:db8::1]:8127`.
     public var description: String { ip.isIPv6 ? "[\(ip)]:\(port)" : "\(ip):\(port)" }
 }

@@ -26,7 +26,7 @@ public enum ListenerError: Error, Equatable, Sendable, CustomStringConvertible {
         case .unauthenticated(let address):
             """
             \(address) is not a loopback address, and without keys anybody who reaches it can send: \
-            listen on 127.0.0.1 or [::1], or say --allow-unauthenticated
+            listen on 127.0.0.1 or [::1], or allow it with --allow-unauthenticated
             """
         case .addressInUse(let address):
             """
@@ -54,7 +54,7 @@ public enum ListenerError: Error, Equatable, Sendable, CustomStringConvertible {
 
 extension ListenerError {
     /// - Parameter code: the `errno` of a socket's set-up.
-    init(call: String, code: Int32, address: ListenAddress) {
+    public init(call: String, code: Int32, address: ListenAddress) {
         switch code {
         case EADDRINUSE: self = .addressInUse(address)
         case EACCES, EPERM: self = .notPermitted(address)

@@ -39,7 +39,8 @@ struct EmbeddedDirectory: Sendable {
     /// - Parameters:
     ///   - root: where the server sees the file system from.
     ///   - hasData: whether the database is known to exist.
-    func prepare(root: String, hasData: Bool) throws(EmbeddedServerError) {
+    /// - Returns: the folders that it created, the outermost first.
+    func prepare(root: String, hasData: Bool) throws(EmbeddedServerError) -> [String] {
         guard path.hasPrefix("/") else { throw unusable("give an absolute path") }
         // In the setting of the socket's directory, and in the address of the server.
         guard !path.contains(",") else {
@@ -55,14 +56,32 @@ struct EmbeddedDirectory: Sendable {
                 "a unix socket's path in it has \(longest) bytes and the system allows "
                     + "\(Self.socketPathBytesMax): name a shorter directory")
         }
-        try makeAncestors()
-        let isNew = mkdir(path, 0o700) == 0
-        if !isNew, errno != EEXIST {
-            throw unusable(String(cString: strerror(errno)))
+        var made: [String] = []
+        do throws(EmbeddedServerError) {
+            try makeAncestors(&made)
+            let isNew = mkdir(path, 0o700) == 0
+            if !isNew, errno != EEXIST {
+                throw unusable(String(cString: strerror(errno)))
+            }
+            if isNew { made.append(path) } else { try checkContents() }
+            try Files.makeFolder(path, mode: 0o700, owner: owner)
+            try checkTraversal(root: root)
+        } catch {
+            remove(made)
+            throw error
         }
-        if !isNew { try checkContents() }
-        try Files.makeFolder(path, mode: 0o700, owner: owner)
-        try checkTraversal(root: root)
+        return made
+    }
+
+    /// Removes what a start that failed has made, unless there is a database in it by now.
+    ///
+    /// - Parameter made: what `prepare` returned.
+    func remove(_ made: [String]) {
+        if made.last == path, access(data, F_OK) != 0 {
+            for file in [lock, password, port, log.path, log.older] { unlink(file) }
+            rmdir(socket)
+        }
+        for folder in made.reversed() where rmdir(folder) != 0 { return }
     }
 
     /// Notes beside the directory that it holds a database.
@@ -104,11 +123,13 @@ struct EmbeddedDirectory: Sendable {
         }
     }
 
-    private func makeAncestors() throws(EmbeddedServerError) {
+    private func makeAncestors(_ made: inout [String]) throws(EmbeddedServerError) {
         var current = ""
         for part in path.split(separator: "/").dropLast() {
             current += "/" + part
-            if mkdir(current, 0o755) != 0, errno != EEXIST {
+            if mkdir(current, 0o755) == 0 {
+                made.append(current)
+            } else if errno != EEXIST {
                 throw unusable("mkdir \(current): \(String(cString: strerror(errno)))")
             }
         }

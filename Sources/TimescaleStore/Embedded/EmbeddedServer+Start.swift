@@ -10,7 +10,7 @@ extension EmbeddedServer {
     /// - Throws: `EmbeddedServerError`, one line; nothing runs then.
     public func start() throws(EmbeddedServerError) {
         precondition(state.withLock { $0.child == nil && $0.locks.isEmpty }, "the embedded server was started twice")
-        try directory.prepare(root: installation.root ?? "", hasData: state.withLock { $0.hasRun })
+        let made = try directory.prepare(root: installation.root ?? "", hasData: state.withLock { $0.hasRun })
         let locks = try directory.takeLock()
         state.withLock { $0.locks = locks }
         do {
@@ -25,6 +25,7 @@ extension EmbeddedServer {
             directory.mark(logger)
         } catch {
             stop()
+            directory.remove(made)
             throw error
         }
         logger.info("embedded database started", metadata: ["location": "\(location)", "log": "\(logFile)"])

@@ -42,9 +42,16 @@ public final class EmbeddedServer: Sendable {
     ///   - programs: nil for all of this machine. The version is that of the data, or the newest for a new database.
     ///   - isDurable: false for tests: without fsync, so a crash of the machine loses the database.
     public init(
-        directory path: String, programs: Programs? = nil, environment: [String: String], isDurable: Bool = true,
+        directory given: String, programs: Programs? = nil, environment: [String: String], isDurable: Bool = true,
         logger: Logger
     ) throws(EmbeddedServerError) {
+        let path: String
+        do throws(LinkError) {
+            // The server's data may be on another disk.
+            path = try followingLink(given)
+        } catch {
+            throw .directoryNotUsable(path: given, reason: "\(error)")
+        }
         let data = try EmbeddedData(in: path)
         installation = try Programs.choose(programs, path: path, data: data, environment: environment)
         timescaleRoot = Programs.timescaleRootPath(environment: environment)
@@ -61,10 +68,23 @@ public final class EmbeddedServer: Sendable {
         return (environment["HOME"] ?? "/var/tmp") + "/.local/state/spillway/database"
     }
 
+    /// Where the server of a directory was when it was started last, for programs beside its collector.
+    ///
+    /// - Throws: where there is none, or where this user may not look.
+    public static func lastLocation(directory: String) throws(EmbeddedServerError) -> DatabaseLocation {
+        let text = try Files.text(of: directory + "/port").filter { !$0.isWhitespace }
+        guard let port = UInt16(text) else {
+            throw .directoryNotUsable(path: directory, reason: "its port is '\(text.prefix(20))'")
+        }
+        return location(socket: directory + "/socket", port: port)
+    }
+
     /// The database, over the unix socket. Valid between `start` and `stop`.
-    public var location: DatabaseLocation {
+    public var location: DatabaseLocation { Self.location(socket: directory.socket, port: port) }
+
+    private static func location(socket: String, port: UInt16) -> DatabaseLocation {
         DatabaseLocation(keywords: [
-            "host": directory.socket, "port": "\(port)", "user": "postgres", "dbname": Self.databaseName,
+            "host": socket, "port": "\(port)", "user": "postgres", "dbname": databaseName,
             // PGHOSTADDR and PGSSLMODE of the process are meant for another server.
             "hostaddr": "", "sslmode": "disable",
         ])

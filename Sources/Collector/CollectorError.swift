@@ -26,13 +26,23 @@ public struct CollectorError: Error, Sendable, CustomStringConvertible {
         self.description = description
     }
 
+    /// - Parameter setting: the one that names the address.
+    init(_ error: ListenerError, setting: String?) {
+        let kind: Kind =
+            switch error {
+            case .unauthenticated, .addressNotAvailable, .familyNotSupported, .ringTooSmall: .configuration
+            case .addressInUse, .notPermitted, .system, .other: .unavailable
+            }
+        self.init(kind, (setting.map { "\($0): " } ?? "") + "\(error)")
+    }
+
     /// - Parameter isAllStored: whether what was accepted before the failure is stored or in the spill.
     init(startFailure error: any Error, isAllStored: Bool) {
         let failure =
             switch error {
             case let error as CollectorError: error
             case let error as ListenAddressError: CollectorError(.configuration, "\(error)")
-            case let error as ListenerError: CollectorError(.unavailable, "\(error)")
+            case let error as ListenerError: CollectorError(error, setting: nil)
             case let error as SpillError: CollectorError(.disk, "\(error)")
             case let error as SystemCallError: CollectorError(.system, "\(error)")
             default: CollectorError(.unavailable, "\(error)")

@@ -5,6 +5,7 @@
 
 import Delivery
 import FrameRing
+import Glibc
 import LinuxSystem
 import Listeners
 import Logging
@@ -43,6 +44,8 @@ public final class CollectorService {
     private var http: HTTPServer?
     private var reporter: HostReporter?
     private var reporterThread: NamedThread?
+    /// Tells the other commands of this machine that it runs.
+    private var runningRecord: RunningRecord?
 
     /// Starts everything, the database first and the listeners last, so that what is taken can be stored.
     ///
@@ -57,6 +60,7 @@ public final class CollectorService {
     ) throws(CollectorError) {
         self.settings = settings
         self.log = log
+        try AddressCheck.run(settings) { RunningCollector.all(environment: environment) }
         var limits = ConservationLedger.Limits()
         limits.sourcesMax = settings.sourcesMax
         // Each source that has an account has room for one session.
@@ -112,11 +116,14 @@ public final class CollectorService {
             try startDrain()
             onAccepting()
             try startListeners()
-            try startHTTP()
+            try startHTTP(environment)
             try startReporter()
         } catch {
-            throw CollectorError(startFailure: error, isAllStored: stop())
+            let isAllStored = stop()
+            spill?.removeIfNew()
+            throw CollectorError(startFailure: error, isAllStored: isAllStored)
         }
+        announce(environment)
     }
 
     /// The line that says that the collector is ready, with every address.
@@ -132,6 +139,21 @@ public final class CollectorService {
     private var database: String { store.map { "\($0.gate.openLocation.description)" } ?? "discard" }
 
     // MARK: Start
+
+    /// For the commands that look for this collector. It works without.
+    private func announce(_ environment: [String: String]) {
+        let addresses =
+            udp.map { "udp \($0.localAddress)" } + tcp.map { "tcp \($0.localAddress)" }
+            + (http?.localAddress.map { ["http \(Self.text($0))"] } ?? [])
+        let collector = RunningCollector(
+            processID: getpid(), database: settings.database.publicAddress(environment: environment),
+            addresses: addresses)
+        do throws(SystemCallError) {
+            runningRecord = try RunningRecord(collector, environment: environment)
+        } catch {
+            log.info("other commands of this machine need --database to find this collector's database: \(error)")
+        }
+    }
 
     private func startSpill(_ path: String) throws {
         let opened = try OpenedSpill(
@@ -184,17 +206,14 @@ public final class CollectorService {
         }
     }
 
-    private func startHTTP() throws {
+    private func startHTTP(_ environment: [String: String]) throws {
         guard let text = settings.http else { return }
         let address = try ListenAddress(parsing: text)
-        guard address.isLoopback || settings.allowUnauthenticated else {
-            throw CollectorError(
-                .configuration,
-                "http \(text): anybody could read the statistics there; allow it with --allow-unauthenticated")
-        }
+        // Other machines have no use for it.
+        let database = address.isLoopback ? settings.database.publicAddress(environment: environment) : nil
         let status = StatusSource(
             settings: settings, startedAt: startedAt, ledger: ledger, ring: ring, hub: hub, health: health,
-            gate: store?.gate, descriptors: descriptors, stranded: stranded)
+            gate: store?.gate, descriptors: descriptors, stranded: stranded, databaseAddress: database)
         let descriptors = descriptors
         do {
             http = try HTTPServer(
@@ -212,8 +231,10 @@ public final class CollectorService {
                 default: nil
                 }
             }
+        } catch let error as IOError {
+            throw CollectorError(ListenerError(call: "bind", code: error.errnoCode, address: address), setting: "http")
         } catch {
-            throw CollectorError(.unavailable, "http \(text): \(error)")
+            throw CollectorError(.unavailable, "http: cannot listen on \(text): \(error)")
         }
     }
 
@@ -245,6 +266,7 @@ public final class CollectorService {
     /// - Returns: whether everything that was accepted is stored or in the spill.
     @discardableResult
     public func stop() -> Bool {
+        runningRecord = nil
         reporter?.stop()
         reporterThread?.join()
         reporterThread = nil
@@ -274,12 +296,12 @@ public final class CollectorService {
         let left = ledger.snapshot().recordsInFlight
         if lost > 0 || left > 0 {
             log.error(
-                "records that were accepted are neither stored nor in the spill",
+                "accepted records are lost: they are neither stored nor in the spill",
                 metadata: ["records": "\(max(Int64(lost), left))"])
         }
         let spilled = ledger.snapshot().spillRecords
         if spilled > 0 {
-            log.notice("the spill keeps records for the next start", metadata: ["records": "\(spilled)"])
+            log.notice("records remain in the spill; the next start replays them", metadata: ["records": "\(spilled)"])
         }
         return lost == 0 && left <= 0
     }

@@ -16,11 +16,13 @@ final class StatusSource: Sendable {
     private let gate: StoreGate?
     private let descriptors: DescriptorWatch
     private let stranded: StrandedSpills?
+    private let databaseAddress: String?
     private let stalled: Mutex<StalledClaimGauge>
 
     init(
         settings: CollectorSettings, startedAt: UInt64, ledger: ConservationLedger, ring: FrameRing, hub: DeliveryHub,
-        health: LaneHealth, gate: StoreGate?, descriptors: DescriptorWatch, stranded: StrandedSpills?
+        health: LaneHealth, gate: StoreGate?, descriptors: DescriptorWatch, stranded: StrandedSpills?,
+        databaseAddress: String?
     ) {
         self.settings = settings
         self.startedAt = startedAt
@@ -31,6 +33,7 @@ final class StatusSource: Sendable {
         self.gate = gate
         self.descriptors = descriptors
         self.stranded = stranded
+        self.databaseAddress = databaseAddress
         stalled = Mutex(StalledClaimGauge(ring: ring))
     }
 
@@ -53,7 +56,7 @@ final class StatusSource: Sendable {
             Gauge(name: "ring_capacity_bytes", help: "Bytes of the ring.", value: Double(ring.capacityBytes)),
             Gauge(
                 name: "ring_oldest_unpublished_claim_seconds",
-                help: "For how long a producer has held up the ring; it is looked at when this is read.",
+                help: "For how long a producer has held up the ring, as seen at each scrape.",
                 value: stalledSeconds),
             Gauge(
                 name: "batches_waiting", help: "Batches in memory that wait for a lane or the spill.",
@@ -98,6 +101,10 @@ final class StatusSource: Sendable {
             Gauge(name: "lanes", help: "Lanes.", value: Double(settings.lanes)),
             Gauge(name: "lanes_connected", help: "Lanes that reach the database.", value: Double(connected)),
             Gauge(
+                name: "database_reachable",
+                help: "1 while lanes reach the database and it answers, 0 while records wait for it.",
+                value: connected > 0 && gate?.reason == nil ? 1 : 0),
+            Gauge(
                 name: "batches_committed", help: "Batches committed since the start.",
                 value: Double(lanes.batchesCommitted)),
             Gauge(
@@ -122,13 +129,22 @@ final class StatusSource: Sendable {
         // What comes is safe in the spill, and so the collector is ready to take it.
         var warnings = delivery.warnings + (stranded?.warnings ?? []) + descriptors.warnings + (gate?.warnings ?? [])
         if hub.hasSpill, delivery.spillBlock == nil, !notReady.isEmpty {
-            warnings += notReady.map { "the database is away, all goes to the spill: \($0)" }
+            let consequence =
+                connected > 0
+                ? "the database does not answer as it should while \(connected) of \(settings.lanes) lanes are connected"
+                : "the database is unavailable, and records wait in the spill"
+            warnings += notReady.map { "\(consequence): \($0)" }
             notReady = []
         } else if let block = delivery.spillBlock {
-            if notReady.isEmpty { warnings.append("the spill takes nothing: \(block)") } else { notReady.append(block) }
+            if notReady.isEmpty {
+                warnings.append("the spill takes no batches: \(block)")
+            } else {
+                notReady.append(block)
+            }
         }
         return CollectorStatus(
             ledger: snapshot, gauges: gauges, notReady: notReady, warnings: warnings,
-            database: gate?.identity.map { "\($0)" }, spillDirectory: settings.spillPath)
+            database: gate?.identity.map { "\($0)" }, spillDirectory: settings.spillPath,
+            databaseAddress: databaseAddress)
     }
 }

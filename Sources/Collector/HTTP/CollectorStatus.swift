@@ -1,6 +1,7 @@
 // What the collector says about itself, taken at one moment: /stats, /metrics and /readyz are three ways to print it.
 
 import FrameCodec
+import Glibc
 import Listeners
 
 /// A number that goes up and down.
@@ -23,6 +24,8 @@ struct CollectorStatus: Sendable {
     let database: String?
     /// Nil without a spill.
     let spillDirectory: String?
+    /// What commands of this machine connect to, without a password; nil for other machines.
+    var databaseAddress: String?
 }
 
 extension CollectorStatus {
@@ -49,6 +52,8 @@ extension CollectorStatus {
         out += gauges.map { "\(jsonString($0.name)): \(number($0.value))" }.joined(separator: ", ")
         out += "},\n  \"database\": \(database.map(jsonString) ?? "null")"
         out += ",\n  \"spill_directory\": \(spillDirectory.map(jsonString) ?? "null")"
+        out += ",\n  \"database_address\": \(databaseAddress.map(jsonString) ?? "null")"
+        out += ",\n  \"process_id\": \(getpid())"
         out += ",\n  \"not_ready\": [\(notReady.map(jsonString).joined(separator: ", "))]"
         out += ",\n  \"warnings\": [\(warnings.map(jsonString).joined(separator: ", "))]"
         out += ",\n  \"sources\": ["
@@ -68,7 +73,8 @@ extension CollectorStatus {
         out += "\", \"name\": "
         if let name = source.name { out.appendJSONString(name.text) } else { out += "null" }
         out += ", \"peer\": "
-        out.appendJSONString(source.lastPeer.description)
+        // Records of the spill that no sender of this run is known for.
+        if let peer = source.lastPeer.known { out.appendJSONString(peer.description) } else { out += "null" }
         out += ", \"last_seen_microseconds\": "
         out += String(source.lastSeenMicroseconds)
         out += ", \"sessions\": "
@@ -171,7 +177,10 @@ extension CollectorStatus {
             "spillway_source_records_received_total", "counter", "Records received of a source that has a name.",
             sources.recordsReceived)
         for gauge in gauges { family("spillway_\(gauge.name)", "gauge", gauge.help, [("", "\(gauge.value)")]) }
-        family("spillway_ready", "gauge", "1 while the database is reachable.", [("", notReady.isEmpty ? "1" : "0")])
+        family(
+            "spillway_ready", "gauge",
+            "1 while records are accepted: the database is reachable, or the spill has room.",
+            [("", notReady.isEmpty ? "1" : "0")])
         return out
     }
 
@@ -195,9 +204,9 @@ extension LedgerCounter {
         case .framesReceived: "Frames that passed admission."
         case .recordsReceived: "Records of those frames."
         case .bytesReceived: "Bytes of those frames."
-        case .kernelDrops: "Datagrams that the kernel dropped since a socket's buffer was full."
-        case .ringFullDrops: "Records of datagrams dropped since the ring was full."
-        case .ringFullDropFrames: "Frames of datagrams dropped since the ring was full."
+        case .kernelDrops: "Datagrams that the kernel dropped because a socket's buffer was full."
+        case .ringFullDrops: "Records of datagrams dropped because the ring was full."
+        case .ringFullDropFrames: "Frames of datagrams dropped because the ring was full."
         case .duplicateFrames: "Frames recognised as resent."
         case .framesBehindWindow: "Frames too late to tell whether they were resent."
         case .recordsCommitted: "Records committed to the database."

@@ -5,9 +5,13 @@ import Collector
 import LinuxSystem
 import TimescaleStore
 
-/// `--database`, or what the environment says.
+/// `--database`, or what the environment says, or the collector that runs here.
 struct DatabaseArguments: ParsableArguments {
-    @Option(help: "A URL (postgresql://user@host/database) or libpq's keywords; else TIMESCALEDB_* or PG* hold.")
+    @Option(
+        help: """
+            A URL (postgresql://user@host/database), libpq's keywords, or embedded[:DIR]; without it what TIMESCALEDB_* or PG* \
+            name, or the database of the collector that runs on this machine.
+            """)
     var database: String?
 
     /// - Parameters:
@@ -17,19 +21,7 @@ struct DatabaseArguments: ParsableArguments {
     func connect(
         as name: String, isForWriting: Bool = false, configure: (inout ConnectionOptions) -> Void = { _ in }
     ) throws(CommandError) -> DatabaseConnection {
-        let location: DatabaseLocation?
-        do throws(DatabaseError) {
-            if let database {
-                location = try DatabaseLocation(database)
-            } else {
-                location = try DatabaseLocation.fromEnvironment(processEnvironment())
-            }
-        } catch {
-            throw CommandError(.configuration, "\(error)")
-        }
-        guard let location else {
-            throw CommandError(.usage, "which database? Give --database URL, or set TIMESCALEDB_HOST or PGHOST")
-        }
+        let location = try DatabaseChoice(flag: database, environment: processEnvironment()).location()
         var options = ConnectionOptions(applicationName: name, isForWriting: isForWriting)
         configure(&options)
         do throws(DatabaseError) {

@@ -38,6 +38,8 @@ struct CollectorStatistics: Decodable {
     let gauges: [String: Double]?
     let sources: [Source]?
     let database: String?
+    let databaseAddress: String?
+    let processID: Int32?
     let notReady: [String]?
     let warnings: [String]?
 
@@ -45,6 +47,8 @@ struct CollectorStatistics: Decodable {
         case totals, gauges, sources, database, warnings, reconciliation
         case framesRefused = "frames_refused"
         case notReady = "not_ready"
+        case databaseAddress = "database_address"
+        case processID = "process_id"
     }
 
     init(json: [UInt8]) throws(CommandError) {

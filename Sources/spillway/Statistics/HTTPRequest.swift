@@ -13,10 +13,25 @@ struct HTTPRequest {
     private static let timeoutMilliseconds: Int32 = 5_000
     private static let responseBytesMax = 67_108_864
 
-    /// - Parameter address: `ADDR:PORT`, `[IPV6]:PORT`, or either without a port.
+    /// - Parameter address: `ADDR:PORT`, `[IPV6]:PORT`, either without a port, a port alone, or a URL of these.
     init(address: String) throws(CommandError) {
-        guard let parts = CollectorAddress.hostAndPort(Substring(address), portDefault: Self.portDefault) else {
-            throw CommandError(.usage, "--http \(address): expected ADDR:PORT, for example 127.0.0.1:8128")
+        func invalid(_ reason: String) -> CommandError { CommandError(.usage, "--http \(address): \(reason)") }
+        guard !address.hasPrefix("https://") else {
+            throw invalid("a collector does not speak TLS there: write http://")
+        }
+        var place = Substring(address)
+        if place.hasPrefix("http://") {
+            place = place.dropFirst("http://".count)
+            if let slash = place.firstIndex(of: "/") { place = place[..<slash] }
+        }
+        if place.hasPrefix(":") { place = place.dropFirst() }
+        if !place.isEmpty, place.allSatisfy({ $0.isASCII && $0.isNumber }) {
+            guard let number = UInt16(place), number > 0 else { throw invalid("a port is from 1 to 65535") }
+            (host, port) = ("127.0.0.1", number)
+            return
+        }
+        guard let parts = CollectorAddress.hostAndPort(place, portDefault: Self.portDefault) else {
+            throw invalid("expected ADDR:PORT, for example 127.0.0.1:8128")
         }
         (host, port) = parts
     }
@@ -34,7 +49,7 @@ struct HTTPRequest {
             throw unavailable("\(error)")
         }
         guard let end = Self.headEnd(response) else { throw unavailable("the answer is not HTTP") }
-        let lines = String(decoding: response[..<end], as: UTF8.self).split(separator: "\r\n")
+        let lines = textLines(String(decoding: response[..<end], as: UTF8.self))
         let status = lines.first?.split(separator: " ") ?? []
         guard status.count >= 2, status[0].hasPrefix("HTTP/1.") else { throw unavailable("the answer is not HTTP") }
         guard status[1] == "200" else { throw unavailable("it answers \(status.dropFirst().joined(separator: " "))") }

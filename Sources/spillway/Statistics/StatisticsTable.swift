@@ -45,12 +45,13 @@ struct StatisticsTable {
         let difference = statistics.unaccounted
         if difference == 0 { return "The books balance: every record that was received is accounted for." }
         if difference > 0 {
-            return "The books do not balance: \(grouped(UInt64(difference))) records are unaccounted for. "
-                + "Under load they may be between two counters: look again."
+            return
+                "The books do not balance: \(counted(UInt64(difference), "record")) \(difference == 1 ? "is" : "are") unaccounted "
+                + "for. Under load they may be between two counters: run 'spillway stats' again."
         }
         return
-            "The books do not balance: \(grouped(difference.magnitude)) records more are accounted for than came in. "
-            + "Under load they may be between two counters: look again."
+            "The books do not balance: \(counted(difference.magnitude, "record")) more \(difference == -1 ? "is" : "are") accounted "
+            + "for than came in. Under load they may be between two counters: run 'spillway stats' again."
     }
 
     /// What the senders say, in words.
@@ -61,18 +62,20 @@ struct StatisticsTable {
         let dropped = books?.recordsDroppedByClient ?? 0
         var text: String
         if (books?.sessions ?? 0) == 0 {
-            text = "No sender has said yet what it sent."
+            text = "No sender has reported yet what it sent."
         } else if missing == 0 {
-            text = "The senders say that they sent \(grouped(sent)) records, and all of them came."
+            text = "The senders report \(counted(sent, "record")) sent, and all of them arrived."
         } else {
             text =
-                "The senders say that they sent \(grouped(sent)) records; \(grouped(missing)) of them did not come: "
+                "The senders report \(counted(sent, "record")) sent; \(grouped(missing)) of them did not arrive: "
                 + "lost on the way or in a kernel, or refused."
         }
         if dropped > 0 { text += " They dropped \(grouped(dropped)) more before sending." }
         let before = books?.sessionsBegunBefore ?? 0
         if before > 0 {
-            text += " (\(grouped(before)) sessions are left out: they began before this start, or were evicted.)"
+            text +=
+                " (\(counted(before, "session")) \(before == 1 ? "is" : "are") left out, whose first frames this run of the "
+                + "collector does not have: sent to an earlier run, lost on the way, or of evicted sessions.)"
         }
         guard books?.exact == false else { return [text] }
         return [
@@ -88,7 +91,7 @@ struct StatisticsTable {
         var table = [["SOURCE", "NAME", "PEER", "RECORDS", "FRAMES", "MISSING", "SENT", "LOST"]]
         for source in all.prefix(Self.sourcesShownMax) {
             table.append([
-                source.source, source.name?.printable(charactersMax: Self.nameCharactersMax) ?? "-", source.peer ?? "",
+                source.source, source.name?.printable(charactersMax: Self.nameCharactersMax) ?? "-", source.peer ?? "-",
                 grouped(received(source)),
                 grouped(source.totals["frames_received"] ?? 0), grouped(source.totals["sequence_gap_frames"] ?? 0),
                 source.reconciliation?.recordsSent.map { grouped($0) } ?? "-",

@@ -83,7 +83,8 @@ enum Programs {
         let kept = ProcessInfo.processInfo.environment.filter { entry in
             entry.key == "SPILLWAY_TIMESCALEDB_ROOT" || !names.contains { entry.key.hasPrefix($0) }
         }
-        return kept.merging(added) { $1 }
+        // Commands look there for running collectors, and those of the machine are not the tests'.
+        return kept.merging(["XDG_STATE_HOME": folder.appending(path: "state").path]) { $1 }.merging(added) { $1 }
     }
 
     /// The files of this test process: removed at its end, whatever the tests' outcome.

@@ -23,12 +23,12 @@ public enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .invalidAddress(let text):
-            "\"\(text)\" is no address: expected udp://HOST:PORT or tcp://HOST:PORT, for example udp://127.0.0.1:8127"
+            "\"\(text)\" is not a collector's address: expected udp://HOST:PORT or tcp://HOST:PORT, for example udp://127.0.0.1:8127"
         case .unsupportedTransport(let address):
             "\(address): expected an address with \(address.transport == .udp ? "tcp" : "udp")://"
         case .unresolvable(let host, let reason): "cannot resolve \(host): \(reason)"
         case .system(let error): "\(error)"
-        case .timedOut(let what, let milliseconds): "\(what): nothing moved for \(milliseconds) ms"
+        case .timedOut(let what, let milliseconds): "\(what): no data moved for \(milliseconds) ms"
         case .noRoom(let address, let bytes):
             "\(address) does not acknowledge frames fast enough: \(bytes >> 20) MiB of them wait, and records are dropped"
         case .closed(let address): "\(address) closed the connection"

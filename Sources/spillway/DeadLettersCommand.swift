@@ -4,6 +4,7 @@ import ArgumentParser
 import Collector
 import FrameCodec
 import JSONLines
+import LinuxSystem
 import MetricKinds
 import TimescaleStore
 
@@ -117,7 +118,7 @@ struct DeadLettersCommand: ParsableCommand {
             guard withoutRecords == 0 else {
                 throw CommandError(
                     .badData,
-                    "\(withoutRecords) letters are not shown: 'dead-letters show --id ID' prints a letter's frame; "
+                    "\(counted(withoutRecords, "letter")) without readable records: 'dead-letters show --id ID' prints a letter's frame; "
                         + "'discard' would remove them as well")
             }
         }
@@ -152,10 +153,15 @@ struct DeadLettersCommand: ParsableCommand {
                 object.add("letters_left", UInt64(outcome.lettersLeft))
                 try writeOutput(line: object.text)
             } else {
-                try writeOutput(line: "\(outcome.recordsStored) records stored, \(outcome.lettersLeft) letters left")
+                try writeOutput(
+                    line:
+                        "\(counted(outcome.recordsStored, "record")) stored, \(counted(outcome.lettersLeft, "letter")) left"
+                )
             }
             if let reason = outcome.lastReason {
-                throw CommandError(.badData, "\(outcome.lettersLeft) letters stay, the last because: \(reason)")
+                throw CommandError(
+                    .badData,
+                    "\(counted(outcome.lettersLeft, "letter")) could not be stored, the last one because: \(reason)")
             }
         }
     }
@@ -179,7 +185,7 @@ struct DeadLettersCommand: ParsableCommand {
             let filter = try selection.filter()
             let connection = try location.connect(as: "spillway dead-letters", isForWriting: true)
             let count = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).discard(filter) }
-            try writeOutput(line: "\(count) letters removed")
+            try writeOutput(line: "\(counted(count, "letter")) removed")
         }
     }
 }
@@ -216,7 +222,8 @@ extension StoredDeadLetter {
         }
         guard printed else { return nil }
         let lines = printer.withBytes { bytes in
-            bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }.split(separator: "\n").map(String.init)
+            textLines(bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }).filter { !$0.isEmpty }.map(
+                String.init)
         }
         guard let recordIndex, let kind else {
             return printer.skippedCount == 0 && !lines.isEmpty ? lines : nil

@@ -63,7 +63,7 @@ struct DecodeCommand: ParsableCommand {
         try output.finish()
         if skipped > 0 {
             report(
-                "warning: \(skipped) records are of kinds that only a later version of spillway knows"
+                "warning: \(counted(skipped, "record")) of kinds that only a later version of spillway knows left out"
             )
         }
     }

@@ -60,7 +60,7 @@ struct SpillCommand: ParsableCommand {
 
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Read and check every byte. Exit 65 when something is damaged.",
+            abstract: "Read and check every byte, and say whether all is sound. Exit 65 when something is damaged.",
             discussion: "A segment that a collector is writing right now may seem to end in the middle of a batch.")
 
         @OptionGroup var directory: Directory
@@ -73,7 +73,7 @@ struct SpillCommand: ParsableCommand {
             for batch in recovery.segments.flatMap(\.batches) {
                 do throws(SpillError) { try reader.read(batch) } catch { report.add("\(error)") }
             }
-            try writeOutput(json ? report.json : report.text)
+            try writeOutput(json ? report.json : report.text + report.verdict + "\n")
             guard report.isSound else { throw CommandError(.badData, "the spill has damage") }
         }
     }
@@ -109,7 +109,8 @@ struct SpillCommand: ParsableCommand {
             }
             try output.flush()
             guard damage == 0 else {
-                throw CommandError(.badData, "\(damage) places are damaged: see spillway spill verify")
+                throw CommandError(
+                    .badData, "\(counted(damage, "place")) could not be read: see 'spillway spill verify'")
             }
         }
     }
@@ -155,13 +156,14 @@ struct SpillCommand: ParsableCommand {
             guard outcome.segmentsLeftAlone == 0 else {
                 throw CommandError(
                     .inputOutput,
-                    "\(outcome.segmentsLeftAlone) segments could not be read and are still in "
+                    "\(counted(outcome.segmentsLeftAlone, "segment")) could not be read and remain in "
                         + "\(directory.spillDirectory): keep it, and repeat the command")
             }
             guard outcome.batchesDamaged == 0 else {
                 throw CommandError(
                     .badData,
-                    "\(outcome.batchesDamaged) batches are damaged; see \(directory.spillDirectory)/quarantine")
+                    "\(counted(outcome.batchesDamaged, "damaged batch")) in \(directory.spillDirectory)/quarantine; the rest is stored"
+                )
             }
         }
     }

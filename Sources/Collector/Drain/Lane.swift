@@ -101,8 +101,8 @@ final class Lane: Sendable {
                 let isLost = hub.unreadable(lane: number, error.readFailure)
                 log.error(
                     isLost
-                        ? "a batch of the spill is damaged and lost; its segment goes to the quarantine"
-                        : "a batch of the spill cannot be read, which is tried again",
+                        ? "a batch of the spill is damaged and lost; its segment is moved to the quarantine"
+                        : "a batch of the spill cannot be read, and the attempt is repeated",
                     metadata: [
                         "batch": "\(batch.summary.identity)", "records": "\(batch.summary.recordCount)",
                         "error": "\(error)",
@@ -123,7 +123,7 @@ final class Lane: Sendable {
             bench.backoff.reset()
             if bench.nextLog > 0 {
                 bench.nextLog = 0
-                log.notice("the database is back", metadata: ["lane": "\(number)"])
+                log.notice("this lane stores again", metadata: ["lane": "\(number)"])
             }
             tell(bench.decoded, stored, isReplay: isReplay)
             if case .database = target { appended.note(summary.sessions) }
@@ -142,7 +142,7 @@ final class Lane: Sendable {
             guard now >= bench.nextLog else { return }
             bench.nextLog = now + Self.logEveryNanoseconds
             log.warning(
-                "batch not stored yet, it is kept and tried again",
+                "a batch could not be stored; it is kept, and the attempt is repeated",
                 metadata: [
                     "batch": "\(summary.identity)", "records": "\(summary.recordCount)", "error": "\(error)",
                 ])
@@ -171,8 +171,8 @@ final class Lane: Sendable {
         if let first = decoded.refused.first {
             log.warning(
                 isReplay && first.isAcknowledged
-                    ? "frames are malformed inside; they are in spillway.dead_letters"
-                    : "frames refused: their payload is malformed",
+                    ? "acknowledged frames are malformed inside; they are kept in spillway.dead_letters: 'spillway dead-letters list' shows them"
+                    : "frames were refused, since they are malformed inside: correct the client that sent them",
                 metadata: [
                     "frames": "\(decoded.refused.count)", "source": "\(hexadecimal(first.identity.source))",
                     "first": "\(first.error)",
@@ -181,7 +181,7 @@ final class Lane: Sendable {
         let dead = stored.deadLetters.values.reduce(0, +)
         if dead > 0 {
             log.warning(
-                "the database refused records; they are in spillway.dead_letters with their reasons",
+                "the database refused records; they are kept in spillway.dead_letters: 'spillway dead-letters list' shows the reasons",
                 metadata: ["records": "\(dead)"])
         }
     }

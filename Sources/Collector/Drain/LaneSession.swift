@@ -44,7 +44,7 @@ struct LaneSession {
         let location = try gate.location()
         let log = log
         let made = try DatabaseConnection(location, options: gate.options(name), stop: giveUp) { report in
-            log.warning("the database warns", metadata: ["message": "\(report.message)"])
+            log.warning("a warning of the database", metadata: ["message": "\(report.message)"])
         }
         compression = gate.compressesDirectly ? try DirectCompression(made) : nil
         connection = made

@@ -39,7 +39,7 @@ struct OpenedSpill {
             guard monotonicNanoseconds() >= nextLog else { return }
             nextLog = monotonicNanoseconds() + Self.logEveryNanoseconds
             log.info(
-                "looking through the spill",
+                "reading the spill of an earlier run",
                 metadata: ["segments": "\(progress.segmentsDone) of \(progress.segments)"])
         }
         log.info("the spill is open", metadata: ["directory": "\(path)"])
@@ -67,7 +67,7 @@ struct OpenedSpill {
         }
         if recovery.batches > 0 {
             log.notice(
-                "an earlier run left batches in the spill, which are replayed",
+                "an earlier run left batches in the spill; they are replayed",
                 metadata: ["batches": "\(recovery.batches)", "records": "\(recovery.records)"])
         }
     }

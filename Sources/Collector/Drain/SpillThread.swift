@@ -48,6 +48,7 @@ final class SpillThread: Sendable {
         var nextRescueLog: UInt64 = 0
         var isBlocked = false
         var isPlaceLost = false
+        var backlog: SpillBacklog
     }
 
     /// Runs until the hub has ended and nothing is left to write.
@@ -56,7 +57,8 @@ final class SpillThread: Sendable {
             SpillWriter(
                 fileSystem: directory.fileSystem, directoryID: directory.directoryID,
                 epoch: UInt64(bitPattern: hub.epoch), limits: limits, found: found, files: directory.files))
-        var rounds = Rounds()
+        var rounds = Rounds(
+            backlog: SpillBacklog(recovered: hub.view.spillRecords, now: monotonicNanoseconds()))
         while true {
             let isOver = hub.isOver
             let slots = hub.spillWork(max: Self.groupMax, timeoutMilliseconds: Self.lookMilliseconds)
@@ -68,6 +70,7 @@ final class SpillThread: Sendable {
             let now = monotonicNanoseconds()
             if now >= rounds.nextCheck { check(&steps, &rounds, now: now) }
             if !isOver, now >= rounds.nextProbe, hub.needsSpillProbe { probe(&steps, &rounds, now: now) }
+            if let line = rounds.backlog.observe(hub.view, now: now) { log.notice("\(line)") }
             if now >= rounds.nextRemoval || isOver { removeSettled(&steps, &rounds, now: now) }
             if isOver, slots.isEmpty { return }
         }
@@ -88,7 +91,7 @@ final class SpillThread: Sendable {
         if !rounds.isBlocked || now >= rounds.nextLog {
             rounds.nextLog = now &+ Self.logEveryNanoseconds
             log.error(
-                "the spill takes nothing: TCP waits, and UDP drops what finds no room",
+                "the spill takes no batches: TCP clients wait, and datagrams without room in the ring are dropped and counted",
                 metadata: ["error": "\(failure)"])
         }
         rounds.isBlocked = true
@@ -147,7 +150,7 @@ final class SpillThread: Sendable {
         guard let current = steps.currentSegment else { return }
         let isIdle = monotonicNanoseconds() &- lastWrite >= Self.idleNanoseconds && hub.isSettled(current)
         guard isOver || isIdle, let error = steps.endSegment(for: hub) else { return }
-        log.warning("a segment could not be ended in order: \(error)")
+        log.warning("a segment of the spill could not be closed with its end mark; recovery reads it without: \(error)")
     }
 
     /// Removes segments of which nothing is needed, also while batches keep coming.
@@ -157,7 +160,7 @@ final class SpillThread: Sendable {
         guard let first = failures.first, now >= rounds.nextRemovalLog else { return }
         rounds.nextRemovalLog = now &+ Self.logEveryNanoseconds
         log.warning(
-            "segments that were replayed cannot be removed yet, which is tried again",
+            "segments that were replayed cannot be removed, which is repeated",
             metadata: ["segments": "\(failures.count)", "first": "\(first.name)", "error": "\(first.error)"])
     }
 }

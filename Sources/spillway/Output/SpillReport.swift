@@ -8,7 +8,7 @@ import SpillLog
 extension SpillQuarantine {
     /// One line.
     var text: String {
-        "kept of damage and torn ends: \(grouped(UInt64(files))) files with \(grouped(bytes)) bytes in \(path)"
+        "kept of damage and torn ends: \(counted(files, "file")) with \(counted(bytes, "byte")) in \(path)"
     }
 }
 
@@ -57,8 +57,8 @@ struct SpillReport {
         }
         var out = recovery.segments.isEmpty ? "" : textTable(rows, rightAligned: [1, 2, 3])
         out += recovery.segments.isEmpty ? "" : "\n"
-        out += "\(grouped(UInt64(recovery.segments.count))) segments, \(grouped(UInt64(recovery.batches))) batches, "
-        out += "\(grouped(UInt64(recovery.records))) records, \(grouped(recovery.bytes)) bytes\n"
+        out += "\(counted(recovery.segments.count, "segment")), \(counted(recovery.batches, "batch")), "
+        out += "\(counted(recovery.records, "record")), \(counted(recovery.bytes, "byte"))\n"
         if let database { out += "for the database \(database)\n" }
         for segment in recovery.segments {
             for damage in segment.damage { out += describe(damage) + "\n" }
@@ -66,6 +66,17 @@ struct SpillReport {
         for line in unreadable + recovery.warnings { out += line + "\n" }
         if quarantine.files > 0 { out += quarantine.text + "\n" }
         return out
+    }
+
+    /// What every byte was read for: one line.
+    var verdict: String {
+        let read =
+            "\(counted(recovery.segments.count, "segment")) with \(counted(recovery.batches, "batch")) and "
+            + counted(recovery.records, "record")
+        guard !isSound else { return "sound: every byte was read; \(read)" }
+        let places = unreadable.count + recovery.segments.reduce(0) { $0 + $1.damage.count }
+        return
+            "damaged: \(counted(places, "place")) in \(read) cannot be read; the rest is replayed when a collector starts"
     }
 
     private func describe(_ damage: SpillDamage) -> String {

@@ -77,8 +77,8 @@ struct AcknowledgedSink: FrameSink, ~Copyable {
         if outcome.failure == nil, sender.statistics.framesRefused > 0 {
             outcome.failure = CommandError(
                 .badData,
-                "the collector refused \(sender.statistics.framesRefused) frames with "
-                    + "\(sender.statistics.recordsRefused) records")
+                "the collector refused \(counted(UInt64(sender.statistics.framesRefused), "frame")) with "
+                    + counted(UInt64(sender.statistics.recordsRefused), "record"))
         }
         if outcome.failure == nil, !resumes { outcome.failure = storedEarlier(outcome.receipt) }
         if outcome.failure == nil, let error = log?.error { outcome.failure = CommandError(writing: error) }

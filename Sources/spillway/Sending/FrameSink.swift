@@ -63,7 +63,8 @@ struct DatagramSink: FrameSink, ~Copyable {
         if statistics.framesDropped > 0, let error = transport.lastError {
             outcome.failure = CommandError(
                 .unavailable,
-                "\(statistics.recordsDropped) records were dropped: \(error); is a collector listening there?")
+                "\(counted(UInt64(statistics.recordsDropped), "record")) dropped: \(error); is a collector listening there?"
+            )
         }
         return outcome
     }

@@ -7,7 +7,7 @@ import Testing
     @Test(
         "a seed means the same records for ever",
         arguments: [
-            (nil, 1, 3_287_603_155), (MetricKind.routing, 1, 2_902_800_167), (MetricKind.system, 42, 478_204_655),
+            (nil, 1, 2_389_096_549), (MetricKind.routing, 1, 725_495_826), (MetricKind.system, 42, 478_204_655),
         ] as [(MetricKind?, UInt64, UInt32)])
     func seedIsStable(kind: MetricKind?, seed: UInt64, checksum: UInt32) throws {
         let lines = try decode(try generate(RecordGenerator.Options(kind: kind, seed: seed), count: 900))

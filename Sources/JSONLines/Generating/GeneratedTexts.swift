@@ -2,7 +2,7 @@
 
 /// The vocabulary of the generator. Changing it changes what a seed means.
 struct GeneratedTexts {
-    /// 500 questions of 30 characters.
+    /// 500 questions of 30 characters, for example `explain vectors for agent 000?`.
     let queries: [String]
     let domains: [String]
     let intents: [String]
@@ -32,9 +32,14 @@ struct GeneratedTexts {
         let topics = [
             "vectors", "indexes", "caching", "routing", "retries", "queues", "ledgers", "shards", "locks", "joins",
         ]
+        // By their length: each question has the one that brings it to 30 characters.
+        let links = [7: "in case", 8: "for task", 9: "for agent", 10: "in project", 11: "for project"]
         queries = (0..<500).map { index in
-            let head = "\(verbs[index % 5]) \(topics[index / 5 % 10]) number \(index)"
-            return head + String(repeating: "?", count: 30 - head.utf8.count)
+            let head = "\(verbs[index % 5]) \(topics[index / 5 % 10])"
+            let digits = String(index)
+            let number = String(repeating: "0", count: 3 - digits.count) + digits
+            // Two spaces, three digits and the question mark.
+            return "\(head) \(links[30 - head.utf8.count - 6] ?? "in") \(number)?"
         }
         domains = [
             "finance", "medicine", "law", "physics", "chemistry", "biology", "history", "geography", "literature",

@@ -201,7 +201,7 @@ import TimescaleStore
             (["query", "routing", "--limit", "0"], "--limit"), (["query", "routing", "--limit", "10001"], "10000"),
             (["query", "routing", "--format", "xml"], "xml"), (["query", "routing", "--timeout", "0"], "--timeout 0"),
             (["query", "routing", "--bucket", "1M"], "minutes or months: write 1min, or 30d"),
-            (["query", "routing", "--group-by", "metadata"], "--group-by: metadata is no single value"),
+            (["query", "routing", "--group-by", "metadata"], "--group-by: metadata is not a single value"),
             (["query", "routing", "--group-by", "query_id", "--order-by", "x"], "--order-by: the answer has no \"x\""),
             (["query", "routing", "--order-by", "x"], "--order-by: routing has no field"),
             (["query", "all"], "--format json"),

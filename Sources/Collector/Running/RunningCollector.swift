@@ -55,6 +55,9 @@ public struct RunningCollector: Equatable, Sendable {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
+        // Another user's file could lead a command, and a password, to a database of that user.
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_uid == 0 || status.st_uid == geteuid() else { return nil }
         guard flock(descriptor, LOCK_SH | LOCK_NB) != 0, errno == EWOULDBLOCK, let text = readSmallFile(path) else {
             return nil
         }

@@ -43,21 +43,21 @@ extension QueryError: CustomStringConvertible {
         case .unknownField(let name, let kind):
             "\(kind.name) has no field \"\(name)\": it has \(kind.columns.map(\.name).joined(separator: ", ")), "
                 + "tags, tags.KEY, tags.\"KEY\", metadata"
-        case .timeIsNoField: "time is no field here: a query has a first and a last time, and a bucket"
+        case .timeIsNoField: "time is not a field here: give the range with --from and --to, and --bucket"
         case .emptyTagKey: "\"tags.\" needs a key, as in tags.region; the empty one is tags.\"\""
         case .unknownAggregate(let name):
             "unknown aggregate \"\(name)\": one of \(Aggregate.allCases.map(\.rawValue).joined(separator: ", "))"
         case .malformedFilter(let text):
-            "\"\(text)\" is no condition: it is FIELD=VALUE, or with != < <= > >=, without spaces around the sign"
+            "\"\(text)\" is not a condition: a condition is FIELD=VALUE, or with != < <= > >=, without spaces around the sign"
         case .badValue(let value, let field, let expected): "\(field): \"\(value)\" is not \(expected)"
         case .badComparison(let field, let reason): "\(field): \(reason)"
-        case .badInterval(let text, let reason): "\"\(text)\" is no length of time: \(reason)"
+        case .badInterval(let text, let reason): "\"\(text)\" is not a length of time: \(reason)"
         case .noNumbers(let aggregate, let field): "\(aggregate) needs numbers, and \(field) has none: only count does"
         case .fieldMissing(let aggregate): "\(aggregate) needs a field"
         case .emptyRange: "the first time (--from) is not before the end of the range (--to)"
         case .badLimit(let limit, let allowed):
             "a limit of \(limit) rows: from \(allowed.lowerBound) to \(allowed.upperBound)"
-        case .noGroup(let name): "\(name) is no single value to group by: name a tag, as in tags.region"
+        case .noGroup(let name): "\(name) is not a single value to group by: name a tag, as in tags.region"
         case .badOrder(let name, let known):
             "the answer has no \"\(name)\" to be ordered by: it has \(known.joined(separator: ", "))"
         case .repeated(let name): "\(name) is asked for twice"

@@ -72,7 +72,9 @@ struct DatabaseChoice {
 
     private func ofRunningCollector() throws(CommandError) -> DatabaseLocation? {
         var found = RunningCollector.all(environment: environment)
-        if found.isEmpty, let collector = Self.collectorThatAnswers() { found = [collector] }
+        // Any user can listen there: a password of this one's environment must not go to a database that is named so.
+        let holdsPassword = ["TIMESCALEDB_PASSWORD", "PGPASSWORD"].contains { environment[$0]?.isEmpty == false }
+        if found.isEmpty, !holdsPassword, let collector = Self.collectorThatAnswers() { found = [collector] }
         let storing = found.filter { $0.database != "discard" }
         guard let first = storing.first else {
             guard let other = found.first else { return nil }

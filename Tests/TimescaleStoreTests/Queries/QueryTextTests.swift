@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("complexity_score", "is no condition"), ("=5", "is no condition"), ("query_id!x", "is no condition"),
+        ("complexity_score", "is not a condition"), ("=5", "is not a condition"), ("query_id!x", "is not a condition"),
         ("", "is no"),
         ("routing_time_ms=1.5", "routing_time_ms: \"1.5\" is not an integer from -2147483648 to 2147483647"),
         ("routing_time_ms=2147483648", "2147483648"), ("routing_time_ms= 5", "\" 5\""), ("routing_time_ms=", "\"\""),

@@ -153,10 +153,9 @@ struct DeadLettersCommand: ParsableCommand {
                 object.add("letters_left", UInt64(outcome.lettersLeft))
                 try writeOutput(line: object.text)
             } else {
+                let stored = counted(outcome.recordsStored, "record", isGrouped: false)
                 try writeOutput(
-                    line:
-                        "\(counted(outcome.recordsStored, "record")) stored, \(counted(outcome.lettersLeft, "letter")) left"
-                )
+                    line: "\(stored) stored, \(counted(outcome.lettersLeft, "letter", isGrouped: false)) left")
             }
             if let reason = outcome.lastReason {
                 throw CommandError(
@@ -185,7 +184,7 @@ struct DeadLettersCommand: ParsableCommand {
             let filter = try selection.filter()
             let connection = try location.connect(as: "spillway dead-letters", isForWriting: true)
             let count = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).discard(filter) }
-            try writeOutput(line: "\(counted(count, "letter")) removed")
+            try writeOutput(line: "\(counted(count, "letter", isGrouped: false)) removed")
         }
     }
 }

@@ -86,7 +86,8 @@ private struct FrameFileWriter: ~Copyable {
     var summary: String {
         let perRecord = records == 0 ? 0 : Double(output.byteCount) / Double(records)
         return
-            "\(counted(records, "record")), \(counted(frames, "frame")), \(counted(output.byteCount, "byte")), \(decimal(perRecord, 2)) bytes/record"
+            [(UInt64(records), "record"), (frames, "frame"), (UInt64(output.byteCount), "byte")]
+            .map { counted($0, $1, isGrouped: false) + ", " }.joined() + "\(decimal(perRecord, 2)) bytes/record"
     }
 
     mutating func writeAll<Feed: RecordFeed & ~Copyable>(

@@ -17,10 +17,11 @@ struct QueryCommand: ParsableCommand {
             does, and csv a header and a line a record.
 
             EXAMPLES:
-              spillway query routing --from -1h --where 'total_routing_time_ms>=30' --order-by total_routing_time_ms:desc
+              spillway query routing --from -1h --where 'total_routing_time_ms>=30'
+              spillway query routing --day today --order-by routing_time_ms:desc
               spillway query rag --bucket 1h --aggregate avg,p95 --field retrieval_time_ms
               spillway query execution --aggregate avg --field success --group-by language
-              spillway query routing --day yesterday --aggregate count_distinct --field query_id
+              spillway query rag --aggregate count_distinct --field query_id
               spillway query memory --from -7d --format json | gzip > memory.jsonl.gz
               spillway query all --format json --to 2026-11-01 > everything.jsonl
             """)
@@ -65,16 +66,28 @@ struct QueryCommand: ParsableCommand {
             try printAggregates(query, rowsShown: limit ?? rowsDefault)
         } else {
             let wanted = limit ?? (format == .table ? Self.tableRowsDefault : nil)
-            let query = try asking("--limit") { () throws(QueryError) in
-                try RecordQuery(
-                    scope, fields: fields.isEmpty ? nil : fields,
-                    limit: wanted.map { format == .table && $0 > 0 ? $0 + 1 : $0 }, order: aggregates.order)
+            let query = try recordQuery(
+                scope, fields: fields.isEmpty ? nil : fields,
+                limit: wanted.map { format == .table && $0 > 0 ? $0 + 1 : $0 })
+            if format == .json, let tag = fields.first(where: { if case .tag = $0.source { true } else { false } }) {
+                throw CommandError(.usage, "--field \(tag.name): a JSON line has all tags or none: name tags")
             }
             try printRecords(query, in: try database.open(as: "spillway query"))
         }
     }
 
     // MARK: records
+
+    private func recordQuery(
+        _ scope: QueryScope, fields: [QueryField]?, limit: Int?
+    ) throws(CommandError) -> RecordQuery {
+        do throws(QueryError) {
+            return try RecordQuery(scope, fields: fields, limit: limit, order: aggregates.order)
+        } catch {
+            let place = if case .badLimit = error { "--limit" } else { "--order-by" }
+            throw CommandError(.usage, "\(place): \(error)")
+        }
+    }
 
     /// One kind after the other, in one session.
     private func printAllKinds(_ scopes: [QueryScope]) throws(CommandError) {
@@ -86,10 +99,7 @@ struct QueryCommand: ParsableCommand {
         }
         var queries: [RecordQuery] = []
         for scope in scopes {
-            queries.append(
-                try asking("--limit and --order-by") { () throws(QueryError) in
-                    try RecordQuery(scope, limit: limit, order: aggregates.order)
-                })
+            queries.append(try recordQuery(scope, fields: nil, limit: limit))
         }
         let session = try database.open(as: "spillway query")
         for query in queries { try printRecords(query, in: session) }
@@ -97,9 +107,6 @@ struct QueryCommand: ParsableCommand {
 
     private func printRecords(_ query: RecordQuery, in queries: StoreQueries) throws(CommandError) {
         let names = ["time"] + query.fields.map(\.name)
-        if format == .json, let tag = query.fields.first(where: { if case .tag = $0.source { true } else { false } }) {
-            throw CommandError(.usage, "--field \(tag.name): a JSON line has all tags or none: name tags")
-        }
         let pages = try reading { () throws(DatabaseError) in try queries.records(query) }
         var output = try ByteOutput(path: nil)
         switch format {

@@ -26,7 +26,7 @@ import TimescaleStore
             let stats = try collector.waitForStats { $0["records_committed"] == 120_000 }
             #expect(stats.unaccounted == 0)
             #expect(collector.stop() == 0)
-            let notices = collector.logText.split(separator: "\n").count { $0.contains("--direct-compress wants") }
+            let notices = collector.logText.split(separator: "\n").count { $0.contains("--direct-compress needs") }
             #expect(notices == (flags.isEmpty || flavour == .community ? 0 : 1), "\(collector.logText)")
             #expect(!collector.logText.contains("warning"), "\(collector.logText)")
             let connection = try DatabaseConnection(location)

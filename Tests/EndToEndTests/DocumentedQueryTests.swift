@@ -66,8 +66,10 @@ import TimescaleStore
         try lines.output.write(to: file)
         let decoded = try Programs.run(["decode", file.path])
         #expect(!decoded.text.contains("??"))
-        let texts = decoded.text.split(separator: "\n").compactMap { line in
-            line.firstRange(of: "\"query_text\":\"").map { String(line[$0.upperBound...].prefix { $0 != "\"" }) }
+        let texts = decoded.text.split(separator: "\n").compactMap { line -> String? in
+            guard let name = line.firstRange(of: "\"query_text\":\"") else { return nil }
+            let rest: Substring = line[name.upperBound...]
+            return String(rest.prefix { $0 != "\"" })
         }
         #expect(texts.count == 2_000 && texts.allSatisfy { $0.utf8.count == 30 && $0.hasSuffix("?") })
         #expect(Set(texts).count > 450)

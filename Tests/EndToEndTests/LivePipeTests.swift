@@ -5,7 +5,8 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct LivePipeTests {
     private static let lines = Data(
-        (0..<3).map { #"{"kind":"routing","time":\#($0),"query_id":"q\#($0)"}"# + "\n" }.joined().utf8)
+        (0..<3).map { #"{"kind":"routing","time":\#(1_795_305_600_000_000 + $0),"query_id":"q\#($0)"}"# + "\n" }
+            .joined().utf8)
 
     /// A program whose input stays open.
     private final class Fed {

@@ -9,7 +9,9 @@ import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct OutputTests {
     private static func lines(_ count: Int) -> Data {
-        Data((0..<count).map { #"{"kind":"routing","time":\#($0),"query_id":"q\#($0)"}"# + "\n" }.joined().utf8)
+        Data(
+            (0..<count).map { #"{"kind":"routing","time":\#(1_795_305_600_000_000 + $0),"query_id":"q\#($0)"}"# + "\n" }
+                .joined().utf8)
     }
 
     private static func file(_ bytes: Data) throws -> URL {

@@ -23,7 +23,9 @@ struct ScopeArguments: ParsableArguments {
     @Option(parsing: .unconditional, help: "The end of the range, which is not part of it, in the same forms.")
     var to: String?
 
-    @Option(help: ArgumentHelp("One day in UTC: 2026-11-30, today or yesterday.", valueName: "date"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("One day in UTC: 2026-11-30, today or yesterday.", valueName: "date"))
     var day: String?
 
     @Option(

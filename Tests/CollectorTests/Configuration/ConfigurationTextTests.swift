@@ -127,7 +127,9 @@ import TimescaleStore
         let again = try settings(Array(all.reportText.utf8))
         #expect(again.report.map(\.values) == all.report.map(\.values))
         for quantity in [Quantity.bytes, .milliseconds, .seconds, .days, .percent, .count] {
-            for value in [1, 59, 60, 1_000, 1_024, 3_600, 86_400, 1 << 20, 90_061] {
+            // A hundred years at most, which are 36,525 days.
+            for value in [1, 59, 60, 1_000, 1_024, 3_600, 86_400, 1 << 20, 90_061]
+            where quantity != .days || value < 36_525 {
                 #expect(quantity.value(quantity.text(value)) == value, "\(quantity) \(value) \(quantity.text(value))")
             }
         }

@@ -56,6 +56,6 @@ struct MachineDefaultsTests {
         #expect(MachineLimits.here.memoryBytes > 256 << 20)
         #expect(Setting.lanes.defaultText == "\(here.lanes)")
         #expect(Setting.udpThreads.defaultText == "\(here.udpThreads)")
-        #expect(Setting.ringBytes.defaultText == "\(here.ringBytes)")
+        #expect(Setting.ringBytes.defaultText.flatMap { Quantity.bytes.value($0) } == here.ringBytes)
     }
 }

@@ -38,7 +38,7 @@ let package = Package(
         .target(name: "FrameCodec", dependencies: ["MetricKinds", "CChecksum"], swiftSettings: strict),
         .target(name: "FrameRing", swiftSettings: strict),
         // What is decided on a frame's way, without I/O, threads and clocks.
-        .target(name: "Delivery", dependencies: ["FrameCodec"], swiftSettings: strict),
+        .target(name: "Delivery", dependencies: ["MetricKinds", "FrameCodec"], swiftSettings: strict),
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
         .target(
@@ -57,7 +57,8 @@ let package = Package(
         .target(
             name: "Collector",
             dependencies: [
-                "Listeners", "SpillLog", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix, nioHTTP1,
+                "MetricKinds", "Listeners", "SpillLog", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix,
+                nioHTTP1,
             ],
             swiftSettings: strict),
 
@@ -78,7 +79,8 @@ let package = Package(
         // Tests, at mirrored paths.
         .testTarget(name: "MetricKindsTests", dependencies: ["MetricKinds"], swiftSettings: strict),
         .testTarget(name: "FrameCodecTests", dependencies: ["FrameCodec", "MetricKinds"], swiftSettings: strict),
-        .testTarget(name: "DeliveryTests", dependencies: ["Delivery", "FrameCodec"], swiftSettings: strict),
+        .testTarget(
+            name: "DeliveryTests", dependencies: ["Delivery", "FrameCodec", "MetricKinds"], swiftSettings: strict),
         .testTarget(
             name: "SpillLogTests", dependencies: ["SpillLog", "Delivery", "FrameCodec", "CChecksum", "LinuxSystem"],
             swiftSettings: strict),
@@ -107,7 +109,7 @@ let package = Package(
             exclude: ["Support/short-writes.c"], swiftSettings: strict),
         .executableTarget(
             name: "DeliverySimulation",
-            dependencies: ["SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
+            dependencies: ["MetricKinds", "SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
             path: "Tests/DeliverySimulation", exclude: ["mutants"], swiftSettings: strict),
         .executableTarget(
             name: "RingTorture", dependencies: ["FrameRing"], path: "Tests/RingTorture", swiftSettings: strict),

@@ -98,6 +98,9 @@ final class StatusSource: Sendable {
                 name: "stranded_spill_records",
                 help: "Records in other spills of this machine, which wait for an import: see the warnings.",
                 value: Double(stranded?.records ?? 0)),
+            Gauge(
+                name: "tables_held", help: "Tables that accept nothing, whose records wait in the spill.",
+                value: Double(delivery.heldTables.count)),
             Gauge(name: "lanes", help: "Lanes.", value: Double(settings.lanes)),
             Gauge(name: "lanes_connected", help: "Lanes that reach the database.", value: Double(connected)),
             Gauge(
@@ -127,7 +130,13 @@ final class StatusSource: Sendable {
             notReady = errors.isEmpty ? ["no lane has reached the database yet"] : errors
         }
         // What comes is safe in the spill, and so the collector is ready to take it.
-        var warnings = delivery.warnings + (stranded?.warnings ?? []) + descriptors.warnings + (gate?.warnings ?? [])
+        let held = delivery.heldTables.map(\.warning)
+        let refusals = Set(lanes.refusals.values).sorted().map { "batches are not stored and tried again: \($0)" }
+        var warnings =
+            held + refusals + delivery.warnings + (stranded?.warnings ?? []) + descriptors.warnings
+            + (gate?.warnings ?? [])
+        // Nothing more can be taken: what waits for these tables fills memory and spill.
+        if delivery.isStuck { notReady += held }
         if hub.hasSpill, delivery.spillBlock == nil, !notReady.isEmpty {
             let consequence =
                 connected > 0
@@ -143,7 +152,7 @@ final class StatusSource: Sendable {
             }
         }
         return CollectorStatus(
-            ledger: snapshot, gauges: gauges, notReady: notReady, warnings: warnings,
+            ledger: snapshot, gauges: gauges, heldTables: delivery.heldTables, notReady: notReady, warnings: warnings,
             database: gate?.identity.map { "\($0)" }, spillDirectory: settings.spillPath,
             databaseAddress: databaseAddress)
     }

@@ -27,12 +27,12 @@ extension DeliveryPlan {
         switch (live, replayed) {
         case (nil, nil): return nil
         case (let live?, nil): work = .live(live, summary(live))
-        case (nil, let place?): work = takeReplay(place, lane)
+        case (nil, let place?): work = takeReplay(place, lane, now: now)
         case (let live?, let place?):
             let chooses = share.choosesReplay(
                 percent: limits.replayPercent, live: summary(live).recordCount,
-                replayed: batch(place).summary.recordCount)
-            work = chooses ? takeReplay(place, lane) : .live(live, summary(live))
+                replayed: batch(place).recordsLeft)
+            work = chooses ? takeReplay(place, lane, now: now) : .live(live, summary(live))
         }
         if case .live(let slot, _) = work {
             waiting.removeAll { $0 == slot }
@@ -72,10 +72,13 @@ extension DeliveryPlan {
     enum ReplayPlace {
         case deferred(Int)
         case queue
+        /// Its batch is a trial of a held table.
+        case held(Int)
     }
 
     /// Deferred batches that are due and the queue take turns: however many batches fail, the good ones go on.
     private func nextReplay(now: UInt64) -> ReplayPlace? {
+        if let index = dueTrial(now: now) { return .held(index) }
         let hasQueue = replayStart < replay.count
         if hasQueue, lastReplayWasDeferred { return .queue }
         if let index = deferred.firstIndex(where: { $0.notBefore <= now }) { return .deferred(index) }
@@ -86,13 +89,17 @@ extension DeliveryPlan {
         switch place {
         case .deferred(let index): deferred[index].batch
         case .queue: replay[replayStart]
+        case .held(let index): heldBatches[index]
         }
     }
 
-    private mutating func takeReplay(_ place: ReplayPlace, _ lane: Int) -> LaneWork {
+    private mutating func takeReplay(_ place: ReplayPlace, _ lane: Int, now: UInt64) -> LaneWork {
         let batch = batch(place)
         lastReplayWasDeferred = if case .deferred = place { true } else { false }
         switch place {
+        case .held(let index):
+            laneAttempts[lane] = 0
+            return .replay(takeTrial(index, lane, now: now))
         case .deferred(let index):
             laneAttempts[lane] = deferred.remove(at: index).attempts
         case .queue:
@@ -109,10 +116,11 @@ extension DeliveryPlan {
 
     // MARK: What came of it
 
-    private mutating func endWork(_ lane: Int) -> LaneWork {
+    mutating func endWork(_ lane: Int) -> LaneWork {
         guard let work = laneWork[lane] else { preconditionFailure("the lane has work") }
         laneWork[lane] = nil
         if case .replay(let batch) = work { movedInLanes.remove(batch.summary.identity) }
+        endTrials(of: lane)
         return work
     }
 
@@ -152,7 +160,7 @@ extension DeliveryPlan {
                 // Tried first by the lane that is back first.
                 deferred.append(Deferred(batch: batch, attempts: attempts, notBefore: now))
             } else {
-                putOff(batch, attempts: attempts + 1, now: now)
+                putOff(batch, attempts: attempts + 1, now: now, waitMax: Self.deferRefusedNanoseconds)
             }
             deferred.sort { ($0.notBefore, $0.batch.summary.identity) < ($1.notBefore, $1.batch.summary.identity) }
         }
@@ -160,16 +168,18 @@ extension DeliveryPlan {
     }
 
     /// The batch failed on its own account: it is tried again later, each time twice as long.
-    private mutating func putOff(_ batch: SpilledBatch, attempts: Int, now: UInt64) {
+    private mutating func putOff(
+        _ batch: SpilledBatch, attempts: Int, now: UInt64, waitMax: UInt64 = deferLastNanoseconds
+    ) {
         let wait = Self.deferFirstNanoseconds << UInt64(min(max(attempts - 1, 0), 16))
         deferred.append(
-            Deferred(batch: batch, attempts: attempts, notBefore: now &+ min(wait, Self.deferLastNanoseconds)))
+            Deferred(batch: batch, attempts: attempts, notBefore: now &+ min(wait, waitMax)))
     }
 
     /// The lane's replayed batch could not be read.
     ///
-    /// - Returns: the account of the batch if it is lost; nil if it, or another copy of it, is tried again.
-    package mutating func unreadable(lane: Int, _ failure: ReadFailure, now: UInt64) -> BatchSummary? {
+    /// - Returns: the batch if it is lost; nil if it, or another copy of it, is tried again.
+    package mutating func unreadable(lane: Int, _ failure: ReadFailure, now: UInt64) -> SpilledBatch? {
         guard case .replay(let batch) = endWork(lane) else { preconditionFailure("only spilled batches are read") }
         let attempts = laneAttempts[lane] + 1
         let isLost =
@@ -183,10 +193,11 @@ extension DeliveryPlan {
             return nil
         }
         segments[batch.segment]?.keepInQuarantine = true
-        guard let copy = copies[batch.summary.identity]?.popLast() else {
+        guard var copy = copies[batch.summary.identity]?.popLast() else {
             settle(batch)
-            return batch.summary
+            return batch
         }
+        copy.part = batch.part
         release(batch.segment)
         spillBytes = spillBytes - UInt64(batch.diskBytes) + UInt64(copy.diskBytes)
         deferred.insert(Deferred(batch: copy, attempts: 0, notBefore: now), at: 0)
@@ -206,7 +217,7 @@ extension DeliveryPlan {
         release(batch.segment)
         for copy in copies.removeValue(forKey: batch.summary.identity) ?? [] { release(copy.segment) }
         spillBatches -= 1
-        spillRecords -= UInt64(batch.summary.recordCount)
+        spillRecords -= UInt64(batch.recordsLeft)
         spillBytes -= UInt64(batch.diskBytes)
     }
 }

@@ -97,7 +97,7 @@ extension DeliveryPlan {
     /// When the first frame of the oldest batch in the spill came; nil while it is empty.
     package var oldestSpilledMicroseconds: Int64? {
         let inLanes = laneWork.compactMap { if case .replay(let batch)? = $0 { batch } else { nil } }
-        let candidates = deferred.map(\.batch) + inLanes + replay[replayStart...].prefix(1)
+        let candidates = deferred.map(\.batch) + heldBatches + inLanes + replay[replayStart...].prefix(1)
         return candidates.map(\.summary.openedMicroseconds).min()
     }
 

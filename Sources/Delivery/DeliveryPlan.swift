@@ -8,6 +8,8 @@
 // the plan gives to a thread is a lease: the plan owns it until the thread has answered, and gives it again to one that asks
 // instead of answering.
 
+import MetricKinds
+
 /// The number of a batch in memory.
 package typealias BatchSlot = Int
 
@@ -92,6 +94,8 @@ package struct DeliveryPlan: Sendable {
     /// A replayed batch that failed on its own account waits so long, doubling, before it is tried again.
     static let deferFirstNanoseconds: UInt64 = 200_000_000
     static let deferLastNanoseconds: UInt64 = 60_000_000_000
+    /// One that the database did not take waits no longer than this: what was in the way is removed for all of them at once.
+    static let deferRefusedNanoseconds: UInt64 = 30_000_000_000
     /// A live batch that has nowhere else to go waits no longer than this.
     static let deferLiveNanoseconds: UInt64 = 5_000_000_000
     /// So often the disk may say that it cannot read a batch, over about three minutes, and then it counts as lost.
@@ -121,6 +125,12 @@ package struct DeliveryPlan: Sendable {
     var deferred: [Deferred] = []
     /// Whether the last replayed work was a deferred batch: the next one comes from the queue, if it has any.
     var lastReplayWasDeferred = false
+    /// The tables that accept nothing.
+    package internal(set) var holds: [MetricKind: TableHold] = [:]
+    /// Spilled batches of which nothing is left but rows of held tables.
+    var heldBatches: [SpilledBatch] = []
+    /// Their records, by the table that they wait for.
+    package internal(set) var recordsHeld: [MetricKind: Int] = [:]
     /// Further copies of spilled batches, in other segments: a batch is written again when a sync fails, and the first
     /// writing may be whole all the same. One is read where the copy before it turns out to be damaged.
     var copies: [BatchIdentity: [SpilledBatch]] = [:]
@@ -187,7 +197,9 @@ package struct DeliveryPlan: Sendable {
 
     /// Every slot is in use, and neither lanes nor the spill will change that soon.
     package var isStuck: Bool {
-        limits.hasSpill && !canSpill && areAllLanesLost && !places.contains { $0 == .free || $0 == .open }
+        !canSpill
+            && (limits.hasSpill && areAllLanesLost && !places.contains { $0 == .free || $0 == .open }
+                || areAllSlotsHeld)
     }
 
     // MARK: Stop

@@ -1,4 +1,25 @@
-// Where a batch lies in the spill.
+// Where a batch lies in the spill, and how much of it is stored.
+
+import MetricKinds
+
+/// What this run has stored and counted of a spilled batch, some of whose tables accept nothing.
+public struct StoredPart: Equatable, Sendable {
+    /// The kinds whose rows are stored.
+    public let kinds: KindSet
+    /// The records that wait, by kind.
+    public let waiting: [MetricKind: Int]
+    /// The places of frames of which nothing waits, since another batch, or an earlier attempt at this one, has stored them.
+    public let settledFrames: Set<Int>
+
+    public init(kinds: KindSet, waiting: [MetricKind: Int], settledFrames: Set<Int> = []) {
+        self.kinds = kinds
+        self.waiting = waiting
+        self.settledFrames = settledFrames
+    }
+
+    /// The kinds that wait.
+    public var waitingKinds: KindSet { KindSet(waiting.keys) }
+}
 
 /// A batch in a segment.
 public struct SpilledBatch: Equatable, Sendable {
@@ -12,6 +33,8 @@ public struct SpilledBatch: Equatable, Sendable {
     public let storedBytes: Int
     /// CRC32C of the LZ4 frame.
     public let storedChecksum: UInt32
+    /// Nil until this run has stored a part of it.
+    package var part: StoredPart?
 
     package init(
         summary: BatchSummary, segment: SegmentName, headerOffset: Int, frameOffset: Int, storedBytes: Int,
@@ -31,6 +54,14 @@ public struct SpilledBatch: Equatable, Sendable {
         batch.summary.sessions = []
         batch.summary.acknowledged = nil
         return batch
+    }
+
+    /// The kinds whose tables it waits for.
+    package var waitingKinds: KindSet { part?.waitingKinds ?? [] }
+
+    /// The records of it that are neither stored nor counted.
+    package var recordsLeft: Int {
+        part.map { $0.waiting.values.reduce(0, +) } ?? summary.recordCount
     }
 
     /// Where the batch ends.

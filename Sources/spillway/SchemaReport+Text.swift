@@ -35,7 +35,7 @@ extension SchemaReport {
         switch table.layout {
         case .hypertable: table.policy.map { "\($0.chunkInterval)" } ?? "-"
         case .partitioned: "1d"
-        case .missing, .ordinary: "-"
+        case .missing, .ordinary, .occupied: "-"
         }
     }
 

@@ -173,7 +173,7 @@ final class SimulatedCollector {
                 }
             } catch {
                 if let lost = plan.unreadable(lane: lane, error.readFailure, now: now) {
-                    books.damaged += lost.recordCount
+                    books.damaged += lost.recordsLeft
                 }
                 return
             }

@@ -5,6 +5,7 @@ import Delivery
 import FrameCodec
 import LinuxSystem
 import Listeners
+import MetricKinds
 import SpillLog
 import Synchronization
 import TimescaleStore
@@ -128,28 +129,36 @@ final class DeliveryHub: SpillOwner, Sendable {
     func stored(
         lane: Int, _ work: LaneWork, _ summary: BatchSummary, _ decoded: DecodedBatch, _ stored: StoredBatch
     ) {
-        let isReplay = if case .replay = work { true } else { false }
+        let spilled: SpilledBatch? = if case .replay(let batch) = work { batch } else { nil }
+        let isReplay = spilled != nil
+        // Of a batch of which a part was stored before in this run, all but the rest's rows was counted with that part.
+        let isFirst = spilled?.part == nil
         var malformed: [UInt64: Int] = [:]
-        for frame in decoded.refused where isReplay && frame.isAcknowledged {
+        for frame in decoded.refused where isReplay && isFirst && frame.isAcknowledged {
             malformed[frame.identity.source, default: 0] += frame.recordCount
         }
-        for (source, records) in decoded.sources {
+        var sources = decoded.sources
+        // Nothing may be left of a source that an earlier run has stored a part of.
+        for source in stored.partRecords.keys where sources[source] == nil { sources[source] = SourceRecords() }
+        for (source, records) in sources {
             // What an earlier attempt stored of this very batch, or a part of it, is no resent frame.
-            let own = stored.wasStoredBefore ? records.resent : min(records.resent, stored.ownRecords[source] ?? 0)
-            let rows = records.rows + own
-            let resent = records.resent - own
+            let own =
+                stored.wasStoredBefore ? records.resent : min(records.resent, stored.ownRecords[source] ?? 0)
+            let rows = records.rows + (isFirst ? own : 0) + (stored.partRecords[source] ?? 0)
+            let resent = isFirst ? records.resent - own : 0
+            let unknownKind = isFirst ? records.unknownKind : 0
             let letters = (stored.deadLetters[source] ?? 0) - (malformed[source] ?? 0)
             let dead = min(rows, max(0, letters))
             if isReplay, work.summary.identity.epoch != epoch {
-                ledger.recovered(source: source, records: records.rows + records.resent + records.unknownKind)
+                ledger.recovered(source: source, records: rows + resent + unknownKind)
             }
             if rows > dead { ledger.committed(source: source, records: rows - dead) }
             if isReplay, rows > dead { ledger.replayed(source: source, records: rows - dead) }
             if dead > 0 { ledger.deadLettered(source: source, records: dead) }
             if resent > 0 { ledger.resent(source: source, records: resent) }
-            if records.unknownKind > 0 { ledger.unknownKind(source: source, records: records.unknownKind) }
+            if unknownKind > 0 { ledger.unknownKind(source: source, records: unknownKind) }
         }
-        for frame in decoded.refused {
+        for frame in decoded.refused where isFirst {
             let source = frame.identity.source
             if isReplay, work.summary.identity.epoch != epoch {
                 ledger.recovered(source: source, records: frame.recordCount)
@@ -172,9 +181,18 @@ final class DeliveryHub: SpillOwner, Sendable {
         }
         desk.durable(sessions)
         change { state in
+            let now = monotonicNanoseconds()
+            if !stored.wasStoredBefore { state.plan.accepted(decoded.kinds) }
+            guard stored.waiting.isEmpty else {
+                state.replay.add(records: decoded.recordCount, now: now)
+                let part = StoredPart(
+                    kinds: (spilled?.part?.kinds ?? []).union(stored.kinds), waiting: stored.waiting,
+                    settledFrames: stored.settledFrames)
+                return state.plan.storedInPart(lane: lane, part, now: now)
+            }
             let settlement = state.plan.stored(lane: lane)
             if let slot = settlement.slot { batches[slot].removeAll() }
-            if isReplay { state.replay.add(records: settlement.summary.recordCount, now: monotonicNanoseconds()) }
+            if let spilled { state.replay.add(records: spilled.recordsLeft, now: now) }
         }
     }
 
@@ -182,12 +200,30 @@ final class DeliveryHub: SpillOwner, Sendable {
         change { $0.plan.failed(lane: lane, isLaneLost: isLaneLost, now: monotonicNanoseconds()) }
     }
 
+    // MARK: Tables that accept nothing
+
+    /// Of these kinds, those whose rows the lane leaves out.
+    func heldKinds(among kinds: KindSet, lane: Int) -> KindSet {
+        state.withLock { $0.plan.heldKinds(among: kinds, lane: lane, now: monotonicNanoseconds()) }
+    }
+
+    /// The kind's table refused what a lane sent, whatever it was.
+    ///
+    /// - Returns: whether it is news.
+    func hold(_ kind: MetricKind, reason: String) -> Bool {
+        change { state in
+            let isNew = state.plan.holds[kind] == nil
+            state.plan.hold(kind, reason: reason, now: monotonicNanoseconds())
+            return isNew
+        }
+    }
+
     /// - Returns: whether the batch is lost.
     func unreadable(lane: Int, _ failure: ReadFailure) -> Bool {
         let lost = change { $0.plan.unreadable(lane: lane, failure, now: monotonicNanoseconds()) }
         guard let lost else { return false }
         change { $0.damage.batches += 1 }
-        ledger.damaged(records: lost.recordCount)
+        ledger.damaged(records: lost.recordsLeft)
         return true
     }
 

@@ -1,6 +1,21 @@
 // What an operator is shown of delivery.
 
 import Delivery
+import MetricKinds
+
+/// A table that accepts nothing.
+struct HeldTable {
+    /// With its schema.
+    let table: String
+    /// One line.
+    let reason: String
+    /// Records in the spill that wait for it and nothing else.
+    let records: Int
+
+    var warning: String {
+        "\(table) accepts nothing; \(records) records wait in the spill until the cause is removed: \(reason)"
+    }
+}
 
 /// Delivery at one moment.
 struct DeliveryView {
@@ -14,6 +29,8 @@ struct DeliveryView {
     /// Why the spill takes nothing.
     let spillBlock: String?
     let isStuck: Bool
+    /// In the order of their names.
+    let heldTables: [HeldTable]
     /// What an operator should know of the spill.
     let warnings: [String]
     let damage: SpillDamageCounts
@@ -35,6 +52,11 @@ struct DeliveryView {
         replayRecordsPerSecond = recordsPerSecond
         spillBlock = plan.spillBlock?.reason
         isStuck = plan.isStuck
+        heldTables = plan.holds.map { kind, hold in
+            HeldTable(
+                table: "\(MetricKind.schemaName).\(kind.tableName)", reason: hold.reason,
+                records: plan.recordsHeld[kind] ?? 0)
+        }.sorted { $0.table < $1.table }
     }
 
     /// When the spill is empty at the present pace, in seconds; nil where nobody can tell.

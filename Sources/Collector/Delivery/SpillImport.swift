@@ -118,7 +118,8 @@ extension SpillImportProgress {
         let rows = decoded.sources.values.reduce(0) { $0 + $1.rows }
         let resent = decoded.sources.values.reduce(0) { $0 + $1.resent }
         let dead = stored.deadLetters.values.reduce(0, +)
-        recordsStoredBefore += resent + (stored.wasStoredBefore ? rows : 0)
+        let parts = stored.partRecords.values.reduce(0, +)
+        recordsStoredBefore += resent + parts + (stored.wasStoredBefore ? rows : 0)
         recordsRefused += decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? 0 : $1.recordCount) }
         guard !stored.wasStoredBefore else { return }
         recordsDeadLettered += dead

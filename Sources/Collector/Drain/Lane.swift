@@ -6,6 +6,7 @@ import FrameCodec
 import LinuxSystem
 import Listeners
 import Logging
+import MetricKinds
 import SpillLog
 import TimescaleStore
 
@@ -99,6 +100,7 @@ final class Lane: Sendable {
                 try reader.read(batch)
             } catch {
                 let isLost = hub.unreadable(lane: number, error.readFailure)
+                if isLost { health.lost(batch.summary.identity) }
                 log.error(
                     isLost
                         ? "a batch of the spill is damaged and lost; its segment is moved to the quarantine"
@@ -117,16 +119,18 @@ final class Lane: Sendable {
     private func store(
         _ work: LaneWork, _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, _ bench: inout Bench
     ) {
-        let isReplay = if case .replay = work { true } else { false }
         do throws(DatabaseError) {
-            let stored = try storeWhatIsMissing(summary, frames, isReplay: isReplay, &bench)
+            guard let stored = try storeWhatIsMissing(work, summary, frames, &bench) else {
+                // It goes to the spill, and all but the rows of held tables is stored from there.
+                return hub.failed(lane: number, isLaneLost: false)
+            }
             bench.backoff.reset()
             if bench.nextLog > 0 {
                 bench.nextLog = 0
                 log.notice("this lane stores again", metadata: ["lane": "\(number)"])
             }
-            tell(bench.decoded, stored, isReplay: isReplay)
-            if case .database = target { appended.note(summary.sessions) }
+            tell(bench.decoded, stored, work)
+            if case .database = target, stored.waiting.isEmpty { appended.note(summary.sessions) }
             hub.stored(lane: number, work, summary, bench.decoded, stored)
         } catch {
             let isLaneLost = !bench.session.isConnected
@@ -135,7 +139,7 @@ final class Lane: Sendable {
                 bench.nextProbe =
                     monotonicNanoseconds() + UInt64(bench.backoff.next(using: &bench.generator)) * 1_000_000
             } else {
-                health.attemptFailed(lane: number)
+                health.attemptFailed(summary.identity, error.isBetweenCollectors ? nil : "\(error)")
             }
             hub.failed(lane: number, isLaneLost: isLaneLost)
             let now = monotonicNanoseconds()
@@ -151,24 +155,57 @@ final class Lane: Sendable {
 
     /// Stores a batch without the frames that are stored already. A batch of the spill is likely to have some; a live one has
     /// them only where the ledger says so, for example when another collector was faster.
+    ///
+    /// A table that refuses everything is held, and the rest of a batch of the spill is stored without its rows.
+    ///
+    /// - Returns: nil for a live batch with rows of held tables.
     private func storeWhatIsMissing(
-        _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, isReplay: Bool, _ bench: inout Bench
-    ) throws(DatabaseError) -> StoredBatch {
-        func attempt(without stored: [SessionKey: SequenceRanges]) throws(DatabaseError) -> StoredBatch {
-            bench.decoded.decode(frames, summary, storedBefore: stored)
-            return try bench.session.store(summary, frames: frames, decoded: bench.decoded, isReplay: isReplay)
-        }
-        do throws(DatabaseError) {
-            return try attempt(without: isReplay ? bench.session.storedFrames(among: summary.sessions) : [:])
-        } catch {
-            guard error.kind == .framesStoredBefore, bench.session.isConnected else { throw error }
-            return try attempt(without: bench.session.storedFrames(among: summary.sessions))
+        _ work: LaneWork, _ summary: BatchSummary, _ frames: UnsafeRawBufferPointer, _ bench: inout Bench
+    ) throws(DatabaseError) -> StoredBatch? {
+        let spilled: SpilledBatch? = if case .replay(let batch) = work { batch } else { nil }
+        var storedBefore = spilled != nil ? try bench.session.storedFrames(among: summary.sessions) : [:]
+        var refused: KindSet = []
+        var hasAskedAgain = false
+        while true {
+            bench.decoded.decode(frames, summary, storedBefore: storedBefore)
+            // Frames that are passed over may be this batch's own, of which a kind waits since an earlier run.
+            let isInPart = spilled != nil && bench.decoded.sources.values.contains { $0.resent > 0 }
+            let kinds = isInPart ? .all : bench.decoded.kinds.union(spilled?.waitingKinds ?? [])
+            let held = hub.heldKinds(among: kinds, lane: number).union(refused)
+            if spilled == nil, !held.isEmpty { return nil }
+            do throws(DatabaseError) {
+                return try bench.session.store(
+                    summary, frames: frames, decoded: bench.decoded, isReplay: spilled != nil, without: held,
+                    counted: spilled?.part)
+            } catch {
+                guard bench.session.isConnected else { throw error }
+                if let kind = error.refusingKind, !refused.contains(kind) {
+                    hold(kind, error)
+                    refused.insert(KindSet(kind))
+                } else if error.kind == .framesStoredBefore, !hasAskedAgain {
+                    hasAskedAgain = true
+                    storedBefore = try bench.session.storedFrames(among: summary.sessions)
+                } else {
+                    throw error
+                }
+            }
         }
     }
 
-    private func tell(_ decoded: DecodedBatch, _ stored: StoredBatch, isReplay: Bool) {
-        health.committed(settledByLedger: stored.wasStoredBefore)
-        if let first = decoded.refused.first {
+    /// The table accepts nothing.
+    private func hold(_ kind: MetricKind, _ error: DatabaseError) {
+        let isNew = hub.hold(kind, reason: "\(error)")
+        guard isNew else { return }
+        log.error(
+            "a table accepts nothing: its records wait in the spill and are stored once the cause is removed",
+            metadata: ["table": "\(MetricKind.schemaName).\(kind.tableName)", "error": "\(error)"])
+    }
+
+    private func tell(_ decoded: DecodedBatch, _ stored: StoredBatch, _ work: LaneWork) {
+        let spilled: SpilledBatch? = if case .replay(let batch) = work { batch } else { nil }
+        let isReplay = spilled != nil
+        health.committed(work.summary.identity, settledByLedger: stored.wasStoredBefore)
+        if let first = decoded.refused.first, spilled?.part == nil {
             log.warning(
                 isReplay && first.isAcknowledged
                     ? "acknowledged frames are malformed inside; they are kept in spillway.dead_letters: 'spillway dead-letters list' shows them"
@@ -185,4 +222,9 @@ final class Lane: Sendable {
                 metadata: ["records": "\(dead)"])
         }
     }
+}
+
+extension DatabaseError {
+    /// Another collector or another attempt was faster, or the stop ended the attempt: nothing that an operator could change.
+    fileprivate var isBetweenCollectors: Bool { [.framesStoredBefore, .batchStoredBefore, .cancelled].contains(kind) }
 }

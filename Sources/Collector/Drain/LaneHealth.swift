@@ -1,5 +1,6 @@
 // What the lanes know about the database, for /readyz, /stats and the log.
 
+import Delivery
 import Synchronization
 
 /// The state of the lanes. Safe from any thread.
@@ -9,12 +10,17 @@ final class LaneHealth: Sendable {
         var connected: Set<Int> = []
         /// The last error of each lane that does not reach it.
         var errors: [Int: String] = [:]
+        /// Why the last attempt at a batch failed although the database answers, and no kind's table was to blame. Of up to
+        /// `refusalsMax` batches that are not stored yet.
+        var refusals: [BatchIdentity: String] = [:]
         var batchesCommitted: UInt64 = 0
         /// Attempts that failed and were or will be repeated.
         var attemptsFailed: UInt64 = 0
         /// Batches that an unknown COMMIT had stored before the ledger told so.
         var batchesSettledByLedger: UInt64 = 0
     }
+
+    private static let refusalsMax = 16
 
     private let state = Mutex(State())
 
@@ -38,10 +44,22 @@ final class LaneHealth: Sendable {
     }
 
     /// The attempt failed although the database answers.
-    func attemptFailed(lane: Int) { state.withLock { $0.attemptsFailed += 1 } }
-
-    func committed(settledByLedger: Bool) {
+    ///
+    /// - Parameter error: nil where it is expected to pass by itself.
+    func attemptFailed(_ batch: BatchIdentity, _ error: String?) {
         state.withLock {
+            if $0.refusals.count < Self.refusalsMax || $0.refusals[batch] != nil { $0.refusals[batch] = error }
+            $0.attemptsFailed += 1
+        }
+    }
+
+    /// The batch is lost.
+    func lost(_ batch: BatchIdentity) { state.withLock { $0.refusals[batch] = nil } }
+
+    /// The batch is stored, all of it or all that can be.
+    func committed(_ batch: BatchIdentity, settledByLedger: Bool) {
+        state.withLock {
+            $0.refusals[batch] = nil
             $0.batchesCommitted += 1
             if settledByLedger { $0.batchesSettledByLedger += 1 }
         }

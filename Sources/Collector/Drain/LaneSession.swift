@@ -22,6 +22,7 @@ struct LaneSession {
     private var connection: DatabaseConnection?
     /// Of a connection that compresses rows while they come in.
     private var compression: DirectCompression?
+    private let accepted = AcceptedRows()
 
     init(name: String, target: LaneTarget, giveUp: WakeEvent, log: Logger) {
         self.name = name
@@ -53,9 +54,9 @@ struct LaneSession {
     /// What is stored of these sessions.
     mutating func storedFrames(of keys: [SessionKey]) throws(DatabaseError) -> [SessionKey: SequenceRanges] {
         guard case .database = target else { return [:] }
-        try connect()
-        guard let connection else { preconditionFailure("connect() throws or connects") }
-        return try SessionLedger(connection).storedFrames(of: keys)
+        return try noting { (connection) throws(DatabaseError) in
+            try SessionLedger(connection).storedFrames(of: keys)
+        }
     }
 
     /// Which frames of a batch are stored already, by whichever collector.
@@ -63,29 +64,42 @@ struct LaneSession {
         among frames: [SessionFrames]
     ) throws(DatabaseError) -> [SessionKey: SequenceRanges] {
         guard case .database = target, !frames.isEmpty else { return [:] }
-        try connect()
-        guard let connection else { preconditionFailure("connect() throws or connects") }
-        return try SessionLedger(connection).storedFrames(among: frames)
+        return try noting { (connection) throws(DatabaseError) in
+            try SessionLedger(connection).storedFrames(among: frames)
+        }
     }
 
     /// One attempt to store a batch.
     ///
-    /// - Parameter isReplay: it came from the spill, and may be stored already.
+    /// - Parameters:
+    ///   - isReplay: it came from the spill, and may be stored already.
+    ///   - held: kinds whose rows are left out.
+    ///   - counted: what this run has counted of a batch that was stored in part.
     mutating func store(
-        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, isReplay: Bool
+        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, isReplay: Bool,
+        without held: KindSet = [], counted: StoredPart? = nil
     ) throws(DatabaseError) -> StoredBatch {
         // Of a batch that is nothing but malformed there is nothing to store; one of the spill may be in the ledger.
-        guard decoded.recordCount > 0 || isReplay, case .database(let gate, let fence) = target else {
-            return StoredBatch()
+        guard decoded.recordCount > 0 || isReplay, case .database(_, let fence) = target else { return StoredBatch() }
+        try connect()
+        let (compression, accepted) = (compression, accepted)
+        return try noting { (connection) throws(DatabaseError) in
+            try BatchWriter(connection, fence: fence, compression: compression, accepted: accepted).store(
+                summary, frames: frames, decoded: decoded, keepsMalformed: isReplay, without: held, counted: counted)
         }
+    }
+
+    /// Works with the connection. The keeper is notified of any statement which finds that a part of the schema is missing: it
+    /// makes what was dropped again.
+    private mutating func noting<Result>(
+        _ body: (DatabaseConnection) throws(DatabaseError) -> Result
+    ) throws(DatabaseError) -> Result {
         try connect()
         guard let connection else { preconditionFailure("connect() throws or connects") }
         do throws(DatabaseError) {
-            return try BatchWriter(connection, fence: fence, compression: compression).store(
-                summary, frames: frames, decoded: decoded, keepsMalformed: isReplay)
+            return try body(connection)
         } catch {
-            // Dropped and made again by somebody while we run.
-            if error.sqlstate == .undefinedTable || error.sqlstate == SQLState("3F000") { gate.close(error) }
+            if case .database(let gate, _) = target, error.maySchemaBeIncomplete { gate.requestRepair() }
             throw error
         }
     }

@@ -16,6 +16,7 @@ struct Gauge: Sendable {
 struct CollectorStatus: Sendable {
     let ledger: LedgerSnapshot
     let gauges: [Gauge]
+    let heldTables: [HeldTable]
     /// Why the collector is not ready; empty when it is.
     let notReady: [String]
     /// Things that the operator should look at, which keep nothing from working.
@@ -54,7 +55,11 @@ extension CollectorStatus {
         out += ",\n  \"spill_directory\": \(spillDirectory.map(jsonString) ?? "null")"
         out += ",\n  \"database_address\": \(databaseAddress.map(jsonString) ?? "null")"
         out += ",\n  \"process_id\": \(getpid())"
-        out += ",\n  \"not_ready\": [\(notReady.map(jsonString).joined(separator: ", "))]"
+        out += ",\n  \"held_tables\": ["
+        out += heldTables.map {
+            "{\"table\": \(jsonString($0.table)), \"records\": \($0.records), \"reason\": \(jsonString($0.reason))}"
+        }.joined(separator: ", ")
+        out += "],\n  \"not_ready\": [\(notReady.map(jsonString).joined(separator: ", "))]"
         out += ",\n  \"warnings\": [\(warnings.map(jsonString).joined(separator: ", "))]"
         out += ",\n  \"sources\": ["
         var separator = "\n    "
@@ -177,6 +182,9 @@ extension CollectorStatus {
             "spillway_source_records_received_total", "counter", "Records received of a source that has a name.",
             sources.recordsReceived)
         for gauge in gauges { family("spillway_\(gauge.name)", "gauge", gauge.help, [("", "\(gauge.value)")]) }
+        family(
+            "spillway_records_held", "gauge", "Records in the spill that wait for a table that accepts nothing.",
+            heldTables.map { ("{table=\"\($0.table)\"}", "\($0.records)") })
         family(
             "spillway_ready", "gauge",
             "1 while records are accepted: the database is reachable, or the spill has room.",

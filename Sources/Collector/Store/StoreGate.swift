@@ -16,6 +16,10 @@ final class StoreGate: Sendable {
         var warnings: [String] = []
         /// Why the server did not answer when it was last asked.
         var silence: String?
+        /// A lane found that something of the schema may be missing.
+        var wantsRepair = false
+        /// Why the schema could not be repaired.
+        var repairFailure: String?
     }
 
     private let state: Mutex<State>
@@ -53,7 +57,14 @@ final class StoreGate: Sendable {
 
     var isOpen: Bool { state.withLock { $0.closed == nil } }
     var identity: ServerIdentity? { state.withLock { $0.identity } }
-    var warnings: [String] { state.withLock { $0.warnings } }
+    var warnings: [String] {
+        state.withLock { state in
+            state.warnings
+                + (state.repairFailure.map { ["the schema is not complete and cannot be repaired: \($0)"] } ?? [])
+        }
+    }
+    /// What the keeper warned of last.
+    var tableWarnings: [String] { state.withLock { $0.warnings } }
     /// Why the database cannot be used now: no schema yet, or no answer.
     var reason: String? { state.withLock { $0.closed.map { "\($0)" } ?? $0.silence } }
 
@@ -70,8 +81,19 @@ final class StoreGate: Sendable {
         }
     }
 
-    /// The schema is gone: the keeper makes it again before a lane tries.
-    func close(_ error: DatabaseError) { state.withLock { $0.closed = error } }
+    /// Something of the schema may be missing: the keeper compares it with what it must be, and makes what is not there.
+    func requestRepair() { state.withLock { $0.wantsRepair = true } }
+
+    /// The outcome of a repair; nil when the schema is complete.
+    func repaired(_ failure: DatabaseError?) { state.withLock { $0.repairFailure = failure.map { "\($0)" } } }
+
+    /// Whether that was requested since this was asked.
+    func takeRepairRequest() -> Bool {
+        state.withLock { state in
+            defer { state.wantsRepair = false }
+            return state.wantsRepair
+        }
+    }
 
     func stayClosed(_ error: DatabaseError) { state.withLock { if $0.closed != nil { $0.closed = error } } }
 

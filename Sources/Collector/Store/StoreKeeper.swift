@@ -19,6 +19,8 @@ final class StoreKeeper: Sendable {
     private static let joinsAtOnce = 10
     private static let warnNanoseconds: UInt64 = 60 * 1_000_000_000
     private static let retryNanoseconds: UInt64 = 1_000_000_000
+    /// Between two comparisons of the schema with what it must be, which lanes have requested.
+    private static let repairNanoseconds: UInt64 = 5 * 1_000_000_000
     /// An idle lane does not notice that the server is gone: the keeper asks it, so that /readyz tells the truth.
     private static let askNanoseconds: UInt64 = 5 * 1_000_000_000
 
@@ -102,8 +104,9 @@ final class StoreKeeper: Sendable {
             try fence.waitForEarlierRuns(connection)
             isFenced.store(true, ordering: .relaxed)
         }
+        let wasOpen = gate.isOpen
         gate.open(report.server, directCompress: directCompress)
-        log.info("the schema is in place", metadata: ["database": "\(report.server)"])
+        if !wasOpen { log.info("the schema is in place", metadata: ["database": "\(report.server)"]) }
         for line in report.changes.dropLast(report.madeAhead) { log.info("schema: \(line)") }
         for line in report.changes.suffix(report.madeAhead) { log.debug("made ahead: \(line)") }
         say(report.warnings)
@@ -115,6 +118,17 @@ final class StoreKeeper: Sendable {
             log.notice(
                 "this database cannot compress chunks, which needs TimescaleDB's Community edition; the collector drops old rows itself"
             )
+        }
+    }
+
+    /// Makes what was dropped while the collector runs. What cannot be made keeps no other table from being stored to.
+    private func repairSchema() {
+        do throws(DatabaseError) {
+            try applySchema()
+            gate.repaired(nil)
+        } catch {
+            log.warning("the schema is not complete and cannot be repaired, which is tried again: \(error)")
+            gate.repaired(error)
         }
     }
 
@@ -132,6 +146,7 @@ final class StoreKeeper: Sendable {
         var revive: UInt64 = 0
         var reviveBackoff = Backoff()
         var ask: UInt64 = 0
+        var repair: UInt64 = 0
         var ahead: UInt64 = 0
         var warn: UInt64 = 0
         var compact: UInt64 = 0
@@ -150,10 +165,16 @@ final class StoreKeeper: Sendable {
         while !isStopping.load(ordering: .acquiring) {
             let now = monotonicNanoseconds()
             if now >= rounds.revive { reviveServer(now: now, &rounds) }
-            if now >= rounds.ask || reloaded.withLock({ $0 != nil }) {
+            let isRepairDue = now >= rounds.repair && gate.takeRepairRequest()
+            if now >= rounds.ask || isRepairDue || reloaded.withLock({ $0 != nil }) {
                 rounds.ask = now + Self.askNanoseconds
                 do throws(DatabaseError) {
-                    if !gate.isOpen { try applySchema() }
+                    if !gate.isOpen {
+                        try applySchema()
+                    } else if isRepairDue {
+                        rounds.repair = now + Self.repairNanoseconds
+                        repairSchema()
+                    }
                     let usable = if let connection, connection.isUsable { connection } else { try connect() }
                     connection = usable
                     try usable.checkThatItTakesWrites()
@@ -229,7 +250,7 @@ final class StoreKeeper: Sendable {
             rounds.warn = now + Self.warnNanoseconds
             do throws(DatabaseError) {
                 let warnings = try manager.defaultPartitionWarnings()
-                if warnings != gate.warnings { for line in warnings { log.warning("\(line)") } }
+                if warnings != gate.tableWarnings { for line in warnings { log.warning("\(line)") } }
                 gate.warn(warnings)
             } catch {
                 log.warning("the default partitions could not be checked for rows: \(error)")

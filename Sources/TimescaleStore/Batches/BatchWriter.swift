@@ -17,6 +17,14 @@ public struct StoredBatch: Sendable, Equatable {
     /// Records, by source, of frames that were passed over as stored and that an earlier attempt at this very batch had stored
     /// as a part of it.
     public var ownRecords: [UInt64: Int]
+    /// Records, by source, of kinds that an earlier attempt at this very batch had stored and that the caller has not counted.
+    public var partRecords: [UInt64: Int] = [:]
+    /// Of a batch that is stored kind by kind, the kinds that are stored.
+    public var kinds: KindSet = []
+    /// The places of its frames that were stored before it was claimed, see `KindStore`.
+    public var settledFrames: Set<Int> = []
+    /// The records that wait for their tables, by kind: the rest of the batch is stored. Empty when all of it is.
+    public var waiting: [MetricKind: Int] = [:]
 
     public init(
         wasStoredBefore: Bool = false, deadLetters: [UInt64: Int] = [:], ownRecords: [UInt64: Int] = [:]
@@ -25,6 +33,8 @@ public struct StoredBatch: Sendable, Equatable {
         self.deadLetters = deadLetters
         self.ownRecords = ownRecords
     }
+
+    mutating func add(_ letters: [UInt64: Int]) { deadLetters.merge(letters, uniquingKeysWith: +) }
 }
 
 /// Stores batches over one connection. Used by one thread.
@@ -38,11 +48,17 @@ public struct BatchWriter {
     let fence: CommitFence
     /// Of a session that compresses: each table's rows go in the order of its columnstore.
     let compression: DirectCompression?
+    /// What the tables took before.
+    let accepted: AcceptedRows?
 
-    public init(_ connection: DatabaseConnection, fence: CommitFence, compression: DirectCompression? = nil) {
+    public init(
+        _ connection: DatabaseConnection, fence: CommitFence, compression: DirectCompression? = nil,
+        accepted: AcceptedRows? = nil
+    ) {
         self.connection = connection
         self.fence = fence
         self.compression = compression
+        self.accepted = accepted
     }
 
     /// Stores a batch in one transaction.
@@ -56,24 +72,42 @@ public struct BatchWriter {
     ///   - decoded: the rows of the same frames.
     ///   - keepsMalformed: acknowledged frames that turned out to be malformed become dead letters as a whole, since their
     ///     clients have let go of them.
-    /// - Throws: when nothing is known to be stored. `isTransient` says whether trying again can help without a change
-    ///   by the operator; after `isCommitOutcomeUnknown` trying again settles it.
+    ///   - held: kinds whose tables accept nothing: their rows are left out. Only for a batch that is in the spill.
+    ///   - counted: what the caller has counted of a batch that was stored in part; nil while it has counted nothing.
+    /// - Throws: when nothing is known to be stored, or not all that could be. `isTransient` says whether trying again can help
+    ///   without a change by the operator; after `isCommitOutcomeUnknown` trying again settles it. With `refusingKind` it was
+    ///   one table that refused: the rest can be stored without it.
     public func store(
-        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, keepsMalformed: Bool = false
+        _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, keepsMalformed: Bool = false,
+        without held: KindSet = [], counted: StoredPart? = nil
     ) throws(DatabaseError) -> StoredBatch {
         let entry = LedgerEntry(
             summary, fence: fence, decoded: decoded, frames: frames, keepsMalformed: keepsMalformed)
+        func byKinds() throws(DatabaseError) -> StoredBatch {
+            let kinds = KindStore(
+                writer: self, summary: summary, frames: frames, decoded: decoded, keepsMalformed: keepsMalformed,
+                held: held, counted: counted)
+            if let outcome = try kinds.store() { return outcome }
+            // What the caller has counted is not counted again.
+            if let counted {
+                decoded.decode(frames, summary, passingOver: counted.settledFrames, leavingOut: counted.kinds)
+            }
+            return try storedBefore(entry, without: counted?.kinds ?? [])
+        }
         func inParts(chunksMax: Int) throws(DatabaseError) -> StoredBatch {
+            guard let known = try BatchParts.read(connection, summary.identity) else { return try storedBefore(entry) }
+            if known.isClaimed { return try byKinds() }
             let parts = PartedStore(
                 connection: connection, fence: fence, summary: summary, frames: frames, decoded: decoded,
                 keepsMalformed: keepsMalformed, chunksMax: chunksMax)
-            guard let ownRecords = try parts.store() else { return try storedBefore(entry) }
+            guard let ownRecords = try parts.store(known) else { return try storedBefore(entry) }
             // A part that a live attempt stored has none of the malformed frames, which are acknowledged by now.
             try entry.keepMalformed(connection)
             // Parts that an earlier attempt stored may have letters as well.
             return StoredBatch(deadLetters: deadLetters(of: summary.identity), ownRecords: ownRecords)
         }
         do throws(DatabaseError) {
+            if !held.isEmpty || counted != nil { return try byKinds() }
             if PartedStore.isWanted(decoded) { return try inParts(chunksMax: PartedStore.chunksMax) }
             do throws(DatabaseError) {
                 return try storeAtOnce(summary, entry, frames, decoded)
@@ -92,13 +126,16 @@ public struct BatchWriter {
         }
     }
 
-    private func storedBefore(_ entry: LedgerEntry) throws(DatabaseError) -> StoredBatch {
+    private func storedBefore(
+        _ entry: LedgerEntry, without counted: KindSet = []
+    ) throws(DatabaseError) -> StoredBatch {
         try entry.keepMalformed(connection)
-        return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: entry.identity))
+        let kinds: KindSet? = counted.isEmpty ? nil : KindSet.all.subtracting(counted)
+        return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: entry.identity, kinds: kinds))
     }
 
     /// In one transaction; a second one where the server refuses rows.
-    private func storeAtOnce(
+    func storeAtOnce(
         _ summary: BatchSummary, _ entry: LedgerEntry, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch
     ) throws(DatabaseError) -> StoredBatch {
         do throws(DatabaseError) {
@@ -107,40 +144,51 @@ public struct BatchWriter {
         } catch {
             guard connection.isUsable else { throw error }
             try connection.rollback()
-            guard error.isAboutRows, error.operation != LedgerEntry.operation else { throw error }
-            return try RowIsolation(connection: connection, frames: frames, decoded: decoded, summary: summary)
-                .store(entry)
+            guard error.isAboutRows, error.refusingKind == nil, !LedgerEntry.operations.contains(error.operation) else {
+                throw error
+            }
+            return try RowIsolation(
+                connection: connection, frames: frames, decoded: decoded, summary: summary, accepted: accepted
+            ).store(entry)
         }
     }
 
     private func storeAllRows(_ entry: LedgerEntry, _ decoded: DecodedBatch) throws(DatabaseError) {
         try entry.begin(connection)
+        try TableCheck.run(decoded.rows.kinds, connection)
         for kind in Self.kindsByTable where decoded.rows.rowCount(kind) > 0 {
             try compression?.takeAsSorted(kind, connection)
-            try connection.beginCopy(into: kind)
-            try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
-                if compression != nil {
-                    let rowCount = decoded.rows.rowCount(kind)
-                    try connection.sendCopyData(CompressionOrder.sorted(kind, bytes, rowCount: rowCount))
-                } else {
-                    try connection.sendCopyData(bytes)
+            try connection.copy(into: kind) { () throws(DatabaseError) in
+                try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
+                    if compression != nil {
+                        let rowCount = decoded.rows.rowCount(kind)
+                        try connection.sendCopyData(CompressionOrder.sorted(kind, bytes, rowCount: rowCount))
+                    } else {
+                        try connection.sendCopyData(bytes)
+                    }
                 }
             }
-            try connection.endRows()
             try compression?.checkThatTheyWereTaken(kind, connection)
         }
         try entry.commit(connection)
+        accepted?.note(decoded.rows)
     }
 
-    /// What an earlier attempt set aside. Rare, so it may look through the table. A role that may not read it, or a look
-    /// that fails, leaves these records counted as committed: that the batch is stored is settled, whatever comes of this.
-    private func deadLetters(of identity: BatchIdentity) -> [UInt64: Int] {
+    /// What an earlier attempt set aside, of all kinds or of some. Rare, so it may look through the table. A role that may not
+    /// read it, or a look that fails, leaves these records counted as committed: that the batch is stored is settled, whatever
+    /// comes of this.
+    func deadLetters(of identity: BatchIdentity, kinds: KindSet? = nil) -> [UInt64: Int] {
         var found: [UInt64: Int] = [:]
         do throws(DatabaseError) {
             let rows = try connection.query(
                 """
-                SELECT source, sum(records) FROM spillway.dead_letters WHERE epoch = $1 AND sequence = $2 GROUP BY source
-                """, [String(identity.epoch), String(identity.sequence)])
+                SELECT source, sum(records) FROM spillway.dead_letters WHERE epoch = $1 AND sequence = $2
+                    AND ($3::text[] IS NULL OR kind = ANY ($3::text[])) GROUP BY source
+                """,
+                [
+                    String(identity.epoch), String(identity.sequence),
+                    kinds.map { "{" + $0.kinds.map(\.name).joined(separator: ",") + "}" },
+                ])
             for row in rows {
                 guard let source = row[0].flatMap({ Int64($0) }), let count = row[1].flatMap({ Int($0) }) else {
                     continue
@@ -160,6 +208,21 @@ extension DatabaseConnection {
         try beginCopy(into: SchemaSQL.table(kind), columns: ["time"] + kind.columns.map(\.name) + ["tags", "metadata"])
     }
 
+    /// Sends rows to the kind's table with all that belongs to a COPY.
+    ///
+    /// - Throws: with `refusingKind` where the server refuses whatever is sent.
+    func copy(into kind: MetricKind, _ send: () throws(DatabaseError) -> Void) throws(DatabaseError) {
+        var hasBegun = false
+        do throws(DatabaseError) {
+            try beginCopy(into: kind)
+            hasBegun = true
+            try send()
+            try endRows()
+        } catch {
+            throw error.attributed(to: kind, hasBegun: hasBegun)
+        }
+    }
+
     /// The same as for bytes in memory of the caller's.
     func sendCopyData(_ bytes: [UInt8]) throws(DatabaseError) {
         let failure: DatabaseError? = bytes.withUnsafeBytes { bytes in
@@ -177,17 +240,5 @@ extension DatabaseConnection {
     func endRows() throws(DatabaseError) {
         try sendCopyData(CopyRowWriter.trailer)
         try finishCopy()
-    }
-}
-
-extension DatabaseError {
-    /// Whether the server refused what a row says, so that the other rows can be stored without it: data exceptions (22),
-    /// violated constraints (23), program limits such as an index row that is too long (54), what the row's chunk does
-    /// not support (0A), and errors that a trigger or function raises (P0).
-    var isAboutRows: Bool {
-        guard case .server(let report) = kind, !report.endsSession else { return false }
-        // The row's partition is being made. The name is not translated.
-        guard !report.message.contains(PartitionAttachment.constraintName) else { return false }
-        return ["22", "23", "54", "0A", "P0"].contains(String(report.sqlstate.errorClass))
     }
 }

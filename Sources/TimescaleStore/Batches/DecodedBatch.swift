@@ -26,6 +26,8 @@ public struct SourceRecords: Sendable, Equatable {
     public var unknownKind = 0
     /// Records of frames that were passed over, since an earlier run has stored them.
     public var resent = 0
+
+    public init() {}
 }
 
 /// The rows of one batch. Its memory is kept from batch to batch, `CopyRowWriter.keptBytesMax` of it. Not shared between threads.
@@ -39,11 +41,15 @@ public final class DecodedBatch {
     public private(set) var refused: [RefusedFrame] = []
     public private(set) var sources: [UInt64: SourceRecords] = [:]
     public private(set) var recordCount = 0
+    /// The kinds that have rows.
+    public private(set) var kinds: KindSet = []
     /// The rows were more than `rowBytesMax` and are not held; all else is the account of the whole batch.
     public private(set) var isTooLarge = false
     private var decoder = FrameDecoder()
     /// Frames that are passed over, if they are acknowledged ones.
     private(set) var storedBefore: [SessionKey: SequenceRanges] = [:]
+    /// Frames that are passed over, by their places in the batch.
+    private(set) var passedOver: Set<Int> = []
 
     private let rowBytesMax: Int
 
@@ -52,6 +58,7 @@ public final class DecodedBatch {
 
     /// Whether the frame at a place of the batch is passed over. A datagram is not, whatever its number.
     func skips(_ header: borrowing FrameHeader, at place: Int, of summary: borrowing BatchSummary) -> Bool {
+        if !passedOver.isEmpty, passedOver.contains(place) { return true }
         guard !storedBefore.isEmpty, summary.isAcknowledged(header.identity, at: place) else { return false }
         return storedBefore[SessionKey(header.identity)]?.contains(header.identity.sequence) ?? false
     }
@@ -65,13 +72,19 @@ public final class DecodedBatch {
     ///   - summary: the account of the batch, which says which frames are acknowledged.
     ///   - firstPlace: of the first of these frames in the batch.
     ///   - storedBefore: acknowledged frames of these sessions that are passed over.
+    ///   - passedOver: further frames that are passed over, by their places.
+    ///   - leftOut: kinds whose records have no rows and are counted as `leftOutCount`.
     /// - Complexity: O(bytes), without allocation for a record.
     public func decode(
         _ frames: UnsafeRawBufferPointer, _ summary: BatchSummary = .unacknowledged, firstPlace: Int = 0,
-        storedBefore: [SessionKey: SequenceRanges] = [:]
+        storedBefore: [SessionKey: SequenceRanges] = [:], passingOver passedOver: Set<Int> = [],
+        leavingOut leftOut: KindSet = []
     ) {
         self.storedBefore = storedBefore
+        self.passedOver = passedOver
+        kinds = []
         rows.removeAll()
+        rows.leaveOut(leftOut)
         refused.removeAll(keepingCapacity: true)
         sources.removeAll(keepingCapacity: true)
         recordCount = 0
@@ -101,15 +114,13 @@ public final class DecodedBatch {
             }
             if offset >= nextCheck {
                 nextCheck = offset + Self.frameBytesBetweenChecks
-                rows.endBatch()
-                isTooLarge = isTooLarge || rows.byteCount > rowBytesMax
-                if isTooLarge { rows.removeAll() }
+                endRows()
             }
             rows.beginFrame()
             do throws(FrameError) {
                 try decoder.decode(frame, header: header, &rows)
                 let skipped = rows.skippedInFrame
-                run.rows += header.recordCount - skipped
+                run.rows += header.recordCount - skipped - rows.leftOutOfFrame()
                 run.unknownKind += skipped
             } catch {
                 rows.rollBackFrame()
@@ -121,8 +132,13 @@ public final class DecodedBatch {
             }
         }
         endRun()
+        endRows()
+    }
+
+    private func endRows() {
         rows.endBatch()
         isTooLarge = isTooLarge || rows.byteCount > rowBytesMax
+        kinds.formUnion(rows.kinds)
         if isTooLarge { rows.removeAll() }
     }
 }

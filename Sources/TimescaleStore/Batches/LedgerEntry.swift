@@ -11,16 +11,18 @@ import LinuxSystem
 struct LedgerEntry {
     static let operation = "INSERT INTO spillway.batches"
     static let partOperation = "INSERT INTO spillway.batch_parts"
+    /// What writes the key that keeps rows from being stored twice: its refusal is about no row of a table.
+    static let operations = [operation, partOperation]
     private static let sessionsOperation = "INSERT INTO spillway.session_frames"
     /// How long a statement waits for a lock, for example behind a change of the schema.
-    private static let lockTimeoutMilliseconds = 10_000
+    static let lockTimeoutMilliseconds = 10_000
 
     /// What keeps the transaction's rows from being stored twice.
     enum Key {
         /// The batch's own row in the ledger.
         case batch
-        /// Some of its frames, by their places in the batch: the transaction is a part of it.
-        case frames([Int])
+        /// Rows of `spillway.batch_parts`: the transaction is a part of the batch.
+        case parts([BatchPart])
     }
 
     let identity: BatchIdentity
@@ -89,16 +91,16 @@ struct LedgerEntry {
                 VALUES (\(identity.epoch), \(identity.sequence), \(records))
                 """
             try connection.execute(sql, operation: Self.operation)
-        case .frames(let places):
+        case .parts(let parts):
             sql += """
-                INSERT INTO spillway.batch_parts (epoch, sequence, frame) \
-                SELECT \(identity.epoch), \(identity.sequence), frame \
-                FROM (VALUES \(places.map { "(\($0))" }.joined(separator: ","))) v (frame) \
+                INSERT INTO spillway.batch_parts (epoch, sequence, kind, frame) \
+                SELECT \(identity.epoch), \(identity.sequence), v.* \
+                FROM (VALUES \(parts.map { "(\($0.kind), \($0.frame))" }.joined(separator: ","))) v (kind, frame) \
                 WHERE NOT EXISTS (SELECT FROM spillway.batches WHERE epoch = \(identity.epoch) AND sequence = \(identity.sequence)) \
                 AND NOT EXISTS (SELECT FROM spillway.batch_ranges WHERE epoch = \(identity.epoch) \
                 AND first <= \(identity.sequence) AND behind > \(identity.sequence))
                 """
-            guard try connection.execute(sql, operation: Self.partOperation) == places.count else {
+            guard try connection.execute(sql, operation: Self.partOperation) == parts.count else {
                 throw connection.error(.batchStoredBefore)
             }
         }

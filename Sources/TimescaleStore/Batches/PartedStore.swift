@@ -24,6 +24,11 @@ struct PartedStore {
     let decoded: DecodedBatch
     let keepsMalformed: Bool
     let chunksMax: Int
+    /// Nil: all kinds. A kind of a batch that is stored kind by kind has its frames' sessions and its malformed frames settled
+    /// before, see `KindStore`.
+    var kind: MetricKind?
+    /// Frames of which nothing is stored here, by their places.
+    var passedOver: Set<Int> = []
 
     /// The rows of one table and day: one chunk, of the usual length.
     private struct Unit: Hashable {
@@ -75,7 +80,13 @@ struct PartedStore {
     ///   when all of the batch was stored before.
     /// - Throws: as `BatchWriter.store` does; what was committed stays, and is passed over when it is tried again.
     func store() throws(DatabaseError) -> [UInt64: Int]? {
-        guard let stored = try storedFrames() else { return nil }
+        guard let parts = try BatchParts.read(connection, summary.identity) else { return nil }
+        return try store(parts)
+    }
+
+    /// The same with what is known of earlier attempts.
+    func store(_ known: BatchParts) throws(DatabaseError) -> [UInt64: Int]? {
+        let stored = kind.map { known.framesOfKinds[$0] ?? [] } ?? known.frames
         let scratch = DecodedBatch()
         do throws(DatabaseError) {
             for part in parts(without: stored, scratch) { try store(part, scratch) }
@@ -83,6 +94,10 @@ struct PartedStore {
             // All of it by another attempt, whole or in parts.
             guard error.kind == .batchStoredBefore, connection.isUsable else { throw error }
             return nil
+        }
+        if let kind {
+            try finish(kind)
+            return [:]
         }
         let ownRecords = ownRecords(stored)
         let last = LedgerEntry(
@@ -101,6 +116,23 @@ struct PartedStore {
         return ownRecords
     }
 
+    /// One row for the kind takes the place of those of its frames.
+    private func finish(_ kind: MetricKind) throws(DatabaseError) {
+        let last = LedgerEntry(
+            summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keepsMalformed: false,
+            key: .parts([.kind(kind)]))
+        do throws(DatabaseError) {
+            try last.begin(
+                connection,
+                before: "DELETE FROM spillway.batch_parts WHERE epoch = \(summary.identity.epoch) "
+                    + "AND sequence = \(summary.identity.sequence) AND kind = \(kind.rawValue); ")
+            try last.commit(connection)
+        } catch {
+            if connection.isUsable { try connection.rollback() }
+            throw error
+        }
+    }
+
     /// Of the frames that are passed over, those that parts of this batch have stored. O(bytes) where there are any.
     private func ownRecords(_ stored: Set<Int>) -> [UInt64: Int] {
         guard !stored.isEmpty else { return [:] }
@@ -114,26 +146,6 @@ struct PartedStore {
         return records
     }
 
-    /// The places of frames that are stored; nil when the batch is. One statement, and so one moment: the keys of the frames go
-    /// with the transaction that writes the batch's row.
-    private func storedFrames() throws(DatabaseError) -> Set<Int>? {
-        let rows = try connection.inTransaction { () throws(DatabaseError) in
-            // Behind an attempt whose COMMIT is on its way.
-            try connection.execute(
-                LedgerEntry.lockStatement(summary.identity), operation: "waiting for an earlier attempt at a batch")
-            return try connection.query(
-                """
-                SELECT frame FROM spillway.batch_parts WHERE epoch = $1 AND sequence = $2
-                UNION ALL SELECT NULL FROM spillway.batches WHERE epoch = $1 AND sequence = $2
-                UNION ALL SELECT NULL FROM spillway.batch_ranges
-                    WHERE epoch = $1::bigint AND first <= $2::bigint AND behind > $2::bigint
-                """, [String(summary.identity.epoch), String(summary.identity.sequence)],
-                operation: "looking for stored parts of a batch")
-        }
-        if rows.contains(where: { $0[0] == nil }) { return nil }
-        return Set(rows.compactMap { $0[0].flatMap { Int($0) } })
-    }
-
     /// Divides the frames that are not stored. O(bytes).
     private func parts(without stored: Set<Int>, _ scratch: DecodedBatch) -> [Part] {
         var parts: [Part] = []
@@ -145,11 +157,9 @@ struct PartedStore {
         var place = 0
         forEachFrame(frames) { _, header, offset in
             defer { place += 1 }
-            guard !stored.contains(place) else { return finish() }
+            guard !stored.contains(place), !passedOver.contains(place) else { return finish() }
             let frame = offset..<offset + header.frameLength
-            scratch.decode(
-                UnsafeRawBufferPointer(rebasing: frames[frame]), summary, firstPlace: place,
-                storedBefore: decoded.storedBefore)
+            decode(UnsafeRawBufferPointer(rebasing: frames[frame]), firstPlace: place, scratch)
             let units = Self.units(scratch)
             let rowBytes = scratch.rows.byteCount
             if part.units.union(units).count > chunksMax || part.rowBytes + rowBytes > Self.partRowBytesMax { finish() }
@@ -157,6 +167,12 @@ struct PartedStore {
         }
         finish()
         return parts
+    }
+
+    private func decode(_ bytes: UnsafeRawBufferPointer, firstPlace: Int, _ scratch: DecodedBatch) {
+        scratch.decode(
+            bytes, summary, firstPlace: firstPlace, storedBefore: decoded.storedBefore,
+            leavingOut: kind.map { KindSet.all.subtracting(KindSet($0)) } ?? [])
     }
 
     private static let attemptsAlone = 3
@@ -168,7 +184,7 @@ struct PartedStore {
         while true {
             attempts += 1
             do throws(DatabaseError) {
-                scratch.decode(bytes, summary, firstPlace: part.places[0], storedBefore: decoded.storedBefore)
+                decode(bytes, firstPlace: part.places[0], scratch)
                 _ = try RowIsolation(
                     connection: connection, frames: bytes, decoded: scratch, summary: summary,
                     firstPlace: part.places[0]
@@ -216,7 +232,7 @@ struct PartedStore {
         forEachFrame(bytes) { frame, header, _ in
             letters.append(
                 DeadLetter(
-                    kind: nil, source: header.identity.source, records: scratch.recordCount,
+                    kind: kind, source: header.identity.source, records: scratch.recordCount,
                     reason:
                         "its \(Self.units(scratch).count) days of tables are too many for one transaction on this server: "
                         + "raise max_locks_per_transaction, then send it again",
@@ -241,11 +257,12 @@ struct PartedStore {
         var place = part.places[0] - 1
         forEachFrame(bytes) { _, header, _ in
             place += 1
-            guard summary.isAcknowledged(header.identity, at: place) else { return }
+            guard kind == nil, summary.isAcknowledged(header.identity, at: place) else { return }
             sessions[SessionKey(header.identity), default: SequenceRanges()].insert(header.identity.sequence)
         }
         return LedgerEntry(
             summary.with(sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }), fence: fence,
-            decoded: scratch, frames: bytes, keepsMalformed: keepsMalformed, key: .frames(part.places))
+            decoded: scratch, frames: bytes, keepsMalformed: keepsMalformed && kind == nil,
+            key: .parts(part.places.map { .frame($0, of: kind) }))
     }
 }

@@ -5,6 +5,9 @@
 // context names the row: the rows before it are sent again and the row is set aside. An error that names no row halves the
 // run until one row is left. Runs become an eighth with each refused row, and double with each run that is stored, so that
 // many refused rows do not send the rest of the table again for each of them.
+//
+// Where a table refuses `equalRefusalsMax` rows in a row for one cause, or all that there are, one row that it took before is
+// tried, and taken back. If it is refused as well, it is the table that accepts nothing: then no row is set aside.
 
 import Delivery
 import FrameCodec
@@ -25,11 +28,13 @@ struct RowIsolation {
     let summary: BatchSummary
     /// Of the first of `frames` in the batch.
     var firstPlace = 0
+    var accepted: AcceptedRows?
 
     func store(_ entry: LedgerEntry) throws(DatabaseError) -> StoredBatch {
         var outcome = StoredBatch(deadLetters: entry.malformedRecords)
         do throws(DatabaseError) {
             try entry.begin(connection)
+            try TableCheck.run(decoded.rows.kinds, connection)
             var refused: [RefusedRow] = []
             for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
                 refused += try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
@@ -61,6 +66,8 @@ struct RowIsolation {
 
     /// How many rows are tried at once after the first refused one.
     private static let firstRunRows = 64
+    /// Refusals for one cause, without an accepted row between them, until the table itself is suspected.
+    private static let equalRefusalsMax = 100
 
     private func storeRows(
         _ kind: MetricKind, _ bytes: UnsafeRawBufferPointer
@@ -70,12 +77,22 @@ struct RowIsolation {
         var refused: [RefusedRow] = []
         var runLength = rowCount
         var next = 0
+        var equal: (cause: String, count: Int) = ("", 0)
+        var isTried = false
         while next < rowCount {
             var run = next..<min(next + runLength, rowCount)
+            var isStored = true
             while let report = try copy(run, of: kind, bytes, offsets) {
                 runLength = max(1, min(Self.firstRunRows, runLength / 8))
                 if run.count == 1 {
                     refused.append(RefusedRow(kind: kind, index: run.lowerBound, report: report))
+                    isStored = false
+                    equal = report.cause == equal.cause ? (equal.cause, equal.count + 1) : (report.cause, 1)
+                    let isEnd = refused.count == rowCount && equal.count == rowCount
+                    if !isTried, equal.count >= Self.equalRefusalsMax || isEnd {
+                        isTried = true
+                        try checkThatItAcceptsRows(kind, report)
+                    }
                     break
                 }
                 if let line = report.copyLine, (1...run.count).contains(line) {
@@ -86,10 +103,41 @@ struct RowIsolation {
                     run = run.lowerBound..<run.lowerBound + run.count / 2
                 }
             }
+            if isStored {
+                equal.count = 0
+                accepted?.note(
+                    kind, UnsafeRawBufferPointer(rebasing: bytes[offsets[run.lowerBound]..<offsets[run.upperBound]]))
+            }
             next = run.upperBound
             runLength = min(runLength * 2, rowCount)
         }
         return refused
+    }
+
+    /// Sends one row and takes it back.
+    ///
+    /// - Throws: the table's refusal, with `refusingKind`, where this row is refused for the same cause as the others. A row
+    ///   that is there already says nothing about the table.
+    private func checkThatItAcceptsRows(_ kind: MetricKind, _ refusal: ServerReport) throws(DatabaseError) {
+        guard ![SQLState.uniqueViolation, .exclusionViolation].contains(refusal.sqlstate) else { return }
+        try connection.execute("SAVEPOINT trial")
+        var report: ServerReport?
+        do throws(DatabaseError) {
+            try connection.copy(into: kind) { () throws(DatabaseError) in
+                try connection.sendCopyData(accepted?.trial(kind) ?? AcceptedRows.empty(kind))
+            }
+        } catch {
+            guard connection.isUsable, error.isAboutRows, error.refusingKind == nil,
+                case .server(let refused) = error.kind
+            else { throw error }
+            report = refused
+        }
+        guard report?.cause != refusal.cause else {
+            var error = connection.error(.server(refusal))
+            error.refusingKind = kind
+            throw error
+        }
+        try connection.execute("ROLLBACK TO SAVEPOINT trial; RELEASE SAVEPOINT trial")
     }
 
     /// Sends a run of rows behind a savepoint.
@@ -100,17 +148,19 @@ struct RowIsolation {
     ) throws(DatabaseError) -> ServerReport? {
         try connection.execute("SAVEPOINT run")
         do throws(DatabaseError) {
-            try connection.beginCopy(into: kind)
-            try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: bytes[..<CopyTable.headerBytes]))
-            try connection.sendCopyData(
-                UnsafeRawBufferPointer(
-                    rebasing: bytes[offsets[run.lowerBound]..<offsets[run.upperBound]]))
-            try connection.endRows()
+            try connection.copy(into: kind) { () throws(DatabaseError) in
+                try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: bytes[..<CopyTable.headerBytes]))
+                try connection.sendCopyData(
+                    UnsafeRawBufferPointer(
+                        rebasing: bytes[offsets[run.lowerBound]..<offsets[run.upperBound]]))
+            }
             // A long batch of faults must not keep a subtransaction for each.
             try connection.execute("RELEASE SAVEPOINT run")
             return nil
         } catch {
-            guard connection.isUsable, error.isAboutRows, case .server(let report) = error.kind else { throw error }
+            guard connection.isUsable, error.isAboutRows, error.refusingKind == nil,
+                case .server(let report) = error.kind
+            else { throw error }
             try connection.execute("ROLLBACK TO SAVEPOINT run; RELEASE SAVEPOINT run")
             return report
         }
@@ -121,6 +171,15 @@ struct RowIsolation {
         var offsets = [CopyTable.headerBytes]
         forEachRow(bytes) { row, _ in offsets.append(row.upperBound) }
         return offsets
+    }
+
+    /// Where the first of these rows ends. O(columns).
+    static func firstRowEnd(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var offset = 2
+        for _ in 0..<Int(Int16(bigEndian: bytes.loadUnaligned(as: Int16.self))) {
+            offset += 4 + max(Int(Int32(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self))), 0)
+        }
+        return offset
     }
 
     /// Visits the rows behind COPY's header, each with the place of one of its fields; nil where that is absent. O(bytes).

@@ -44,6 +44,11 @@ extension DatabaseConnection {
         }.rows
     }
 
+    /// Runs one or several statements that need no parameters, and gives the rows of the last one.
+    func rows(_ sql: String, operation: String) throws(DatabaseError) -> [[String?]] {
+        try send(operation) { PQsendQuery($0, sql) }.rows
+    }
+
     /// The text form of a bytea parameter. O(number of bytes).
     public static func byteaText(_ bytes: UnsafeRawBufferPointer) -> String {
         let digits = Array("0123456789abcdef".utf8)

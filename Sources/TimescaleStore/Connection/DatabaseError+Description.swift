@@ -31,6 +31,8 @@ extension DatabaseError: CustomStringConvertible {
             text = "\(operation) on \(location): another collector has stored frames of this batch meanwhile"
         case .batchStoredBefore:
             text = "\(operation) on \(location): another attempt has stored this batch meanwhile"
+        case .tableDiffers(let reason):
+            text = reason
         }
         return text.oneLine + (isCommitOutcomeUnknown ? " (whether the COMMIT took effect is unknown)" : "")
     }

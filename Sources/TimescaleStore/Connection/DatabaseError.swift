@@ -1,5 +1,7 @@
 // Why something with the database did not work, and whether it may work later.
 
+import MetricKinds
+
 /// A failed connection, statement, wait or setting. Never holds a password.
 public struct DatabaseError: Error, Equatable, Sendable {
     /// What went wrong.
@@ -27,6 +29,8 @@ public struct DatabaseError: Error, Equatable, Sendable {
         case framesStoredBefore
         /// All of the batch is stored already, by another attempt at it.
         case batchStoredBefore
+        /// A table has not the columns that its rows are made for.
+        case tableDiffers(reason: String)
     }
 
     public let kind: Kind
@@ -36,6 +40,8 @@ public struct DatabaseError: Error, Equatable, Sendable {
     public let operation: String
     /// True when COMMIT was sent and its answer did not come: the transaction may be in the database or not.
     public internal(set) var isCommitOutcomeUnknown = false
+    /// The kind whose table refuses whatever is sent to it. The other tables' rows can be stored without its rows.
+    public internal(set) var refusingKind: MetricKind?
 
     public init(_ kind: Kind, location: String, operation: String) {
         self.kind = kind
@@ -49,7 +55,7 @@ public struct DatabaseError: Error, Equatable, Sendable {
         case .server(let report): report.sqlstate.isTransient
         case .connectionFailed(let sqlstate, _): sqlstate?.isTransient ?? true
         case .connectionLost, .timedOut, .cancelled, .framesStoredBefore, .batchStoredBefore: true
-        case .invalidLocation, .invalidParameter, .unexpectedReply, .schemaTooNew: false
+        case .invalidLocation, .invalidParameter, .unexpectedReply, .schemaTooNew, .tableDiffers: false
         }
     }
 

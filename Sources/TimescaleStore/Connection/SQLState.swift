@@ -23,6 +23,7 @@ public struct SQLState: RawRepresentable, Hashable, Sendable, CustomStringConver
     public static let idleInTransactionTimeout = SQLState("25P03")
     public static let transactionTimeout = SQLState("25P04")
     public static let uniqueViolation = SQLState("23505")
+    public static let exclusionViolation = SQLState("23P01")
     public static let insufficientPrivilege = SQLState("42501")
     public static let undefinedTable = SQLState("42P01")
     public static let undefinedFile = SQLState("58P01")

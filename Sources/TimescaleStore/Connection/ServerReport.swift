@@ -13,10 +13,12 @@ public struct ServerReport: Equatable, Sendable {
     public let hint: String?
     /// Where it happened, innermost first, one call level a line.
     public let context: String?
+    /// The constraint that was violated.
+    public let constraint: String?
 
     public init(
         severity: String, sqlstate: SQLState, message: String, detail: String? = nil, hint: String? = nil,
-        context: String? = nil
+        context: String? = nil, constraint: String? = nil
     ) {
         self.severity = severity
         self.sqlstate = sqlstate
@@ -24,6 +26,7 @@ public struct ServerReport: Equatable, Sendable {
         self.detail = detail
         self.hint = hint
         self.context = context
+        self.constraint = constraint
     }
 
     /// The row of the COPY that the server stumbled over, counted from 1; nil when it was no COPY's row.
@@ -55,7 +58,8 @@ public struct ServerReport: Equatable, Sendable {
             message: field(SPILLWAY_PG_DIAG_MESSAGE_PRIMARY) ?? "",
             detail: field(SPILLWAY_PG_DIAG_MESSAGE_DETAIL),
             hint: field(SPILLWAY_PG_DIAG_MESSAGE_HINT),
-            context: field(SPILLWAY_PG_DIAG_CONTEXT))
+            context: field(SPILLWAY_PG_DIAG_CONTEXT),
+            constraint: field(SPILLWAY_PG_DIAG_CONSTRAINT_NAME))
     }
 }
 

@@ -4,6 +4,7 @@
 // stored without a check, and short texts too; longer ones reserve their own bytes on top. Stores are unsafe behind that
 // reservation.
 
+import Delivery
 import FrameCodec
 import Glibc
 import MetricKinds
@@ -36,6 +37,12 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// Records of unknown kinds in the present frame.
     public private(set) var skippedInFrame = 0
 
+    /// Kinds whose records are read and counted, but have no rows.
+    private var leftOut: KindSet = []
+    /// The records that were left out, by table: those of the present frame, and those before it.
+    private var leftOutInFrame = [Int](repeating: 0, count: kindCount)
+    private var leftOutBefore = [Int](repeating: 0, count: kindCount)
+
     /// Memory of all tables together that is kept for the next batch, in bytes.
     static let keptBytesMax = 32 << 20
     private static let kindCount = MetricKind.allCases.count
@@ -64,6 +71,11 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         leaveTable()
         for index in 0..<Self.kindCount { marks[index] = (tables[index].count, tables[index].rowCount) }
         skippedInFrame = 0
+        guard !leftOut.isEmpty else { return }
+        for index in 0..<Self.kindCount {
+            leftOutBefore[index] += leftOutInFrame[index]
+            leftOutInFrame[index] = 0
+        }
     }
 
     /// Takes the rows of the present frame back, which turned out to be malformed. O(tables).
@@ -74,6 +86,31 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
             tables[index].rowCount = marks[index].rowCount
         }
         skippedInFrame = 0
+        guard !leftOut.isEmpty else { return }
+        for index in 0..<Self.kindCount { leftOutInFrame[index] = 0 }
+    }
+
+    /// From now on the records of these kinds are counted and have no rows. Forgets what was counted before.
+    mutating func leaveOut(_ kinds: KindSet) {
+        leftOut = kinds
+        for index in 0..<Self.kindCount { (leftOutInFrame[index], leftOutBefore[index]) = (0, 0) }
+    }
+
+    /// Records of the present frame that were left out, once it is read.
+    mutating func leftOutOfFrame() -> Int {
+        guard !leftOut.isEmpty else { return 0 }
+        leaveTable()
+        return leftOutInFrame.reduce(0, +)
+    }
+
+    /// The records that were left out, up to the last `endBatch`.
+    func leftOutCount(_ kind: MetricKind) -> Int { leftOutBefore[Self.index(kind)] }
+
+    /// The kinds that have rows.
+    var kinds: KindSet {
+        var kinds: KindSet = []
+        for kind in MetricKind.allCases where rowCount(kind) > 0 { kinds.insert(KindSet(kind)) }
+        return kinds
     }
 
     /// Ends the last frame of a batch. The rows can be read now.
@@ -134,8 +171,13 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
 
     private mutating func leaveTable() {
         guard current >= 0 else { return }
-        tables[current].count = cursor - tables[current].base
-        tables[current].rowCount += rowsOfBlock
+        if leftOut.isEmpty || leftOut.rawValue & 2 << UInt16(current) == 0 {
+            tables[current].count = cursor - tables[current].base
+            tables[current].rowCount += rowsOfBlock
+        } else {
+            // The next block is written over this one.
+            leftOutInFrame[current] += rowsOfBlock
+        }
         rowsOfBlock = 0
         current = -1
     }

@@ -7,7 +7,7 @@ import MetricKinds
 /// One table's rows. Its memory grows to what a batch needs; `CopyRowWriter` decides how much of it is kept.
 struct CopyTable {
     /// "PGCOPY\n\xFF\r\n\0", no flags, no extension.
-    private static let header: [UInt8] = [
+    static let header: [UInt8] = [
         0x50, 0x47, 0x43, 0x4F, 0x50, 0x59, 0x0A, 0xFF, 0x0D, 0x0A, 0x00, 0, 0, 0, 0, 0, 0, 0, 0,
     ]
     static let headerBytes = 19

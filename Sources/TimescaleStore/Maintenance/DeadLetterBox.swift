@@ -1,5 +1,6 @@
 // What the database refused, for an operator who has found out why: to look at, to store after all, to throw away.
 
+import Delivery
 import FrameCodec
 import MetricKinds
 
@@ -199,14 +200,18 @@ public struct DeadLetterBox {
                 return "\(error)"
             }
             guard header.frameLength == bytes.count else { return "the letter holds no whole frame" }
-            // Of a whole frame only the refused record is meant.
-            guard letter.kind == nil || letter.recordIndex != nil || header.recordCount == 1 else {
-                return "its frame has \(header.recordCount) records, and which of them was refused is not known"
-            }
-            decoded.decode(bytes)
-            return decoded.refused.first.map { "\($0.error)" }
+            // Of a whole frame only the refused records are meant.
+            let kind = letter.kind.flatMap { MetricKind(name: $0) }
+            decoded.decode(bytes, leavingOut: kind.map { KindSet.all.subtracting(KindSet($0)) } ?? [])
+            if let fault = decoded.refused.first { return "\(fault.error)" }
+            guard
+                letter.kind == nil || letter.recordIndex != nil || header.recordCount == 1
+                    || letter.records == decoded.recordCount
+            else { return "its frame has \(header.recordCount) records, and which of them was refused is not known" }
+            return nil
         }
         if let problem { return problem }
+        try TableCheck.run(decoded.rows.kinds, connection)
         try connection.execute("SAVEPOINT letter")
         do throws(DatabaseError) {
             var rows = 0

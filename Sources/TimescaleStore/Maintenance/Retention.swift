@@ -68,7 +68,7 @@ public struct Retention {
         case .partitioned:
             return try partitions(kind, before: cutoff) + rows(table, SchemaSQL.defaultPartitionName(kind), cutoff)
         case .ordinary: return try rows(table, table, cutoff)
-        case .missing, nil: return []
+        case .missing, .occupied, nil: return []
         }
     }
 

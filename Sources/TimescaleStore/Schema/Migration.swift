@@ -32,6 +32,7 @@ struct Migration: Sendable {
         Migration(number: 6, name: "comments on the kinds' columns", needs: 2) { _ in
             BatchWriter.kindsByTable.map { ColumnComments.statement($0) }
         },
+        Migration(number: 7, name: "parts of a batch by kind", needs: 2) { _ in kindParts },
     ]
 
     /// Notes in the database that the step is done.
@@ -108,6 +109,14 @@ struct Migration: Sendable {
         "CREATE INDEX IF NOT EXISTS session_frames_end_idx ON spillway.session_frames (source, session, behind)",
         "DROP INDEX IF EXISTS spillway.session_frames_idx",
         "CREATE INDEX IF NOT EXISTS dead_letters_batch_idx ON spillway.dead_letters (epoch, sequence)",
+    ]
+
+    /// A table that accepts nothing holds up the rows of its own kind alone. The collector of an older program knows no such
+    /// parts: it must not take over a spill of which some batches wait for a table.
+    private static let kindParts = [
+        "ALTER TABLE spillway.batch_parts ADD COLUMN IF NOT EXISTS kind smallint NOT NULL DEFAULT 0",
+        "ALTER TABLE spillway.batch_parts DROP CONSTRAINT IF EXISTS batch_parts_pkey",
+        "ALTER TABLE spillway.batch_parts ADD PRIMARY KEY (epoch, sequence, kind, frame)",
     ]
 
     /// `table_policies` holds what an operator decided for each table, and whether TimescaleDB's jobs were made to follow it. `maintenance` is the diary of what was dropped or

@@ -9,7 +9,8 @@ extension SchemaManager {
     /// The state of the database with differences, advice and the diary. Changes nothing. O(chunks).
     public func inspect() throws(DatabaseError) -> SchemaReport {
         var report = try status()
-        report.warnings += try differences(report)
+        let differences = try differences(report)
+        report.warnings += try differences + refusals(report, without: differences)
         report.advice = try adviceOnIndexes() + advice(report)
         report.maintenance = try maintenanceLines(report)
         return report
@@ -22,17 +23,15 @@ extension SchemaManager {
         for kind in MetricKind.allCases {
             let table = SchemaSQL.table(kind)
             guard let columns = found[table] else { continue }
-            var wanted: [(name: String, type: String)] = [("time", "timestamp with time zone")]
-            wanted += kind.columns.map { ($0.name, $0.type.sqlName.lowercased()) }
-            wanted += [("tags", "jsonb"), ("metadata", "jsonb")]
-            for column in wanted {
+            for column in RequiredColumn.all(kind) {
                 guard let type = columns[column.name] else {
                     lines.append("\(table).\(column.name) is missing: 'spillway schema apply' adds it")
                     continue
                 }
-                if type != column.type {
+                if type != column.type, !(column.type == "text" && type.hasPrefix("character varying")) {
                     lines.append(
-                        "\(table).\(column.name) is \(type) and must be \(column.type), or nothing can be stored")
+                        "\(table).\(column.name) is \(type) and must be \(column.type), or nothing is stored there: "
+                            + "ALTER TABLE \(table) ALTER COLUMN \(column.name) TYPE \(column.type)")
                 }
             }
         }
@@ -47,6 +46,29 @@ extension SchemaManager {
             """, operation: "looking for columns that want a value")
         for row in strict {
             lines.append("\(row[0] ?? "").\(row[1] ?? "") is NOT NULL, so that records without it become dead letters")
+        }
+        return lines
+    }
+
+    /// What each table says to a row that has only its time. The row is taken back. A user that may not store is told nothing.
+    ///
+    /// - Parameter differences: a table that one of them names is not asked again.
+    private func refusals(
+        _ report: SchemaReport, without differences: [String]
+    ) throws(DatabaseError) -> [String] {
+        var lines: [String] = []
+        for kind in MetricKind.allCases {
+            let table = SchemaSQL.table(kind)
+            guard let found = report.tables.first(where: { $0.name == table }), found.layout != .missing,
+                found.layout != .occupied, found.missingColumns.isEmpty,
+                !differences.contains(where: { $0.hasPrefix(table + ".") })
+            else { continue }
+            let right = try connection.query(
+                "SELECT pg_catalog.has_table_privilege($1, 'INSERT')", [table], operation: "asking for a right")
+            guard right.first?.first == "t", let refusal = try TableTrial.refusal(kind, connection) else { continue }
+            lines.append(
+                refusal.refusingKind == nil
+                    ? "\(table) refuses a row without values: \(refusal)" : "\(table) accepts nothing: \(refusal)")
         }
         return lines
     }

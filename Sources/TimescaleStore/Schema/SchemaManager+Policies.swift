@@ -96,6 +96,7 @@ extension SchemaManager {
         for kind in MetricKind.allCases {
             let name = SchemaSQL.table(kind)
             let layout = report.tables.first { $0.name == name }?.layout ?? .missing
+            guard layout != .occupied else { continue }
             var before = kept?[kind] ?? KeptPolicy(policy: .standard(kind))
             let isKept = kept?[kind] != nil
             if !isKept, layout != .missing {

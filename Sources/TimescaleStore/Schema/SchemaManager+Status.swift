@@ -19,13 +19,14 @@ extension SchemaManager {
         let hypertables = try hypertables(server)
         let estimates = try rowEstimates(server, hypertables)
         let columns = try columns()
+        let occupied = try occupiedNames()
         let policies = try policies()
         var tables: [SchemaReport.Table] = []
         for kind in MetricKind.allCases {
             let name = SchemaSQL.table(kind)
             let layout: SchemaReport.Layout =
                 switch kindOfRelation[name] {
-                case nil: .missing
+                case nil: occupied.contains(name) ? .occupied : .missing
                 case "p": .partitioned
                 default: hypertables.contains(name) ? .hypertable : .ordinary
                 }
@@ -35,8 +36,8 @@ extension SchemaManager {
                     name: name, layout: layout, rowsEstimated: estimates[name] ?? 0,
                     defaultPartitionRows: isPartitioned ? try defaultRows(kind, kindOfRelation) : nil,
                     partitionsAhead: isPartitioned ? partitionsAhead(kind, Set(kindOfRelation.keys)) : nil,
-                    missingColumns: layout == .missing
-                        ? [] : kind.columns.map(\.name).filter { columns[name]?[$0] == nil },
+                    missingColumns: layout == .missing || layout == .occupied
+                        ? [] : (kind.columns.map(\.name) + ["tags", "metadata"]).filter { columns[name]?[$0] == nil },
                     policy: policies?[kind]))
         }
         var report = SchemaReport(
@@ -86,10 +87,26 @@ extension SchemaManager {
                 lines.append("\(table.name) has native partitions from before TimescaleDB was here, and keeps them")
             }
         }
+        for table in report.tables where table.layout == .occupied {
+            lines.append(
+                "\(table.name) is no table (a view?), so its records wait: drop or rename it, and the table is made"
+            )
+        }
         for table in report.tables where table.layout == .ordinary {
             lines.append("\(table.name) has neither chunks nor partitions: old rows can only be deleted one by one")
         }
         return lines
+    }
+
+    /// What has a name in the tables' schema without being a table: nothing can be made in its place.
+    private func occupiedNames() throws(DatabaseError) -> Set<String> {
+        let rows = try connection.query(
+            """
+            SELECT n.nspname || '.' || c.relname
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = '\(MetricKind.schemaName)' AND c.relkind NOT IN ('r', 'p', 'i', 'I', 't')
+            """, operation: "listing what is no table")
+        return Set(rows.compactMap { $0[0] })
     }
 
     /// The columns of the kinds' tables with their types.

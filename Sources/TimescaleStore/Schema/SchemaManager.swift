@@ -172,7 +172,7 @@ public struct SchemaManager {
         }
         for kind in MetricKind.allCases {
             guard let table = report.tables.first(where: { $0.name == SchemaSQL.table(kind) }) else { continue }
-            for column in kind.columns where table.missingColumns.contains(column.name) {
+            for column in RequiredColumn.all(kind) where table.missingColumns.contains(column.name) {
                 plan.add(
                     SchemaSQL.addColumn(kind, column), "column \(column.name) of \(SchemaSQL.table(kind))")
                 plan.add(ColumnComments.statement(kind, column))

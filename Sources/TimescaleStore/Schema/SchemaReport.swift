@@ -10,6 +10,8 @@ public struct SchemaReport: Equatable, Sendable {
         case partitioned
         /// One table that is neither: somebody else made it. Works, but nothing drops its old rows cheaply.
         case ordinary
+        /// Something else has its name, for example a view: `apply` leaves that alone, and the kind's records wait.
+        case occupied
     }
 
     /// A kind's table.

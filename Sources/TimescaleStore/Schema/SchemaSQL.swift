@@ -70,8 +70,8 @@ public enum SchemaSQL {
         return [createTable(kind), createHypertable(kind, functions: target.timescaleSchema), timeIndex(kind)]
     }
 
-    static func addColumn(_ kind: MetricKind, _ column: MetricColumn) -> String {
-        "ALTER TABLE \(table(kind)) ADD COLUMN IF NOT EXISTS \(column.name) \(column.type.sqlName)"
+    static func addColumn(_ kind: MetricKind, _ column: RequiredColumn) -> String {
+        "ALTER TABLE \(table(kind)) ADD COLUMN IF NOT EXISTS \(column.name) \(column.type.uppercased())"
     }
 
     /// The policies of a new database; tables from before there were policies keep what they have, whatever that is: nobody

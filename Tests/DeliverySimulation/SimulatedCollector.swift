@@ -3,6 +3,7 @@
 
 import Delivery
 import FrameCodec
+import MetricKinds
 import SpillLog
 
 /// What a run has counted, by the equation of the conservation ledger, in frames.
@@ -33,6 +34,8 @@ final class SimulatedCollector {
     var plan: DeliveryPlan
     var book: SessionBook
     private(set) var books = SimulatedBooks()
+    /// Batches that were stored in part.
+    private(set) var totalParts = 0
     /// Batches that were found damaged at the start.
     let damagedBatches: Int
     /// The frames of every batch that was closed in this run.
@@ -221,28 +224,121 @@ final class SimulatedCollector {
         _ lane: Int, _ work: LaneWork, _ summary: BatchSummary, _ content: [SimulatedFrame],
         _ database: inout SimulatedDatabase, _ dice: inout Dice
     ) {
-        let isReplay = if case .replay = work { true } else { false }
+        let spilled: SpilledBatch? = if case .replay(let batch) = work { batch } else { nil }
+        let isReplay = spilled != nil
         guard database.isUp else { return plan.failed(lane: lane, isLaneLost: true, now: now) }
         var known = isReplay ? database.stored(among: summary.sessions) : [:]
-        for _ in 0..<2 {
+        var refused: KindSet = []
+        for _ in 0..<6 {
             let decoded = decode(content, summary, without: known, isReplay: isReplay)
-            let outcome = database.store(
-                SimulatedTransaction(
-                    identity: summary.identity, rows: decoded.rows, letters: decoded.letters,
-                    sessions: decoded.sessions), &dice)
+            let kinds: KindSet =
+                isReplay && decoded.resent > 0
+                ? .all : KindSet(decoded.rows.map(\.kind)).union(spilled?.waitingKinds ?? [])
+            let held = plan.heldKinds(among: kinds, lane: lane, now: now).union(refused)
+            guard isReplay || held.isEmpty else { return plan.failed(lane: lane, isLaneLost: false, now: now) }
+            let outcome: CommitOutcome
+            if let spilled, !held.isEmpty || spilled.part != nil || database.parts(of: summary.identity, &dice) != nil {
+                outcome = storeByKinds(lane, spilled, summary, content, decoded, without: held, &database, &dice)
+                if case .stored = outcome { return }
+            } else {
+                outcome = database.store(
+                    SimulatedTransaction(
+                        identity: summary.identity, rows: decoded.rows, letters: decoded.letters,
+                        sessions: decoded.sessions), &dice)
+            }
             switch outcome {
-            case .framesStoredBefore:
-                known = database.stored(among: summary.sessions)
-                continue
+            case .tableRefuses(let kind):
+                plan.hold(kind, reason: "no", now: now)
+                refused.insert(KindSet(kind))
+            case .framesStoredBefore: known = database.stored(among: summary.sessions)
             case .refused: return plan.failed(lane: lane, isLaneLost: false, now: now)
             case .unknown: return plan.failed(lane: lane, isLaneLost: true, now: now)
             case .stored, .storedBefore:
                 let isOwn = if case .storedBefore = outcome { true } else { false }
-                if isOwn { database.keep(decoded.letters) }
+                if isOwn { database.keep(decoded.letters) } else { plan.accepted(KindSet(decoded.rows.map(\.kind))) }
                 return settle(lane, summary, decoded, isOwn: isOwn, isReplay: isReplay)
             }
         }
         plan.failed(lane: lane, isLaneLost: false, now: now)
+    }
+
+    /// As `KindStore` does, a transaction each.
+    private func storeByKinds(
+        _ lane: Int, _ spilled: SpilledBatch, _ summary: BatchSummary, _ content: [SimulatedFrame], _ decoded: Decoded,
+        without held: KindSet, _ database: inout SimulatedDatabase, _ dice: inout Dice
+    ) -> CommitOutcome {
+        func attempt(
+            _ part: SimulatedTransaction.Part, _ rows: [SimulatedFrame] = [], letters: [SimulatedFrame] = [],
+            sessions: [SessionFrames] = []
+        ) -> CommitOutcome {
+            database.store(
+                SimulatedTransaction(
+                    identity: summary.identity, rows: rows, letters: letters, sessions: sessions, part: part), &dice)
+        }
+        let counted = spilled.part?.kinds
+        if database.isStored(summary.identity, &dice) {
+            guard let counted else { return .storedBefore }
+            // Only the rest was not counted.
+            let settled = spilled.part?.settledFrames ?? []
+            for (place, frame) in content.enumerated() where !settled.contains(place) {
+                if !frame.isMalformed, !counted.contains(frame.kind) { books.committed += 1 }
+            }
+            book.durable(summary.sessions)
+            _ = plan.stored(lane: lane)
+            return .stored
+        }
+        if database.parts(of: summary.identity, &dice) == nil {
+            var passedOver: Set<SimulatedFrame> = []
+            for (place, frame) in content.enumerated() where summary.isAcknowledged(frame.identity, at: place) {
+                let isMissing = decoded.sessions.contains {
+                    $0.key == frame.key && $0.sequences.contains(frame.sequence)
+                }
+                if !isMissing { passedOver.insert(frame) }
+            }
+            let outcome = attempt(
+                .claim(passedOver: passedOver), letters: decoded.letters, sessions: decoded.sessions)
+            guard case .stored = outcome else { return outcome }
+        }
+        guard let parts = database.parts(of: summary.identity, &dice) else { preconditionFailure("it is claimed") }
+        let own = content.filter { !parts.passedOver.contains($0) }
+        func rows(_ kinds: KindSet) -> [SimulatedFrame] { own.filter { !$0.isMalformed && kinds.contains($0.kind) } }
+        let now = KindSet.all.subtracting(parts.kinds).subtracting(held)
+        let stored = KindSet(rows(now).map(\.kind))
+        if !stored.isEmpty {
+            let outcome = attempt(.kinds(stored), rows(stored))
+            guard case .stored = outcome else { return outcome }
+            plan.accepted(stored)
+        }
+        let waiting = rows(held.subtracting(parts.kinds)).reduce(into: [MetricKind: Int]()) {
+            $0[$1.kind, default: 0] += 1
+        }
+        if waiting.isEmpty {
+            let outcome = attempt(.end)
+            guard case .stored = outcome else { return outcome }
+        }
+        let kinds = parts.kinds.union(stored)
+        books.committed += rows(kinds.subtracting(counted ?? [])).count
+        if counted == nil {
+            // A frame that its session has forgotten as durable may be in a batch twice.
+            books.resent += content.count { parts.passedOver.contains($0) }
+            for (place, frame) in content.enumerated() where frame.isMalformed && !parts.passedOver.contains(frame) {
+                if summary.isAcknowledged(frame.identity, at: place) {
+                    books.deadLettered += 1
+                } else {
+                    books.refused += 1
+                }
+            }
+        }
+        book.durable(summary.sessions)
+        if waiting.isEmpty {
+            _ = plan.stored(lane: lane)
+        } else {
+            totalParts += 1
+            let settled = Set(content.indices.filter { parts.passedOver.contains(content[$0]) })
+            plan.storedInPart(
+                lane: lane, StoredPart(kinds: kinds, waiting: waiting, settledFrames: settled), now: self.now)
+        }
+        return .stored
     }
 
     private func settle(_ lane: Int, _ summary: BatchSummary, _ decoded: Decoded, isOwn: Bool, isReplay: Bool) {

@@ -2,6 +2,7 @@
 
 import Delivery
 import FrameCodec
+import MetricKinds
 
 /// How an attempt to commit ended, as the collector sees it.
 enum CommitOutcome {
@@ -14,6 +15,8 @@ enum CommitOutcome {
     case refused
     /// The connection is gone: the outcome is not known.
     case unknown
+    /// The kind's table accepts nothing.
+    case tableRefuses(MetricKind)
 }
 
 /// What an attempt writes in its transaction.
@@ -22,10 +25,30 @@ struct SimulatedTransaction {
     let rows: [SimulatedFrame]
     let letters: [SimulatedFrame]
     let sessions: [SessionFrames]
+    /// Nil for a whole batch.
+    var part: Part?
+
+    /// What a part of a batch writes into the ledger.
+    enum Part: Equatable {
+        /// The batch's frames belong to it but for these.
+        case claim(passedOver: Set<SimulatedFrame>)
+        case kinds(KindSet)
+        /// No kind is left.
+        case end
+    }
+}
+
+/// What the ledger has of a batch that is stored kind by kind.
+struct SimulatedParts {
+    var kinds: KindSet = []
+    var passedOver: Set<SimulatedFrame> = []
 }
 
 struct SimulatedDatabase {
     var isUp = true
+    /// The kinds whose tables accept nothing.
+    var refusing: KindSet = []
+    private(set) var parts: [BatchIdentity: SimulatedParts] = [:]
     private(set) var ledger: Set<BatchIdentity> = []
     private(set) var rows: [SimulatedFrame: Int] = [:]
     private(set) var letters: [SimulatedFrame: Int] = [:]
@@ -42,6 +65,8 @@ struct SimulatedDatabase {
         }
         if waits { finishLate(&dice) }
         if ledger.contains(transaction.identity) { return .storedBefore }
+        if transaction.part == nil { precondition(parts[transaction.identity] == nil, "it was begun in parts") }
+        if let row = transaction.rows.first(where: { refusing.contains($0.kind) }) { return .tableRefuses(row.kind) }
         if transaction.sessions.contains(where: { isShared($0, stored) }) { return .framesStoredBefore }
         switch dice.below(100) {
         case 0..<6: return .refused
@@ -65,7 +90,18 @@ struct SimulatedDatabase {
     }
 
     private mutating func commit(_ transaction: SimulatedTransaction) {
-        precondition(ledger.insert(transaction.identity).inserted)
+        switch transaction.part {
+        case nil: precondition(ledger.insert(transaction.identity).inserted)
+        case .claim(let passedOver):
+            precondition(parts[transaction.identity] == nil)
+            parts[transaction.identity] = SimulatedParts(passedOver: passedOver)
+        case .kinds(let kinds):
+            precondition(parts[transaction.identity]?.kinds.isDisjoint(with: kinds) == true, "a kind is stored twice")
+            parts[transaction.identity]?.kinds.formUnion(kinds)
+        case .end:
+            parts[transaction.identity] = nil
+            precondition(ledger.insert(transaction.identity).inserted)
+        }
         for frame in transaction.rows { rows[frame, default: 0] += 1 }
         keep(transaction.letters)
         for frames in transaction.sessions {
@@ -82,6 +118,17 @@ struct SimulatedDatabase {
     mutating func finishLate(_ dice: inout Dice) {
         for transaction in late where dice.happens(perMille: 500) { commit(transaction) }
         late = []
+    }
+
+    /// Behind an attempt whose COMMIT is on its way.
+    mutating func parts(of identity: BatchIdentity, _ dice: inout Dice) -> SimulatedParts? {
+        if late.contains(where: { $0.identity == identity }) { finishLate(&dice) }
+        return parts[identity]
+    }
+
+    mutating func isStored(_ identity: BatchIdentity, _ dice: inout Dice) -> Bool {
+        if late.contains(where: { $0.identity == identity }) { finishLate(&dice) }
+        return ledger.contains(identity)
     }
 
     /// What a welcome says.

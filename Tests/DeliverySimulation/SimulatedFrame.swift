@@ -2,6 +2,7 @@
 
 import Delivery
 import FrameCodec
+import MetricKinds
 
 struct SimulatedFrame: Hashable {
     /// Whose frame it says it is.
@@ -14,6 +15,9 @@ struct SimulatedFrame: Hashable {
     var isMalformed = false
 
     static let byteCount = 32
+
+    /// Of its only record.
+    var kind: MetricKind { sequence % 3 == 0 ? .routing : sequence % 7 == 0 ? .rag : .memory }
 
     var isDatagram: Bool { datagram > 0 }
     var key: SessionKey { Self.key(client) }

@@ -12,7 +12,10 @@ extension Simulation {
     }
 
     mutating func checkEnd() throws {
-        for site in sites { closed.merge(site.collector.closed) { first, _ in first } }
+        for site in sites {
+            closed.merge(site.collector.closed) { first, _ in first }
+            totals.parts += site.collector.totalParts
+        }
         for client in clients {
             for sequence in 1...client.frameCount { try check(client, sequence) }
             totals.acknowledged += Int(client.acknowledged.count)
@@ -21,6 +24,9 @@ extension Simulation {
         totals.datagramsStored = database.rows.keys.count { $0.isDatagram }
         guard !database.letters.keys.contains(where: \.isDatagram) else {
             throw Violation(description: "a datagram that no client waits for became a dead letter")
+        }
+        guard database.parts.keys.allSatisfy({ damaged[$0] != nil }) else {
+            throw Violation(description: "batches are left in part: \(database.parts.keys)")
         }
         for site in sites {
             let collector = site.collector

@@ -3,6 +3,7 @@
 
 import Delivery
 import FrameCodec
+import MetricKinds
 import SpillLog
 
 /// What a course did.
@@ -19,6 +20,7 @@ struct SimulationTotals {
     var refused = 0
     var datagrams = 0
     var datagramsStored = 0
+    var parts = 0
 
     mutating func add(_ other: SimulationTotals) {
         steps += other.steps
@@ -32,6 +34,7 @@ struct SimulationTotals {
         refused += other.refused
         datagrams += other.datagrams
         datagramsStored += other.datagramsStored
+        parts += other.parts
     }
 }
 
@@ -99,6 +102,7 @@ struct Simulation: ~Copyable {
             try step(isTurbulent: true)
         }
         database.isUp = true
+        database.refusing = []
         for site in sites.indices {
             sites[site].disk.faults = DiskFaults()
             closeGhosts(site)
@@ -148,7 +152,8 @@ struct Simulation: ~Copyable {
         case 84..<91: deliverReplies()
         case 91..<93: if isTurbulent { openGhost() } else { clients[dice.below(clients.count)].startOver() }
         case 93..<95: disconnect(dice.below(clients.count))
-        case 95..<96: if isTurbulent { database.isUp.toggle() }
+        case 95..<96:
+            if isTurbulent { if dice.happens(perMille: 500) { database.isUp.toggle() } else { changeTables() } }
         case 96..<98: if isTurbulent { changeDisk(site) }
         case 98: if isTurbulent, dice.happens(perMille: 500) { try crash(site) }
         default: if isTurbulent, dice.happens(perMille: 300) { try stop(site) }
@@ -182,6 +187,16 @@ struct Simulation: ~Copyable {
         guard sites[site].collector.removeSegmentFromOutside(&dice) else { return }
         totals.cleanUps += 1
         sites[site].collector.tidy()
+    }
+
+    /// An operator changes tables so that they accept nothing, or removes the cause.
+    private mutating func changeTables() {
+        switch dice.below(4) {
+        case 0: database.refusing = []
+        case 1: database.refusing = KindSet(.routing)
+        case 2: database.refusing = KindSet([.routing, .rag])
+        default: database.refusing = .all
+        }
     }
 
     private mutating func sendSome() {
@@ -275,6 +290,7 @@ struct Simulation: ~Copyable {
 
     private mutating func restart(_ site: Int, mayFail: Bool = true) throws {
         closed.merge(sites[site].collector.closed) { first, _ in first }
+        totals.parts += sites[site].collector.totalParts
         for index in clients.indices where clients[index].connection?.collector == site {
             clients[index].disconnected()
         }

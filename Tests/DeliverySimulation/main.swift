@@ -45,7 +45,7 @@ print(
     """
     \(done) courses from seed \(first) in \((elapsed * 10).rounded() / 10) s: \(totals.steps) steps, \
     \(totals.kills) kills, \(totals.powerLosses) power losses, \(totals.stops) stops, \(totals.moves) connections to one of \
-    two collectors, \(totals.damages) damaged headers, \(totals.cleanUps) removed segments
+    two collectors, \(totals.damages) damaged headers, \(totals.cleanUps) removed segments, \(totals.parts) batches stored in part
     acknowledged \(totals.acknowledged) frames, each stored once or in the quarantine, refused \(totals.refused), all malformed; \(totals.datagramsStored) of \(totals.datagrams) \
     datagrams stored, the others lost in crashes or counted
     """)

@@ -137,8 +137,10 @@ public struct BatchWriter {
     /// In one transaction; a second one where the server refuses rows.
     func storeAtOnce(
         _ summary: BatchSummary, _ entry: LedgerEntry, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch
+    /// An earlier attempt's COMMIT had no answer, or one in doubt. That its row is visible does not say that it is durable.
     ) throws(DatabaseError) -> StoredBatch {
         do throws(DatabaseError) {
+        try connection.waitForEarlierCommits()
             try storeAllRows(entry, decoded)
             return StoredBatch(deadLetters: entry.malformedRecords)
         } catch {

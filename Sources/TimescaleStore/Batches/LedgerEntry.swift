@@ -81,7 +81,7 @@ struct LedgerEntry {
     /// - Throws: a violation of the key when it is stored already; `.batchStoredBefore` for a part of a batch that is.
     func begin(_ connection: DatabaseConnection, before: String = "") throws(DatabaseError) {
         var sql = """
-            BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = \(Self.lockTimeoutMilliseconds); \
+            SET LOCAL lock_timeout = \(Self.lockTimeoutMilliseconds); \
             \(fence.shareStatement); \(Self.lockStatement(identity)); \(before)
             """
         switch key {
@@ -90,7 +90,7 @@ struct LedgerEntry {
                 INSERT INTO spillway.batches (epoch, sequence, records) \
                 VALUES (\(identity.epoch), \(identity.sequence), \(records))
                 """
-            try connection.execute(sql, operation: Self.operation)
+            try connection.begin(and: sql, operation: Self.operation)
         case .parts(let parts):
             sql += """
                 INSERT INTO spillway.batch_parts (epoch, sequence, kind, frame) \
@@ -100,7 +100,7 @@ struct LedgerEntry {
                 AND NOT EXISTS (SELECT FROM spillway.batch_ranges WHERE epoch = \(identity.epoch) \
                 AND first <= \(identity.sequence) AND behind > \(identity.sequence))
                 """
-            guard try connection.execute(sql, operation: Self.partOperation) == parts.count else {
+            guard try connection.begin(and: sql, operation: Self.partOperation) == parts.count else {
                 throw connection.error(.batchStoredBefore)
             }
         }

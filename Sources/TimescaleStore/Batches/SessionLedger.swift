@@ -27,6 +27,8 @@ public struct SessionLedger {
             [Self.array(keys.map(\.source)), Self.array(keys.map(\.session))],
             operation: "looking for frames that are stored already")
         var found = try ranges(rows)
+        // Their clients are told that they are stored.
+        if !found.isEmpty { try connection.waitForEarlierCommits() }
         for key in keys {
             var stored = found[key] ?? SequenceRanges()
             stored.keepLast(SessionLimits.rangesPerSessionMax)
@@ -53,7 +55,9 @@ public struct SessionLedger {
                 Self.array(wanted.map(\.0.source)), Self.array(wanted.map(\.0.session)),
                 Self.array(wanted.map(\.1.lowerBound)), Self.array(wanted.map(\.1.upperBound)),
             ], operation: "looking for frames that are stored already")
-        return try ranges(rows)
+        let found = try ranges(rows)
+        if !found.isEmpty { try connection.waitForEarlierCommits() }
+        return found
     }
 
     private func ranges(_ rows: [[String?]]) throws(DatabaseError) -> [SessionKey: SequenceRanges] {

@@ -28,8 +28,8 @@ public struct ConnectionOptions: Sendable {
     public var statementTimeoutMilliseconds = 0
     /// How long the session may stand still inside of a transaction before the server ends it.
     public var idleInTransactionMilliseconds = 60_000
-    /// Settings of the session, made after connecting, whatever the location says.
-    public var sessionSettings: [(name: String, value: String)] = [("TimeZone", "UTC")]
+    /// Settings of the session in addition to those of every session, whatever the location says.
+    public var sessionSettings: [(name: String, value: String)] = []
 
     public init(applicationName: String = "spillway", isForWriting: Bool = false) {
         self.applicationName = applicationName

@@ -14,12 +14,13 @@ extension DatabaseConnection {
         var startedCopy = false
     }
 
-    /// Runs one or several statements that need no parameters.
+    /// Runs one or several statements that need no parameters. Transactions are begun and ended by `begin` and `commit`.
     ///
     /// - Returns: the number of rows that the last of them changed, 0 where that has no meaning.
     @discardableResult
     public func execute(_ sql: String, operation: String? = nil) throws(DatabaseError) -> Int {
-        try send(operation ?? Self.summary(of: sql)) { PQsendQuery($0, sql) }.affectedRows
+        let name = operation ?? Self.summary(of: sql)
+        return try withSettings { () throws(DatabaseError) in try send(name) { PQsendQuery($0, sql) }.affectedRows }
     }
 
     /// Runs one statement.
@@ -39,9 +40,9 @@ extension DatabaseConnection {
         let copies = parameters.map { $0.map { strdup($0) } ?? nil }
         defer { for copy in copies { free(copy) } }
         let values = copies.map { UnsafePointer($0) }
-        return try send(name) {
-            PQsendQueryParams($0, sql, Int32(values.count), nil, values, nil, nil, 0)
-        }.rows
+        return try withSettings { () throws(DatabaseError) in
+            try send(name) { PQsendQueryParams($0, sql, Int32(values.count), nil, values, nil, nil, 0) }.rows
+        }
     }
 
     /// Runs one or several statements that need no parameters, and gives the rows of the last one.

@@ -1,20 +1,108 @@
-// What a new session is told, and the question whether its server still takes writes.
+// What a new session is set to, and whether its server still takes writes.
+//
+// A pooler in front of the server (pgbouncer, for example) may give each transaction another session of the server. Settings of
+// a session would then reach other clients, and not this one's next transaction. So, behind a pooler, every transaction makes the
+// settings for itself, and no statement runs outside of a transaction. A pooler is recognised by the process id that it reported
+// at the start of the session: it is not that of the server's process.
+
+import CPostgreSQL
 
 extension DatabaseConnection {
-    /// Makes the session's settings, in one round trip for all that every server knows.
+    /// Makes the session's settings, or those of each of its transactions where a pooler is between.
     func prepareSession() throws(DatabaseError) {
-        let limits = options.serverLimits
-        let settings = limits + options.sessionSettings
-        let rows = settings.indices.map { "($\(2 * $0 + 1), $\(2 * $0 + 2), \($0 < limits.count))" }
+        let name = "making the session's settings"
+        let given = (location.resolved()["options"] ?? "").lowercased().replacing("-", with: "_")
+        // The limits that could end this very transaction, in the same message that begins it.
+        transactionLimits = options.serverLimits.filter {
+            ["statement_timeout", "idle_in_transaction_session_timeout"].contains($0.name) && !given.contains($0.name)
+        }
+        // What the location says of it is not known yet, and nothing is written here.
+        isSynchronousCommitChosen = true
+        let known = try beginAndReadSettings(operation: name)
+        isPooled = known.processID != handle.map { PQbackendPID($0) }
         // A limit whose source is the client came from the location: the operator knows better.
-        try query(
+        var limits = options.serverLimits.filter { limit in
+            known.values[limit.name].map { $0.source != "client" } ?? false && !given.contains(limit.name)
+        }
+        var meanings = (SessionSettings.meanings + options.sessionSettings).filter { known.values[$0.name] != nil }
+        meanings.append(SessionSettings.searchPath(known.values["search_path"]?.resetValue ?? "public"))
+        let commit = known.values["synchronous_commit"]
+        isSynchronousCommitChosen =
+            commit?.source == "client" && ["local", "remote_write"].contains(commit?.resetValue)
+        let triggers = SessionSettings.triggersFire
+        if options.isForWriting {
+            if known.values[triggers.name]?.value != triggers.value {
+                // The ledger depends on one. A user who may not change this stores nothing.
+                try keep([triggers], operation: "setting session_replication_role to origin, which the ledger needs")
+            } else if known.maySetTriggers {
+                meanings.append(triggers)
+            }
+        }
+        if isPooled {
+            // What is about the connection is about the pooler's, and a default of transactions has no effect inside of one.
+            limits.removeAll { $0.name.hasPrefix("tcp_") || $0.name == "idle_session_timeout" }
+            meanings.removeAll { $0.name.hasPrefix("default_transaction") }
+        }
+        // Nothing was written: a standby takes this as well.
+        try keep(meanings + (isPooled ? [] : limits), operation: name, before: "COMMIT")
+        transactionLimits = isPooled ? limits : []
+        if !isPooled { try watchForLostClients() }
+    }
+
+    private struct KnownSettings {
+        struct Value {
+            let value: String
+            /// What the server, the database, the role and the location say together.
+            let resetValue: String
+            let source: String
+        }
+
+        var processID: Int32 = 0
+        /// Whether this user may let triggers fire.
+        var maySetTriggers = false
+        var values: [String: Value] = [:]
+    }
+
+    /// Opens a transaction and reads what its settings are, in one round trip: each is one that a session can be ended in.
+    private func beginAndReadSettings(operation: String) throws(DatabaseError) -> KnownSettings {
+        let names =
+            options.serverLimits.map(\.name) + SessionSettings.meanings.map(\.name)
+            + options.sessionSettings.map(\.name)
+            + ["search_path", "synchronous_commit", SessionSettings.triggersFire.name]
+        // Before version 15, which is refused later, there is no such question.
+        let maySetTriggers =
+            serverVersionNumber >= ServerIdentity.oldestPostgres
+            ? "pg_catalog.has_parameter_privilege('\(SessionSettings.triggersFire.name)', 'SET')" : "false"
+        let sql = """
+            \(beginning())SELECT s.name, s.setting, s.reset_val, s.source, pg_catalog.pg_backend_pid(), \(maySetTriggers)
+            FROM pg_catalog.pg_settings s
+            WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY[\(names.map { "'\($0)'" }.joined(separator: ", "))])
             """
-            SELECT pg_catalog.set_config(v.name, v.value, false)
-            FROM (VALUES \(rows.joined(separator: ", "))) v(name, value, is_limit)
-            LEFT JOIN pg_catalog.pg_settings s ON s.name = v.name
-            WHERE NOT v.is_limit OR s.source <> 'client'
-            """, settings.flatMap { [$0.name, $0.value] }, operation: "making the session's settings")
-        try watchForLostClients()
+        let rows = try send(operation) { PQsendQuery($0, sql) }.rows
+        var known = KnownSettings()
+        for row in rows {
+            guard let name = row[0], let value = row[1] else { continue }
+            known.values[name] = KnownSettings.Value(
+                value: value, resetValue: row[2] ?? value, source: row[3] ?? "")
+            known.processID = row[4].flatMap { Int32($0) } ?? 0
+            known.maySetTriggers = row[5] == "t"
+        }
+        return known
+    }
+
+    /// Makes settings for as long as the connection lives: of the session, or of each of its transactions where a pooler is
+    /// between, from the present one on.
+    ///
+    /// - Parameter last: a statement to run after it, in the same round trip.
+    func keep(
+        _ settings: [SessionSettings.Setting], operation: String, before last: String = ""
+    ) throws(DatabaseError) {
+        precondition(!settings.isEmpty)
+        if isPooled { transactionSettings += settings.map { SessionSettings.local($0) } }
+        let calls = settings.map {
+            "pg_catalog.set_config(\(SessionSettings.literal($0.name)), \(SessionSettings.literal($0.value)), \(isPooled))"
+        }
+        try execute("SELECT \(calls.joined(separator: ", ")); \(last)", operation: operation)
     }
 
     /// A backend notices a client that went away only when it writes to it. With this setting (PostgreSQL 14, Linux) it

@@ -3,9 +3,36 @@
 import CPostgreSQL
 
 extension DatabaseConnection {
+    /// What a transaction may be.
+    enum TransactionMode: String {
+        /// Its statements see what others have committed before each of them.
+        case readCommitted = "ISOLATION LEVEL READ COMMITTED"
+        case readOnly = "READ ONLY"
+    }
+
     /// Opens a transaction whose statements see what others have committed before each of them.
-    public func begin() throws(DatabaseError) {
-        try execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+    public func begin() throws(DatabaseError) { try begin(and: "", operation: nil) }
+
+    /// Opens a transaction and runs more statements in the same round trip.
+    ///
+    /// - Returns: the number of rows that the last of them changed.
+    @discardableResult
+    func begin(
+        _ mode: TransactionMode = .readCommitted, and statements: String, operation: String?
+    ) throws(DatabaseError) -> Int {
+        let sql = beginning(mode) + statements
+        return try send(operation ?? "BEGIN") { PQsendQuery($0, sql) }.affectedRows
+    }
+
+    /// The statements that open a transaction with its settings.
+    func beginning(_ mode: TransactionMode = .readCommitted) -> String {
+        // The limits come first: with a limit of a millisecond there is no time for anything else.
+        var sql = "BEGIN \(mode.rawValue); "
+        for limit in transactionLimits { sql += "SET LOCAL \(limit.name) = \(SessionSettings.literal(limit.value)); " }
+        var settings = transactionSettings
+        if mode != .readOnly, !isSynchronousCommitChosen { settings.append(SessionSettings.synchronousCommit) }
+        if !settings.isEmpty { sql += "SELECT \(settings.joined(separator: ", ")); " }
+        return sql
     }
 
     /// Commits the open transaction.
@@ -16,6 +43,7 @@ extension DatabaseConnection {
         operation = "COMMIT"
         _ = try usableHandle()
         let tag: String
+        notices.lastOwnWarning = nil
         do {
             tag = try send("COMMIT") { PQsendQuery($0, "COMMIT") }.tag
         } catch {
@@ -33,6 +61,24 @@ extension DatabaseConnection {
         guard tag == "COMMIT" else {
             throw error(.unexpectedReply(reason: "\(tag), since a statement of the transaction had failed"))
         }
+        // It is committed here, and a standby that should have it may not: somebody has cancelled the wait.
+        if let warning = notices.lastOwnWarning {
+            var failure = error(.commitInDoubt(warning))
+            failure.isCommitOutcomeUnknown = true
+            throw failure
+        }
+    }
+
+    /// Waits until everything that was committed before and is visible now is as durable as a commit of today: on disk, and on
+    /// the synchronous standbys. A transaction that wrote anything to the log waits at its end for all that is before it there.
+    ///
+    /// What a transaction finds in the ledger is visible, and may be no more than that: it was committed with
+    /// `synchronous_commit = off`, or its wait for a standby was cancelled.
+    func waitForEarlierCommits() throws(DatabaseError) {
+        try begin(
+            and: "SELECT pg_catalog.pg_logical_emit_message(true, 'spillway', '')",
+            operation: "waiting for earlier commits")
+        try commit()
     }
 
     /// Rolls back the open transaction, if there is one.
@@ -47,6 +93,19 @@ extension DatabaseConnection {
         _ body: () throws(DatabaseError) -> Result
     ) throws(DatabaseError) -> Result {
         try begin()
+        return try finishTransaction(body)
+    }
+
+    /// Runs `body` in the open transaction, if there is one or none is needed; else in one of its own, because outside of a
+    /// transaction a pooler would run it with settings of another client.
+    func withSettings<Result>(_ body: () throws(DatabaseError) -> Result) throws(DatabaseError) -> Result {
+        guard isPooled, !isInTransaction else { return try body() }
+        return try inTransaction(body)
+    }
+
+    private func finishTransaction<Result>(
+        _ body: () throws(DatabaseError) -> Result
+    ) throws(DatabaseError) -> Result {
         let result: Result
         do {
             result = try body()

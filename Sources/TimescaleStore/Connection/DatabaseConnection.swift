@@ -21,6 +21,14 @@ public final class DatabaseConnection {
     var isCopying = false
     /// Whether a statement that gives no sign of life is ended.
     var hasTimeLimit = true
+    /// A pooler is between: each transaction may be in another session of the server. See `prepareSession`.
+    public internal(set) var isPooled = false
+    /// Limits of time that each transaction sets for itself, first of all.
+    var transactionLimits: [SessionSettings.Setting] = []
+    /// Expressions that make the settings of each transaction.
+    var transactionSettings: [String] = []
+    /// The location itself says how durable a commit is, and it is durable on this server.
+    var isSynchronousCommitChosen = false
 
     /// Connects and makes the session's settings.
     ///

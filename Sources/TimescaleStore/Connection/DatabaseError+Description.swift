@@ -13,6 +13,10 @@ extension DatabaseError: CustomStringConvertible {
             text = "lost the connection to \(location) during \(operation): \(reason)"
         case .server(let report):
             text = Self.describe(report, operation: operation, location: location)
+        case .commitInDoubt(let report):
+            text =
+                "COMMIT on \(location) ended with a warning: \(report.message)\(report.detail.map { ": \($0)" } ?? ""); "
+                + "it is repeated"
         case .timedOut(let milliseconds):
             text =
                 "\(location) made no progress for \(milliseconds) ms during \(operation): "
@@ -78,7 +82,8 @@ extension DatabaseError {
     /// Where libpq alone speaks, its words are all there is.
     private static func advice(reason: String) -> String {
         if reason.contains("read-only") || reason.contains("hot standby") {
-            return "name the server that takes writes as well: postgresql://USER@HOST,HOST/DATABASE"
+            return "name the server that takes writes as well (postgresql://USER@HOST,HOST/DATABASE); where it is no "
+                + "standby, RESET default_transaction_read_only of the role, the database or the server"
         }
         if reason.contains("certificate") || reason.contains("SSL") {
             return "look at sslmode, sslrootcert, sslcert and sslkey, and at the server's certificate"

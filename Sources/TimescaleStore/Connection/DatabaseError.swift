@@ -16,6 +16,8 @@ public struct DatabaseError: Error, Equatable, Sendable {
         case server(ServerReport)
         /// The server made no progress for so long.
         case timedOut(milliseconds: Int)
+        /// COMMIT took effect on this server, with a warning of the server's: a standby may not have it.
+        case commitInDoubt(ServerReport)
         /// The stop event was signalled.
         case cancelled
         /// A parameter that PostgreSQL cannot take.
@@ -54,7 +56,7 @@ public struct DatabaseError: Error, Equatable, Sendable {
         switch kind {
         case .server(let report): report.sqlstate.isTransient
         case .connectionFailed(let sqlstate, _): sqlstate?.isTransient ?? true
-        case .connectionLost, .timedOut, .cancelled, .framesStoredBefore, .batchStoredBefore: true
+        case .connectionLost, .commitInDoubt, .timedOut, .cancelled, .framesStoredBefore, .batchStoredBefore: true
         case .invalidLocation, .invalidParameter, .unexpectedReply, .schemaTooNew, .tableDiffers: false
         }
     }

@@ -7,6 +7,8 @@ final class NoticeForwarder {
     private let onWarning: ((ServerReport) -> Void)?
     /// All notices so far: tells a COPY that what it read was only a notice and no error.
     private(set) var count = 0
+    /// The last warning of the server itself. One of a trigger or function has its place as the context.
+    var lastOwnWarning: ServerReport?
 
     init(_ onWarning: ((ServerReport) -> Void)?) {
         self.onWarning = onWarning
@@ -24,7 +26,8 @@ final class NoticeForwarder {
 
     private func receive(_ result: OpaquePointer) {
         count += 1
-        guard let onWarning, let report = ServerReport(result: result), report.severity == "WARNING" else { return }
-        onWarning(report)
+        guard let report = ServerReport(result: result), report.severity == "WARNING" else { return }
+        if report.context == nil { lastOwnWarning = report }
+        onWarning?(report)
     }
 }

@@ -13,7 +13,16 @@ struct Leadership {
     let key: Int64
 
     /// Whether this session is the leader, which it becomes when there is none. Locks of a session count: one is enough.
+    ///
+    /// Behind a pooler no lock outlives a transaction: it would stay with a session that serves other clients next, and no
+    /// collector would be the leader any more. There it says that no other session is the leader at this moment. What leaders do
+    /// can be done by several at once, except where `connection.isPooled` is checked.
     func isHeld(by connection: DatabaseConnection) throws(DatabaseError) -> Bool {
+        if connection.isPooled {
+            let rows = try connection.query(
+                "SELECT pg_try_advisory_xact_lock(\(key))", operation: "asking which collector is the leader")
+            return rows.first?.first == "t"
+        }
         let rows = try connection.query(
             """
             SELECT EXISTS (
@@ -28,6 +37,7 @@ struct Leadership {
 
     /// Lets another session be the leader.
     func stepDown(_ connection: DatabaseConnection) throws(DatabaseError) {
+        guard !connection.isPooled else { return }
         try connection.query("SELECT pg_advisory_unlock(\(key))", operation: "stepping down as the leader")
     }
 }

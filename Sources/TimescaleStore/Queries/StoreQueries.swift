@@ -75,12 +75,12 @@ public struct StoreQueries {
     }
 
     private func beginTransaction() throws(DatabaseError) {
-        try connection.execute(
-            """
-            BEGIN READ ONLY;
-            SET LOCAL search_path = pg_catalog, pg_temp;
-            SET LOCAL extra_float_digits = 1;
-            SET LOCAL statement_timeout = \(statementTimeoutMilliseconds)
-            """, operation: "beginning to read")
+        try connection.begin(
+            .readOnly,
+            and: """
+                SET LOCAL search_path = pg_catalog, pg_temp;
+                SET LOCAL extra_float_digits = 1;
+                SET LOCAL statement_timeout = \(statementTimeoutMilliseconds)
+                """, operation: "beginning to read")
     }
 }

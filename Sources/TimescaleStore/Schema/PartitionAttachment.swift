@@ -91,19 +91,15 @@ struct PartitionAttachment {
 }
 
 extension DatabaseConnection {
-    /// Runs what may take hours and holds up no other session: the server alone ends it.
+    /// Runs what may take hours and holds up no other session in a transaction of its own: the server alone ends it.
     func withTimeLimit(
         milliseconds: Int64, _ body: () throws(DatabaseError) -> Void
     ) throws(DatabaseError) {
-        try execute("SET statement_timeout = \(milliseconds)")
         hasTimeLimit = false
         defer { hasTimeLimit = true }
-        do throws(DatabaseError) {
+        try inTransaction { () throws(DatabaseError) in
+            try execute("SET LOCAL statement_timeout = \(milliseconds)")
             try body()
-        } catch {
-            if isUsable { try execute("SET statement_timeout = \(options.statementTimeoutMilliseconds)") }
-            throw error
         }
-        try execute("SET statement_timeout = \(options.statementTimeoutMilliseconds)")
     }
 }

@@ -133,8 +133,8 @@ final class StatusSource: Sendable {
         let held = delivery.heldTables.map(\.warning)
         let refusals = Set(lanes.refusals.values).sorted().map { "batches are not stored and tried again: \($0)" }
         var warnings =
-            held + refusals + delivery.warnings + (stranded?.warnings ?? []) + descriptors.warnings
-            + (gate?.warnings ?? [])
+            held + refusals + health.suppressionWarnings + delivery.warnings + (stranded?.warnings ?? [])
+            + descriptors.warnings + (gate?.warnings ?? [])
         // Nothing more can be taken: what waits for these tables fills memory and spill.
         if delivery.isStuck { notReady += held }
         if hub.hasSpill, delivery.spillBlock == nil, !notReady.isEmpty {

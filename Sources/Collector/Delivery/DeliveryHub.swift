@@ -152,8 +152,11 @@ final class DeliveryHub: SpillOwner, Sendable {
             if isReplay, work.summary.identity.epoch != epoch {
                 ledger.recovered(source: source, records: rows + resent + unknownKind)
             }
-            if rows > dead { ledger.committed(source: source, records: rows - dead) }
-            if isReplay, rows > dead { ledger.replayed(source: source, records: rows - dead) }
+            let suppressed = min(rows - dead, stored.suppressed[source] ?? 0)
+            let committed = rows - dead - suppressed
+            if committed > 0 { ledger.committed(source: source, records: committed) }
+            if isReplay, committed > 0 { ledger.replayed(source: source, records: committed) }
+            if suppressed > 0 { ledger.suppressed(source: source, records: suppressed) }
             if dead > 0 { ledger.deadLettered(source: source, records: dead) }
             if resent > 0 { ledger.resent(source: source, records: resent) }
             if unknownKind > 0 { ledger.unknownKind(source: source, records: unknownKind) }

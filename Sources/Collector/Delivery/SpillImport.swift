@@ -15,6 +15,8 @@ public struct SpillImportProgress: Sendable {
     /// Records of batches that were stored before, and of frames that an earlier run had stored.
     public var recordsStoredBefore = 0
     public var recordsDeadLettered = 0
+    /// Records that a trigger of the database kept out of their table.
+    public var recordsSuppressed = 0
     /// Records of malformed datagrams, which no client waits for.
     public var recordsRefused = 0
     /// Records that are damaged on disk; their segments go to the quarantine.
@@ -124,6 +126,8 @@ extension SpillImportProgress {
         guard !stored.wasStoredBefore else { return }
         recordsDeadLettered += dead
         let malformed = decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? $1.recordCount : 0) }
-        recordsStored += rows - max(0, dead - malformed)
+        let suppressed = stored.suppressed.values.reduce(0, +)
+        recordsSuppressed += suppressed
+        recordsStored += rows - max(0, dead - malformed) - suppressed
     }
 }

@@ -215,6 +215,11 @@ final class Lane: Sendable {
                     "first": "\(first.error)",
                 ])
         }
+        if !stored.suppressedByTable.isEmpty, health.suppressed(stored.suppressedByTable) {
+            log.warning(
+                "a BEFORE INSERT trigger suppressed rows, which are not stored",
+                metadata: ["tables": "\(stored.suppressedByTable.keys.sorted().joined(separator: ", "))"])
+        }
         let dead = stored.deadLetters.values.reduce(0, +)
         if dead > 0 {
             log.warning(

@@ -23,6 +23,8 @@ final class LaneHealth: Sendable {
     private static let refusalsMax = 16
 
     private let state = Mutex(State())
+    /// Rows that triggers suppressed since the start, by table.
+    private let suppressed = Mutex<[String: Int]>([:])
 
     var snapshot: State { state.withLock { $0 } }
 
@@ -50,6 +52,25 @@ final class LaneHealth: Sendable {
         state.withLock {
             if $0.refusals.count < Self.refusalsMax || $0.refusals[batch] != nil { $0.refusals[batch] = error }
             $0.attemptsFailed += 1
+        }
+    }
+
+    /// - Returns: whether it is the first time for one of the tables.
+    func suppressed(_ rows: [String: Int]) -> Bool {
+        suppressed.withLock { suppressed in
+            let isNew = rows.keys.contains { suppressed[$0] == nil }
+            suppressed.merge(rows, uniquingKeysWith: +)
+            return isNew
+        }
+    }
+
+    /// One line for each table whose triggers suppress rows.
+    var suppressionWarnings: [String] {
+        suppressed.withLock { suppressed in
+            suppressed.sorted { $0.key < $1.key }.map { table, rows in
+                "a BEFORE INSERT trigger of \(table) has suppressed \(rows) rows since the start, which are not stored "
+                    + "(records_suppressed): drop the trigger, or let it RETURN NEW"
+            }
         }
     }
 

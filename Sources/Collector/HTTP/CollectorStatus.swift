@@ -192,12 +192,10 @@ extension CollectorStatus {
         return out
     }
 
-    /// `/readyz`.
+    /// `/readyz`: also with what the operator should look at, although it works.
     var readiness: HTTPResponse {
-        // Nothing of the warnings keeps the collector from taking records.
-        notReady.isEmpty
-            ? .text("ready\n" + warnings.map { "warning: \($0)\n" }.joined())
-            : .text(notReady.map { $0 + "\n" }.joined(), status: 503)
+        let lines = (notReady.isEmpty ? ["ready"] : notReady) + warnings.map { "warning: \($0)" }
+        return .text(lines.map { $0 + "\n" }.joined(), status: notReady.isEmpty ? 200 : 503)
     }
 }
 
@@ -221,6 +219,7 @@ extension LedgerCounter {
         case .recordsSpilled: "Records written to the spill."
         case .recordsReplayed: "Committed records that came from the spill."
         case .recordsDeadLettered: "Records that the database refused, kept in spillway.dead_letters."
+        case .recordsSuppressed: "Records that a trigger of the database kept out of their table."
         case .recordsRefused: "Records of frames that were malformed inside."
         case .recordsUnknownKind: "Records of kinds that this program does not know."
         case .quotaDrops: "Records that the spill had no room for."

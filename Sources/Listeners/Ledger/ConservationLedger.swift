@@ -182,6 +182,9 @@ public final class ConservationLedger: Sendable {
 
     public func deadLettered(source: UInt64, records: Int) { count(source: source, (records, .recordsDeadLettered)) }
 
+    /// Records that a trigger of the database kept out of their table.
+    public func suppressed(source: UInt64, records: Int) { count(source: source, (records, .recordsSuppressed)) }
+
     /// Records of kinds that this program does not know.
     public func unknownKind(source: UInt64, records: Int) { count(source: source, (records, .recordsUnknownKind)) }
 

@@ -39,7 +39,8 @@ public struct LedgerSnapshot: Sendable {
     /// earlier start were in the spill.
     public var recordsInFlight: Int64 {
         let settled: [LedgerCounter] = [
-            .recordsCommitted, .recordsDeadLettered, .ringFullDrops, .quotaDrops, .recordsRefused, .recordsUnknownKind,
+            .recordsCommitted, .recordsDeadLettered, .recordsSuppressed, .ringFullDrops, .quotaDrops, .recordsRefused,
+            .recordsUnknownKind,
             .recordsResent, .recordsDamaged,
         ]
         let accounted = settled.reduce(spillRecords) { $0 &+ totals[$1] }

@@ -25,6 +25,11 @@ public struct StoredBatch: Sendable, Equatable {
     public var settledFrames: Set<Int> = []
     /// The records that wait for their tables, by kind: the rest of the batch is stored. Empty when all of it is.
     public var waiting: [MetricKind: Int] = [:]
+    /// Records, by source, whose rows a trigger suppressed: COPY took them and did not store them. What an earlier attempt
+    /// suppressed is not known.
+    public var suppressed: [UInt64: Int] = [:]
+    /// The same rows, by table.
+    public var suppressedByTable: [String: Int] = [:]
 
     public init(
         wasStoredBefore: Bool = false, deadLetters: [UInt64: Int] = [:], ownRecords: [UInt64: Int] = [:]
@@ -35,6 +40,12 @@ public struct StoredBatch: Sendable, Equatable {
     }
 
     mutating func add(_ letters: [UInt64: Int]) { deadLetters.merge(letters, uniquingKeysWith: +) }
+
+    /// What a transaction of its kinds or parts set aside.
+    mutating func add(_ part: StoredBatch) {
+        add(part.deadLetters)
+        addSuppressed(part)
+    }
 }
 
 /// Stores batches over one connection. Used by one thread.
@@ -100,11 +111,14 @@ public struct BatchWriter {
             let parts = PartedStore(
                 connection: connection, fence: fence, summary: summary, frames: frames, decoded: decoded,
                 keepsMalformed: keepsMalformed, chunksMax: chunksMax)
-            guard let ownRecords = try parts.store(known) else { return try storedBefore(entry) }
+            var outcome = StoredBatch()
+            guard let ownRecords = try parts.store(known, &outcome) else { return try storedBefore(entry) }
             // A part that a live attempt stored has none of the malformed frames, which are acknowledged by now.
             try entry.keepMalformed(connection)
             // Parts that an earlier attempt stored may have letters as well.
-            return StoredBatch(deadLetters: deadLetters(of: summary.identity), ownRecords: ownRecords)
+            outcome.deadLetters = deadLetters(of: summary.identity)
+            outcome.ownRecords = ownRecords
+            return outcome
         }
         do throws(DatabaseError) {
             if !held.isEmpty || counted != nil { return try byKinds() }
@@ -126,10 +140,12 @@ public struct BatchWriter {
         }
     }
 
+    /// An earlier attempt's COMMIT had no answer, or one in doubt. That its row is visible does not say that it is durable.
     private func storedBefore(
         _ entry: LedgerEntry, without counted: KindSet = []
     ) throws(DatabaseError) -> StoredBatch {
         try entry.keepMalformed(connection)
+        try connection.waitForEarlierCommits()
         let kinds: KindSet? = counted.isEmpty ? nil : KindSet.all.subtracting(counted)
         return StoredBatch(wasStoredBefore: true, deadLetters: deadLetters(of: entry.identity, kinds: kinds))
     }
@@ -137,12 +153,17 @@ public struct BatchWriter {
     /// In one transaction; a second one where the server refuses rows.
     func storeAtOnce(
         _ summary: BatchSummary, _ entry: LedgerEntry, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch
-    /// An earlier attempt's COMMIT had no answer, or one in doubt. That its row is visible does not say that it is durable.
     ) throws(DatabaseError) -> StoredBatch {
         do throws(DatabaseError) {
-        try connection.waitForEarlierCommits()
-            try storeAllRows(entry, decoded)
-            return StoredBatch(deadLetters: entry.malformedRecords)
+            var outcome = StoredBatch(deadLetters: entry.malformedRecords)
+            guard try storeAllRows(entry, decoded, &outcome) else {
+                try connection.rollback()
+                let counting = SuppressedRows(
+                    connection: connection, frames: frames, decoded: decoded, summary: summary)
+                try counting.store(entry, &outcome)
+                return outcome
+            }
+            return outcome
         } catch {
             guard connection.isUsable else { throw error }
             try connection.rollback()
@@ -155,25 +176,34 @@ public struct BatchWriter {
         }
     }
 
-    private func storeAllRows(_ entry: LedgerEntry, _ decoded: DecodedBatch) throws(DatabaseError) {
+    /// - Returns: false where a trigger suppressed rows of a batch of several sources, so that it is not known whose. The
+    ///   transaction is still open then.
+    private func storeAllRows(
+        _ entry: LedgerEntry, _ decoded: DecodedBatch, _ outcome: inout StoredBatch
+    ) throws(DatabaseError) -> Bool {
         try entry.begin(connection)
         try TableCheck.run(decoded.rows.kinds, connection)
         for kind in Self.kindsByTable where decoded.rows.rowCount(kind) > 0 {
             try compression?.takeAsSorted(kind, connection)
-            try connection.copy(into: kind) { () throws(DatabaseError) in
+            let rowCount = decoded.rows.rowCount(kind)
+            let stored = try connection.copy(into: kind) { () throws(DatabaseError) in
                 try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
                     if compression != nil {
-                        let rowCount = decoded.rows.rowCount(kind)
                         try connection.sendCopyData(CompressionOrder.sorted(kind, bytes, rowCount: rowCount))
                     } else {
                         try connection.sendCopyData(bytes)
                     }
                 }
             }
+            if stored < rowCount {
+                guard decoded.sources.count == 1, let source = decoded.sources.keys.first else { return false }
+                outcome.addSuppressed(rowCount - stored, of: kind, source: source)
+            }
             try compression?.checkThatTheyWereTaken(kind, connection)
         }
         try entry.commit(connection)
-        accepted?.note(decoded.rows)
+        if outcome.suppressed.isEmpty { accepted?.note(decoded.rows) }
+        return true
     }
 
     /// What an earlier attempt set aside, of all kinds or of some. Rare, so it may look through the table. A role that may not
@@ -212,14 +242,16 @@ extension DatabaseConnection {
 
     /// Sends rows to the kind's table with all that belongs to a COPY.
     ///
+    /// - Returns: how many rows are stored, as `endRows` says.
     /// - Throws: with `refusingKind` where the server refuses whatever is sent.
-    func copy(into kind: MetricKind, _ send: () throws(DatabaseError) -> Void) throws(DatabaseError) {
+    @discardableResult
+    func copy(into kind: MetricKind, _ send: () throws(DatabaseError) -> Void) throws(DatabaseError) -> Int {
         var hasBegun = false
         do throws(DatabaseError) {
             try beginCopy(into: kind)
             hasBegun = true
             try send()
-            try endRows()
+            return try endRows()
         } catch {
             throw error.attributed(to: kind, hasBegun: hasBegun)
         }
@@ -239,8 +271,10 @@ extension DatabaseConnection {
     }
 
     /// Sends COPY's trailer and ends it.
-    func endRows() throws(DatabaseError) {
+    ///
+    /// - Returns: how many rows are stored. A BEFORE trigger that returns NULL suppresses a row without an error.
+    func endRows() throws(DatabaseError) -> Int {
         try sendCopyData(CopyRowWriter.trailer)
-        try finishCopy()
+        return try finishCopy()
     }
 }

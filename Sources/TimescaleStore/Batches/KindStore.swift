@@ -119,15 +119,14 @@ struct KindStore {
             let store = PartedStore(
                 connection: connection, fence: writer.fence, summary: summary, frames: frames, decoded: decoded,
                 keepsMalformed: false, chunksMax: PartedStore.chunksMax, kind: kind, passedOver: settled)
-            guard try store.store(parts) != nil else { throw connection.error(.batchStoredBefore) }
+            guard try store.store(parts, &outcome) != nil else { throw connection.error(.batchStoredBefore) }
         }
         outcome.add(writer.deadLetters(of: summary.identity, kinds: kinds))
     }
 
-    private func storeAtOnce(_ kinds: KindSet) throws(DatabaseError) -> [UInt64: Int] {
+    private func storeAtOnce(_ kinds: KindSet) throws(DatabaseError) -> StoredBatch {
         try writer.storeAtOnce(
-            summary, entry(keepsMalformed: false, key: .parts(kinds.kinds.map { .kind($0) })), frames, decoded
-        ).deadLetters
+            summary, entry(keepsMalformed: false, key: .parts(kinds.kinds.map { .kind($0) })), frames, decoded)
     }
 
     /// The batch's own row replaces those of its parts.

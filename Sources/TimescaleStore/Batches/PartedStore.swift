@@ -76,20 +76,17 @@ struct PartedStore {
 
     /// Stores what is not stored yet.
     ///
+    /// - Parameters:
+    ///   - known: what is known of earlier attempts.
+    ///   - outcome: gets what triggers suppressed in the parts that are stored now.
     /// - Returns: the records by source that `decoded` passes over and that an earlier attempt at this batch had stored; nil
     ///   when all of the batch was stored before.
     /// - Throws: as `BatchWriter.store` does; what was committed stays, and is passed over when it is tried again.
-    func store() throws(DatabaseError) -> [UInt64: Int]? {
-        guard let parts = try BatchParts.read(connection, summary.identity) else { return nil }
-        return try store(parts)
-    }
-
-    /// The same with what is known of earlier attempts.
-    func store(_ known: BatchParts) throws(DatabaseError) -> [UInt64: Int]? {
+    func store(_ known: BatchParts, _ outcome: inout StoredBatch) throws(DatabaseError) -> [UInt64: Int]? {
         let stored = kind.map { known.framesOfKinds[$0] ?? [] } ?? known.frames
         let scratch = DecodedBatch()
         do throws(DatabaseError) {
-            for part in parts(without: stored, scratch) { try store(part, scratch) }
+            for part in parts(without: stored, scratch) { try store(part, scratch, &outcome) }
         } catch {
             // All of it by another attempt, whole or in parts.
             guard error.kind == .batchStoredBefore, connection.isUsable else { throw error }
@@ -178,26 +175,29 @@ struct PartedStore {
     private static let attemptsAlone = 3
     private static let pauseNanoseconds: UInt64 = 200_000_000
 
-    private func store(_ part: Part, _ scratch: DecodedBatch) throws(DatabaseError) {
+    private func store(
+        _ part: Part, _ scratch: DecodedBatch, _ outcome: inout StoredBatch
+    ) throws(DatabaseError) {
         let bytes = UnsafeRawBufferPointer(rebasing: frames[part.bytes])
         var attempts = 0
         while true {
             attempts += 1
             do throws(DatabaseError) {
                 decode(bytes, firstPlace: part.places[0], scratch)
-                _ = try RowIsolation(
+                let stored = try RowIsolation(
                     connection: connection, frames: bytes, decoded: scratch, summary: summary,
                     firstPlace: part.places[0]
                 ).store(entry(part, bytes, scratch, keepsMalformed: keepsMalformed))
+                outcome.addSuppressed(stored)
                 return
             } catch {
                 guard connection.isUsable else { throw error }
                 // A half-dead session of ours has stored one of its frames meanwhile.
                 if error.sqlstate == .uniqueViolation, error.operation == LedgerEntry.partOperation {
-                    return part.places.count == 1 ? () : try storeOneByOne(part, scratch)
+                    return part.places.count == 1 ? () : try storeOneByOne(part, scratch, &outcome)
                 }
                 guard error.sqlstate == .outOfMemory else { throw error }
-                if part.places.count > 1 { return try storeOneByOne(part, scratch) }
+                if part.places.count > 1 { return try storeOneByOne(part, scratch, &outcome) }
                 // Others may have taken the locks for the moment.
                 guard attempts < Self.attemptsAlone else { return try setAside(part, bytes, scratch, error) }
                 _ = try connection.wait(for: 0, deadline: monotonicNanoseconds() + Self.pauseNanoseconds)
@@ -205,13 +205,15 @@ struct PartedStore {
         }
     }
 
-    private func storeOneByOne(_ part: Part, _ scratch: DecodedBatch) throws(DatabaseError) {
+    private func storeOneByOne(
+        _ part: Part, _ scratch: DecodedBatch, _ outcome: inout StoredBatch
+    ) throws(DatabaseError) {
         var offset = part.bytes.lowerBound
         for place in part.places {
             let length = frameLength(at: offset)
             var single = Part()
             single.add(place, offset..<offset + length, [], rowBytes: 0)
-            try store(single, scratch)
+            try store(single, scratch, &outcome)
             offset += length
         }
     }

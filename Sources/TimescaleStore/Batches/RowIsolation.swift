@@ -36,10 +36,15 @@ struct RowIsolation {
             try entry.begin(connection)
             try TableCheck.run(decoded.rows.kinds, connection)
             var refused: [RefusedRow] = []
+            var suppressed: [(kind: MetricKind, rows: Int)] = []
             for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
+                let before = refused.count
+                var rowsStored = 0
                 refused += try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
-                    try storeRows(kind, bytes)
+                    try storeRows(kind, bytes, &rowsStored)
                 }
+                let rows = decoded.rows.rowCount(kind) - rowsStored - (refused.count - before)
+                if rows > 0 { suppressed.append((kind, rows)) }
             }
             // Not all of them at once: each has a frame of its own.
             var letters: [DeadLetter] = []
@@ -54,6 +59,7 @@ struct RowIsolation {
                 frameBytes = 0
             }
             try DeadLetter.insert(letters, connection, entry.identity)
+            for (kind, rows) in suppressed { outcome.addSuppressed(rows, of: kind, in: decoded.sources) }
             try entry.commit(connection)
         } catch {
             if connection.isUsable { try connection.rollback() }
@@ -70,7 +76,7 @@ struct RowIsolation {
     private static let equalRefusalsMax = 100
 
     private func storeRows(
-        _ kind: MetricKind, _ bytes: UnsafeRawBufferPointer
+        _ kind: MetricKind, _ bytes: UnsafeRawBufferPointer, _ rowsStored: inout Int
     ) throws(DatabaseError) -> [RefusedRow] {
         let offsets = Self.rowOffsets(bytes)
         let rowCount = offsets.count - 1
@@ -82,7 +88,7 @@ struct RowIsolation {
         while next < rowCount {
             var run = next..<min(next + runLength, rowCount)
             var isStored = true
-            while let report = try copy(run, of: kind, bytes, offsets) {
+            while let report = try copy(run, of: kind, bytes, offsets, &rowsStored) {
                 runLength = max(1, min(Self.firstRunRows, runLength / 8))
                 if run.count == 1 {
                     refused.append(RefusedRow(kind: kind, index: run.lowerBound, report: report))
@@ -144,11 +150,12 @@ struct RowIsolation {
     ///
     /// - Returns: nil when they are stored, or why the server refused one of them.
     private func copy(
-        _ run: Range<Int>, of kind: MetricKind, _ bytes: UnsafeRawBufferPointer, _ offsets: [Int]
+        _ run: Range<Int>, of kind: MetricKind, _ bytes: UnsafeRawBufferPointer, _ offsets: [Int],
+        _ rowsStored: inout Int
     ) throws(DatabaseError) -> ServerReport? {
         try connection.execute("SAVEPOINT run")
         do throws(DatabaseError) {
-            try connection.copy(into: kind) { () throws(DatabaseError) in
+            rowsStored += try connection.copy(into: kind) { () throws(DatabaseError) in
                 try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: bytes[..<CopyTable.headerBytes]))
                 try connection.sendCopyData(
                     UnsafeRawBufferPointer(

@@ -215,15 +215,20 @@ public struct DeadLetterBox {
         try connection.execute("SAVEPOINT letter")
         do throws(DatabaseError) {
             var rows = 0
+            var stored = 0
             for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
                 if let index = letter.recordIndex {
                     guard kind.name == letter.kind, index < decoded.rows.rowCount(kind) else { continue }
-                    try copy(decoded, kind, index..<index + 1)
                     rows += 1
+                    stored += try copy(decoded, kind, index..<index + 1)
                 } else {
-                    try copy(decoded, kind, 0..<decoded.rows.rowCount(kind))
                     rows += decoded.rows.rowCount(kind)
+                    stored += try copy(decoded, kind, 0..<decoded.rows.rowCount(kind))
                 }
+            }
+            if stored < rows {
+                try connection.execute("ROLLBACK TO SAVEPOINT letter; RELEASE SAVEPOINT letter")
+                return "a BEFORE INSERT trigger of its table suppresses it: drop the trigger, or let it RETURN NEW"
             }
             try connection.execute("RELEASE SAVEPOINT letter")
             outcome.recordsStored += rows
@@ -235,7 +240,7 @@ public struct DeadLetterBox {
         }
     }
 
-    private func copy(_ decoded: DecodedBatch, _ kind: MetricKind, _ rows: Range<Int>) throws(DatabaseError) {
+    private func copy(_ decoded: DecodedBatch, _ kind: MetricKind, _ rows: Range<Int>) throws(DatabaseError) -> Int {
         try connection.beginCopy(into: kind)
         try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
             let offsets = RowIsolation.rowOffsets(bytes)
@@ -243,7 +248,7 @@ public struct DeadLetterBox {
             try connection.sendCopyData(
                 UnsafeRawBufferPointer(rebasing: bytes[offsets[rows.lowerBound]..<offsets[rows.upperBound]]))
         }
-        try connection.endRows()
+        return try connection.endRows()
     }
 
     /// Removes letters for good.

@@ -122,6 +122,7 @@ extension SpillImportProgress {
         stored          \(grouped(UInt64(recordsStored)))
         stored before   \(grouped(UInt64(recordsStoredBefore)))
         dead letters    \(grouped(UInt64(recordsDeadLettered)))
+        suppressed      \(grouped(UInt64(recordsSuppressed)))
         refused         \(grouped(UInt64(recordsRefused)))
         damaged         \(grouped(UInt64(recordsDamaged)))
         """
@@ -133,6 +134,7 @@ extension SpillImportProgress {
         object.add("records_stored", UInt64(recordsStored))
         object.add("records_stored_before", UInt64(recordsStoredBefore))
         object.add("records_dead_lettered", UInt64(recordsDeadLettered))
+        object.add("records_suppressed", UInt64(recordsSuppressed))
         object.add("records_refused", UInt64(recordsRefused))
         object.add("records_damaged", UInt64(recordsDamaged))
         object.add("batches_damaged", UInt64(batchesDamaged))

@@ -73,6 +73,7 @@ struct CollectorStatistics: Decodable {
         ("records_in_spill", "in the spill, for later"),
         ("records_in_memory", "in memory, on their way"),
         ("records_dead_lettered", "in the dead letters"),
+        ("records_suppressed", "not stored: suppressed by a trigger"),
         ("ring_full_drops", "lost: the ring was full"),
         ("quota_drops", "lost: the spill was full"),
         ("records_refused", "lost: found malformed"),

@@ -25,7 +25,8 @@ struct Stats: Decodable {
     var unaccounted: Int {
         self["records_received"] - self["records_committed"] - self["records_dead_lettered"]
             - self["records_in_spill"] - self["ring_full_drops"] - self["quota_drops"] - self["records_refused"]
-            - self["records_unknown_kind"] - self["records_resent"] - self["records_damaged"]
+            - self["records_suppressed"] - self["records_unknown_kind"] - self["records_resent"]
+            - self["records_damaged"]
     }
 }
 

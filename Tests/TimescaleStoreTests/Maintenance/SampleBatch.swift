@@ -93,10 +93,11 @@ struct SampleBatch {
     /// - Returns: false when it was stored before.
     func storeInParts(_ connection: DatabaseConnection, chunksMax: Int) throws -> Bool {
         try withDecoded { bytes, decoded -> Bool in
+            var outcome = StoredBatch()
             let ownRecords = try PartedStore(
                 connection: connection, fence: Self.fence, summary: summary, frames: bytes, decoded: decoded,
                 keepsMalformed: false, chunksMax: chunksMax
-            ).store()
+            ).store(&outcome)
             return ownRecords != nil
         }
     }

@@ -249,7 +249,7 @@ final class StoreKeeper: Sendable {
         if now >= rounds.warn, connection.isUsable {
             rounds.warn = now + Self.warnNanoseconds
             do throws(DatabaseError) {
-                let warnings = try manager.defaultPartitionWarnings()
+                let warnings = try manager.standingWarnings()
                 if warnings != gate.tableWarnings { for line in warnings { log.warning("\(line)") } }
                 gate.warn(warnings)
             } catch {

@@ -66,7 +66,9 @@ public struct Retention {
         switch report.tables.first(where: { $0.name == table })?.layout {
         case .hypertable: return try chunks(kind, before: cutoff)
         case .partitioned:
-            return try partitions(kind, before: cutoff) + rows(table, SchemaSQL.defaultPartitionName(kind), cutoff)
+            let ranges = try partitions(kind, before: cutoff)
+            guard let found = report.tables.first(where: { $0.name == table })?.defaultPartition else { return ranges }
+            return try ranges + rows(table, found, cutoff)
         case .ordinary: return try rows(table, table, cutoff)
         case .missing, .occupied, nil: return []
         }
@@ -169,7 +171,9 @@ public struct Retention {
                 if isHypertable {
                     try dropChunks(kind, group)
                 } else {
-                    for partition in group {
+                    // Another one may have dropped some of them meanwhile, or an operator may have detached them.
+                    let attached = try TablePartitions.read(connection)[kind]?.partitions.map(\.name) ?? []
+                    for partition in group where attached.contains(partition.name) {
                         try connection.execute(
                             "ALTER TABLE \(SchemaSQL.table(kind)) DETACH PARTITION \(partition.name)")
                         try connection.execute("DROP TABLE \(partition.name)")

@@ -24,8 +24,9 @@ enum ColumnComments {
     }
 
     /// The comment on one column, for a column that is added later.
-    static func statement(_ kind: MetricKind, _ column: MetricColumn) -> String {
-        "COMMENT ON COLUMN \(SchemaSQL.table(kind)).\(column.name) IS \(literal(text(column)))"
+    static func statement(_ kind: MetricKind, _ column: RequiredColumn) -> String {
+        let text = texts(kind).first { $0.column == column.name }?.text ?? ""
+        return "COMMENT ON COLUMN \(SchemaSQL.table(kind)).\(column.name) IS \(literal(text))"
     }
 
     /// Meaning, unit and known values of every column.

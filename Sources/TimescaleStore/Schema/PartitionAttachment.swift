@@ -28,11 +28,12 @@ struct PartitionAttachment {
     let kind: MetricKind
     let day: UTCDay
     let nowMicroseconds: Int64
-
-    private var fallback: String { SchemaSQL.defaultPartitionName(kind) }
+    /// The table's default partition; nil where it has none.
+    let fallback: String?
 
     /// - Returns: how far in the future the range has to begin, where the default partition is too large to be read under a lock.
     func leadSeconds() throws(DatabaseError) -> Int64? {
+        guard let fallback else { return nil }
         let rows = try connection.query(
             "SELECT pg_catalog.pg_relation_size('\(fallback)'::regclass)", operation: "measuring \(fallback)")
         let bytes = rows.first?[0].flatMap { Int64($0) } ?? 0
@@ -43,6 +44,7 @@ struct PartitionAttachment {
     ///
     /// - Returns: as PostgreSQL reads it; nil when every hour has rows.
     func firstHour(leadSeconds: Int64?) throws(DatabaseError) -> String? {
+        guard let fallback else { return day.timestamp }
         let limit = leadSeconds == nil ? Self.movedRowsMax : 0
         let lead =
             leadSeconds.map { "\(DatabaseClock.time("$1")) + interval '\($0) seconds'" } ?? "'-infinity'::timestamptz"
@@ -60,13 +62,26 @@ struct PartitionAttachment {
 
     /// In a transaction: makes the partition and moves the few rows that are of it.
     func attachWithRows(from begin: String) throws(DatabaseError) {
-        for statement in SchemaSQL.attachPartition(kind, day, from: begin) { try connection.execute(statement) }
+        let name = try freeName()
+        let statements =
+            if let fallback {
+                SchemaSQL.attachPartition(kind, day, as: name, from: begin, movingFrom: fallback)
+            } else {
+                SchemaSQL.attachEmptyPartition(kind, day, as: name, from: begin)
+            }
+        for statement in statements { try connection.execute(statement) }
+    }
+
+    /// The partition's usual name, or another one where an object that is no partition of this table has that.
+    private func freeName() throws(DatabaseError) -> String {
+        "\(MetricKind.schemaName).\(try TakenNames(connection).free(SchemaSQL.partitionName(kind, day)))"
     }
 
     /// Makes the constraint and proves it. Beside COPYs, except for the moment of making it.
     ///
     /// - Parameter leadSeconds: the proof may take half of it.
     func exclude(from begin: String, leadSeconds: Int64) throws(DatabaseError) {
+        guard let fallback else { return }
         try connection.inTransaction { () throws(DatabaseError) in
             try connection.execute("SET LOCAL lock_timeout = '\(SchemaManager.aheadLockTimeout)'")
             try connection.execute(
@@ -82,12 +97,17 @@ struct PartitionAttachment {
 
     /// In a transaction: makes the partition, of which the default one is known to have no row.
     func attachEmpty(from begin: String) throws(DatabaseError) {
-        for statement in SchemaSQL.attachEmptyPartition(kind, day, from: begin) { try connection.execute(statement) }
+        for statement in SchemaSQL.attachEmptyPartition(kind, day, as: try freeName(), from: begin) {
+            try connection.execute(statement)
+        }
+        guard let fallback else { return }
         try connection.execute("ALTER TABLE \(fallback) DROP CONSTRAINT \(Self.constraintName)")
     }
 
     /// Removes the constraint of an attempt that failed, by this process or one that has ended.
-    func dropConstraint() throws(DatabaseError) { try UnfinishedPartitions(connection).drop(fallback) }
+    func dropConstraint() throws(DatabaseError) {
+        if let fallback { try UnfinishedPartitions(connection).drop(fallback) }
+    }
 }
 
 extension DatabaseConnection {

@@ -47,21 +47,15 @@ extension SchemaManager {
     }
 
     private func ensureNativePartitions(days: Int, _ report: inout AheadReport) throws(DatabaseError) {
-        // The parents, and the tables that are attached to one: a partition that was only begun is not there.
-        let rows = try connection.query(
-            """
-            SELECT c.relname, c.relkind = 'p' FROM pg_catalog.pg_class c
-            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = '\(MetricKind.schemaName)' AND (c.relkind = 'p' OR c.relispartition)
-            """, operation: "listing the partitions")
-        let present = Set(rows.compactMap { $0[0] })
-        let parents = Set(rows.filter { $0[1] == "t" }.compactMap { $0[0] })
         var missing: [PartitionAttachment] = []
-        for kind in MetricKind.allCases where parents.contains(kind.tableName) {
-            for day in (0...max(0, days)).map({ today.advanced(by: $0) })
-            where !present.contains("\(kind.tableName)_\(day.compact)") {
+        let present = try TablePartitions.read(connection)
+        for kind in BatchWriter.kindsByTable {
+            guard let partitions = present[kind] else { continue }
+            for day in (0...max(0, days)).map({ today.advanced(by: $0) }) where !partitions.covers(day) {
                 missing.append(
-                    PartitionAttachment(connection: connection, kind: kind, day: day, nowMicroseconds: now()))
+                    PartitionAttachment(
+                        connection: connection, kind: kind, day: day, nowMicroseconds: now(),
+                        fallback: partitions.defaultName))
             }
         }
         // Another collector makes them otherwise.
@@ -76,15 +70,25 @@ extension SchemaManager {
     }
 
     private func make(_ partition: PartitionAttachment, _ report: inout AheadReport) throws(DatabaseError) {
-        let name = "partition \(SchemaSQL.partitionName(partition.kind, partition.day))"
+        let name =
+            "partition \(MetricKind.schemaName).\(SchemaSQL.partitionName(partition.kind, partition.day))"
         var begin: String?
         var lead: Int64?
         var isFull = false
+        var isBarred = false
         try mapToWarnings(name, &report) { () throws(DatabaseError) in
             try partition.dropConstraint()
             lead = try partition.leadSeconds()
+            // Several transactions, under a lock that a pooler would give away between them.
+            isBarred = lead != nil && connection.isPooled
+            guard !isBarred else { return }
             begin = try partition.firstHour(leadSeconds: lead)
             isFull = begin == nil
+        }
+        if isBarred {
+            report.warnings.append(
+                "\(name) is not made: its default partition is large, which takes a connection without a pooler: let "
+                    + "'spillway schema apply' run once a day on the server itself")
         }
         if isFull {
             report.warnings.append(
@@ -94,7 +98,9 @@ extension SchemaManager {
         guard let begin else { return }
         guard let lead else {
             return try attempt(name, &report) { () throws(DatabaseError) in
+                guard try isMissing(partition) else { return false }
                 try partition.attachWithRows(from: begin)
+                return true
             }
         }
         var isExcluded = false
@@ -120,7 +126,9 @@ extension SchemaManager {
                     name, &report, lockTimeout: PartitionAttachment.shortLockTimeout, warnings: &failed.warnings
                 ) {
                     () throws(DatabaseError) in
+                    guard try isMissing(partition) else { return false }
                     try partition.attachEmpty(from: begin)
+                    return true
                 }
                 if report.created.count > created { return }
             } else {
@@ -136,6 +144,11 @@ extension SchemaManager {
             // Ends early when the connection's owner stops.
             try connection.query("SELECT pg_catalog.pg_sleep(1)", operation: "waiting for the lock of a partition")
         }
+    }
+
+    /// Another collector may have been faster.
+    private func isMissing(_ partition: PartitionAttachment) throws(DatabaseError) -> Bool {
+        try TablePartitions.read(connection)[partition.kind]?.covers(partition.day) == false
     }
 
     /// Rounds of a second. Then the partition is given up, and only the constraint has to go.
@@ -169,6 +182,7 @@ extension SchemaManager {
             try attempt("chunk of \(SchemaSQL.table(kind)) for \(time)", &report) { () throws(DatabaseError) in
                 try makeChunk(kind, time)
                 if compresses { try compressChunk(kind, time, HypertableFunctions(server)) }
+                return true
             }
         }
     }
@@ -198,7 +212,7 @@ extension SchemaManager {
     }
 
     private func attempt(
-        _ what: String, _ report: inout AheadReport, _ body: () throws(DatabaseError) -> Void
+        _ what: String, _ report: inout AheadReport, _ body: () throws(DatabaseError) -> Bool
     ) throws(DatabaseError) {
         var warnings: [String] = []
         try attempt(what, &report, lockTimeout: Self.aheadLockTimeout, warnings: &warnings, body)
@@ -207,7 +221,7 @@ extension SchemaManager {
 
     private func attempt(
         _ what: String, _ report: inout AheadReport, lockTimeout: String, warnings: inout [String],
-        _ body: () throws(DatabaseError) -> Void
+        _ body: () throws(DatabaseError) -> Bool
     ) throws(DatabaseError) {
         var isMade = false
         try mapToWarnings(what, &warnings) { () throws(DatabaseError) in
@@ -216,8 +230,7 @@ extension SchemaManager {
                 // Two collectors that make the same thing take turns; the second finds it there at its next look.
                 let rows = try connection.query("SELECT pg_try_advisory_xact_lock(\(SchemaSQL.advisoryLock))")
                 guard rows.first?.first == "t" else { return false }
-                try body()
-                return true
+                return try body()
             }
         }
         if isMade { report.created.append(what) }

@@ -73,19 +73,32 @@ extension SchemaManager {
         return lines
     }
 
-    /// What the fourth migration leaves to the operator.
+    /// What the fourth migration leaves to the operator, and what an operator dropped.
     private func adviceOnIndexes() throws(DatabaseError) -> [String] {
         var lines: [String] = []
         for kind in MetricKind.allCases {
+            let table = SchemaSQL.table(kind)
             let rows = try connection.query(
-                "SELECT FROM pg_catalog.pg_index WHERE \(SchemaSQL.isDescending(kind))",
-                operation: "looking for descending indexes")
-            guard !rows.isEmpty else { continue }
-            let name = SchemaSQL.timeIndexName(kind)
-            lines.append(
-                "\(MetricKind.schemaName).\(name) descends, and rows go into an ascending one faster: in a quiet "
-                    + "hour, DROP INDEX \(MetricKind.schemaName).\(name); CREATE INDEX \(name) ON "
-                    + "\(SchemaSQL.table(kind)) (time)")
+                """
+                SELECT (SELECT quote_ident(c.relname) FROM pg_catalog.pg_class c WHERE c.oid = indexrelid),
+                    \(SchemaSQL.isDescending(kind)) FROM pg_catalog.pg_index WHERE \(SchemaSQL.isOnTime(kind))
+                UNION ALL SELECT NULL, NULL WHERE pg_catalog.to_regclass('\(table)') IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_index
+                        WHERE indrelid = pg_catalog.to_regclass('\(table)') AND indkey[0] = (
+                            SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = indrelid AND attname = 'time'))
+                """, operation: "checking the indexes on time")
+            for row in rows {
+                guard let name = row[0] else {
+                    lines.append(
+                        "\(table) has no index that begins with time, and queries read all of a day: in a quiet hour, "
+                            + "CREATE INDEX ON \(table) (time)")
+                    continue
+                }
+                guard row[1] == "t" else { continue }
+                lines.append(
+                    "\(MetricKind.schemaName).\(name) descends, and rows go into an ascending one faster: in a quiet "
+                        + "hour, DROP INDEX \(MetricKind.schemaName).\(name); CREATE INDEX \(name) ON \(table) (time)")
+            }
         }
         return lines
     }

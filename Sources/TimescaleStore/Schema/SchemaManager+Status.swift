@@ -21,6 +21,7 @@ extension SchemaManager {
         let columns = try columns()
         let occupied = try occupiedNames()
         let policies = try policies()
+        let partitions = try TablePartitions.read(connection)
         var tables: [SchemaReport.Table] = []
         for kind in MetricKind.allCases {
             let name = SchemaSQL.table(kind)
@@ -30,12 +31,13 @@ extension SchemaManager {
                 case "p": .partitioned
                 default: hypertables.contains(name) ? .hypertable : .ordinary
                 }
-            let isPartitioned = layout == .partitioned
+            let own = layout == .partitioned ? partitions[kind] ?? TablePartitions() : nil
             tables.append(
                 SchemaReport.Table(
                     name: name, layout: layout, rowsEstimated: estimates[name] ?? 0,
-                    defaultPartitionRows: isPartitioned ? try defaultRows(kind, kindOfRelation) : nil,
-                    partitionsAhead: isPartitioned ? partitionsAhead(kind, Set(kindOfRelation.keys)) : nil,
+                    defaultPartition: own?.defaultName,
+                    defaultPartitionRows: own == nil ? nil : try defaultRows(own?.defaultName),
+                    partitionsAhead: own?.daysAhead(of: today),
                     missingColumns: layout == .missing || layout == .occupied
                         ? [] : (kind.columns.map(\.name) + ["tags", "metadata"]).filter { columns[name]?[$0] == nil },
                     policy: policies?[kind]))
@@ -58,15 +60,19 @@ extension SchemaManager {
             "\($0.table) refuses rows that are not \($0.rule.dropFirst("CHECK ".count)): the constraint "
                 + "\(PartitionAttachment.constraintName) is that of an interrupted change; 'spillway schema apply' removes it"
         }
-        report.warnings = warnings(report)
+        report.nameWarnings = try takenNameWarnings(report)
+        report.warnings = warnings(report) + report.nameWarnings
         return report
+    }
+
+    /// What an operator should know for as long as it lasts: rows in default partitions, and names that other objects have.
+    public func standingWarnings() throws(DatabaseError) -> [String] {
+        let report = try status()
+        return Self.defaultPartitionWarnings(report) + report.nameWarnings
     }
 
     /// One line for each table with rows in its default partition: their days have no partition, so that dropping old
     /// days does not reach them.
-    public func defaultPartitionWarnings() throws(DatabaseError) -> [String] {
-        Self.defaultPartitionWarnings(try status())
-    }
 
     private static func defaultPartitionWarnings(_ report: SchemaReport) -> [String] {
         report.refusingPartitions
@@ -75,8 +81,8 @@ extension SchemaManager {
                 let count =
                     rows > SchemaReport.defaultRowsCounted ? "over \(SchemaReport.defaultRowsCounted)" : "\(rows)"
                 return
-                    "\(table.name)_default holds \(count) rows of days without a partition: look at their times, then "
-                    + "make partitions for these days or delete the rows"
+                    "\(table.defaultPartition ?? "") holds \(count) rows of days without a partition: look at their times, "
+                    + "then make partitions for these days or delete the rows"
             }
     }
 
@@ -172,9 +178,8 @@ extension SchemaManager {
         return estimates
     }
 
-    private func defaultRows(_ kind: MetricKind, _ relations: [String: String]) throws(DatabaseError) -> Int64 {
-        let name = SchemaSQL.defaultPartitionName(kind)
-        guard relations[name] != nil else { return 0 }
+    private func defaultRows(_ name: String?) throws(DatabaseError) -> Int64 {
+        guard let name else { return 0 }
         do {
             // Asked first, since this is looked at every minute and each refusal is an error in the server's log.
             let right = try connection.query("SELECT pg_catalog.has_table_privilege($1, 'SELECT')", [name])
@@ -189,11 +194,5 @@ extension SchemaManager {
             guard error.sqlstate == .insufficientPrivilege, !connection.isInTransaction else { throw error }
             return 0
         }
-    }
-
-    private func partitionsAhead(_ kind: MetricKind, _ relations: Set<String>) -> Int {
-        var days = 0
-        while relations.contains(SchemaSQL.partitionName(kind, today.advanced(by: days + 1))) { days += 1 }
-        return days
     }
 }

@@ -158,7 +158,8 @@ public struct SchemaManager {
             flavour: layoutFlavour(report), timescaleSchema: report.server.timescaleSchema, today: today,
             daysAhead: daysAhead,
             // The others may be in use, and a repeated CREATE INDEX locks its table.
-            kinds: MetricKind.allCases.filter { missing.contains(SchemaSQL.table($0)) })
+            kinds: MetricKind.allCases.filter { missing.contains(SchemaSQL.table($0)) },
+            names: try TakenNames(connection))
         // A table that was dropped is made again by the steps that made it, which leave the others as they are.
         let isRepair = !missing.isEmpty || !report.missingCollectorTables.isEmpty
         for migration in migrations where isRepair || migration.number > report.version ?? 0 {
@@ -192,6 +193,10 @@ public struct SchemaManager {
     private func createExtension() throws(DatabaseError) -> String? {
         // The loader's settings exist when it was preloaded. Without it CREATE EXTENSION ends the session.
         let rows = try connection.query(
+            if table.layout == .partitioned, table.defaultPartition == nil {
+                // Without it rows of other days would be refused.
+                plan.add(SchemaSQL.defaultPartition(kind, target.names), "default partition of \(table.name)")
+            }
             """
             SELECT EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'timescaledb.disable_load'),
                 EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

@@ -21,6 +21,8 @@ public struct SchemaReport: Equatable, Sendable {
         public let layout: Layout
         /// From the server's statistics: off by the rows of the last moments, and 0 for a while after a crash.
         public let rowsEstimated: Int64
+        /// With its schema; nil without native partitions, and where it is missing.
+        public let defaultPartition: String?
         /// Rows of days without a partition, counted up to `defaultRowsCounted`; nil without native partitions.
         public let defaultPartitionRows: Int64?
         /// Days after today that have their partition without a gap; nil without native partitions.
@@ -54,6 +56,8 @@ public struct SchemaReport: Equatable, Sendable {
     var refusingPartitions: [String] = []
     /// What could be better, one line each.
     public internal(set) var advice: [String] = []
+    /// Those of the warnings that are about names which other objects have.
+    var nameWarnings: [String] = []
     /// What was dropped or pruned last, newest first, one line each.
     public internal(set) var maintenance: [String] = []
 
@@ -61,6 +65,9 @@ public struct SchemaReport: Equatable, Sendable {
     public var isComplete: Bool {
         guard let version, let versionNeeded else { return false }
         return version >= versionOfProgram && versionNeeded <= versionOfProgram && missingCollectorTables.isEmpty
-            && !tables.contains { $0.layout == .missing || !$0.missingColumns.isEmpty }
+            && !tables.contains {
+                $0.layout == .missing || !$0.missingColumns.isEmpty
+                    || $0.layout == .partitioned && $0.defaultPartition == nil
+            }
     }
 }

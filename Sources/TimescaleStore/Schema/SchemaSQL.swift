@@ -17,6 +17,8 @@ public enum SchemaSQL {
         let daysAhead: Int
         /// Those whose tables are missing.
         var kinds = MetricKind.allCases
+        /// Names that other objects have.
+        var names = TakenNames()
     }
 
     /// The schema's version that this program makes and knows.
@@ -64,10 +66,18 @@ public enum SchemaSQL {
 
     static func tableStatements(_ kind: MetricKind, _ target: Target) -> [String] {
         guard target.flavour.hasHypertables else {
-            return [createTable(kind) + " PARTITION BY RANGE (time)", timeIndex(kind), defaultPartition(kind)]
-                + (0...max(0, target.daysAhead)).map { createPartition(kind, target.today.advanced(by: $0)) }
+            return [
+                createTable(kind) + " PARTITION BY RANGE (time)", timeIndex(kind, target.names),
+                defaultPartition(kind, target.names),
+            ]
+                + (0...max(0, target.daysAhead)).map {
+                    createPartition(kind, target.today.advanced(by: $0), target.names)
+                }
         }
-        return [createTable(kind), createHypertable(kind, functions: target.timescaleSchema), timeIndex(kind)]
+        return [
+            createTable(kind), createHypertable(kind, functions: target.timescaleSchema),
+            timeIndex(kind, target.names),
+        ]
     }
 
     static func addColumn(_ kind: MetricKind, _ column: RequiredColumn) -> String {
@@ -124,8 +134,8 @@ public enum SchemaSQL {
     /// The only index: each further one costs every row. It ascends, unlike TimescaleDB's own: rows come in the order of time,
     /// and PostgreSQL has a fast path for keys behind all others. What asks for the newest rows reads it backwards.
     /// Benchmarks/Database.md has the figures.
-    private static func timeIndex(_ kind: MetricKind) -> String {
-        "CREATE INDEX IF NOT EXISTS \(timeIndexName(kind)) ON \(table(kind)) (time)"
+    private static func timeIndex(_ kind: MetricKind, _ names: TakenNames) -> String {
+        "CREATE INDEX IF NOT EXISTS \(names.free(timeIndexName(kind))) ON \(table(kind)) (time)"
     }
 
     /// Turns the descending index of earlier versions round, where that takes a moment only: a large table is left to an hour
@@ -133,15 +143,18 @@ public enum SchemaSQL {
     static func turnTimeIndex(_ kind: MetricKind) -> String {
         """
         DO $$
+        DECLARE
+            turned oid := (SELECT indexrelid FROM pg_catalog.pg_index WHERE \(isDescending(kind)) LIMIT 1);
+            name text := (SELECT relname FROM pg_catalog.pg_class WHERE oid = turned);
         BEGIN
-            IF EXISTS (SELECT FROM pg_catalog.pg_index WHERE \(isDescending(kind)))
+            IF name IS NOT NULL
                 AND (SELECT coalesce(sum(pg_catalog.pg_relation_size(c.oid)), 0)
                     FROM pg_catalog.pg_class c WHERE c.oid = '\(table(kind))'::regclass OR c.oid IN (
                         SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = '\(table(kind))'::regclass)
                     ) < \(turnedBytesMax)
             THEN
-                DROP INDEX \(MetricKind.schemaName).\(timeIndexName(kind));
-                \(timeIndex(kind));
+                EXECUTE format('DROP INDEX \(MetricKind.schemaName).%I', name);
+                EXECUTE format('CREATE INDEX %I ON \(table(kind)) (time)', name);
             END IF;
         END $$
         """
@@ -150,31 +163,46 @@ public enum SchemaSQL {
     /// Some hundred thousand rows. By the size of the files: statistics are absent after an upgrade of the server or a crash.
     static let turnedBytesMax = 33_554_432
 
-    /// Of `pg_index`: the kind's index on time, if its order is descending.
+    /// Of `pg_index`: an index of the kind's table on time alone, whatever its name.
+    static func isOnTime(_ kind: MetricKind) -> String {
+        """
+        indrelid = pg_catalog.to_regclass('\(table(kind))') AND indnkeyatts = 1 AND indpred IS NULL
+            AND indkey[0] = (SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = indrelid AND attname = 'time')
+        """
+    }
+
+    /// Of `pg_index`: such an index whose order is descending.
     static func isDescending(_ kind: MetricKind) -> String {
-        "indexrelid = pg_catalog.to_regclass('\(MetricKind.schemaName).\(timeIndexName(kind))') "
-            + "AND (indoption::smallint[])[0] & 1 = 1"
+        "\(isOnTime(kind)) AND (indoption::smallint[])[0] & 1 = 1"
     }
 
     /// Takes the rows of days without a partition: late ones, and those of wrong clocks.
-    private static func defaultPartition(_ kind: MetricKind) -> String {
-        "CREATE TABLE IF NOT EXISTS \(defaultPartitionName(kind)) PARTITION OF \(table(kind)) DEFAULT"
+    static func defaultPartition(_ kind: MetricKind, _ names: TakenNames) -> String {
+        let name = "\(MetricKind.schemaName).\(names.free(defaultPartitionName(kind)))"
+        return "CREATE TABLE IF NOT EXISTS \(name) PARTITION OF \(table(kind)) DEFAULT"
     }
 
-    static func defaultPartitionName(_ kind: MetricKind) -> String { table(kind) + "_default" }
-    static func partitionName(_ kind: MetricKind, _ day: UTCDay) -> String { "\(table(kind))_\(day.compact)" }
+    /// The usual names, without the schema.
+    static func defaultPartitionName(_ kind: MetricKind) -> String { kind.tableName + "_default" }
+    static func partitionName(_ kind: MetricKind, _ day: UTCDay) -> String { "\(kind.tableName)_\(day.compact)" }
 
     /// For a table that nobody writes to yet: takes the parent's exclusive lock.
-    private static func createPartition(_ kind: MetricKind, _ day: UTCDay) -> String {
-        "CREATE TABLE IF NOT EXISTS \(partitionName(kind, day)) PARTITION OF \(table(kind)) \(bounds(day))"
+    private static func createPartition(_ kind: MetricKind, _ day: UTCDay, _ names: TakenNames) -> String {
+        let name = "\(MetricKind.schemaName).\(names.free(partitionName(kind, day)))"
+        return "CREATE TABLE IF NOT EXISTS \(name) PARTITION OF \(table(kind)) \(bounds(day))"
     }
 
     /// For a table in use: attaching locks the parent only against other changes of the schema, and rows of that range
     /// that went to the default partition move along.
-    static func attachPartition(_ kind: MetricKind, _ day: UTCDay, from begin: String) -> [String] {
-        let fallback = defaultPartitionName(kind)
-        return [
-            createDetached(kind, day),
+    ///
+    /// - Parameters:
+    ///   - name: of the new partition, with its schema.
+    ///   - fallback: the default partition.
+    static func attachPartition(
+        _ kind: MetricKind, _ day: UTCDay, as name: String, from begin: String, movingFrom fallback: String
+    ) -> [String] {
+        [
+            createDetached(kind, name),
             // Taken first: an upgrade from the DELETE's lock could deadlock with a COPY into this partition.
             "LOCK TABLE \(fallback) IN ACCESS EXCLUSIVE MODE",
             """
@@ -182,23 +210,25 @@ public enum SchemaSQL {
                 DELETE FROM \(fallback)
                 WHERE time >= '\(begin)' AND time < '\(day.advanced(by: 1).timestamp)' RETURNING *
             )
-            INSERT INTO \(partitionName(kind, day)) SELECT * FROM moved
+            INSERT INTO \(name) SELECT * FROM moved
             """,
-            attach(kind, day, from: begin),
+            attach(kind, day, name, from: begin),
         ]
     }
 
     /// The same where the default partition has no row of the range.
-    static func attachEmptyPartition(_ kind: MetricKind, _ day: UTCDay, from begin: String) -> [String] {
-        [createDetached(kind, day), attach(kind, day, from: begin)]
+    static func attachEmptyPartition(
+        _ kind: MetricKind, _ day: UTCDay, as name: String, from begin: String
+    ) -> [String] {
+        [createDetached(kind, name), attach(kind, day, name, from: begin)]
     }
 
-    private static func createDetached(_ kind: MetricKind, _ day: UTCDay) -> String {
-        "CREATE TABLE \(partitionName(kind, day)) (LIKE \(table(kind)) INCLUDING ALL)"
+    private static func createDetached(_ kind: MetricKind, _ name: String) -> String {
+        "CREATE TABLE \(name) (LIKE \(table(kind)) INCLUDING ALL)"
     }
 
-    private static func attach(_ kind: MetricKind, _ day: UTCDay, from begin: String) -> String {
-        "ALTER TABLE \(table(kind)) ATTACH PARTITION \(partitionName(kind, day)) \(bounds(day, from: begin))"
+    private static func attach(_ kind: MetricKind, _ day: UTCDay, _ name: String, from begin: String) -> String {
+        "ALTER TABLE \(table(kind)) ATTACH PARTITION \(name) \(bounds(day, from: begin))"
     }
 
     private static func bounds(_ day: UTCDay, from begin: String? = nil) -> String {

@@ -12,6 +12,9 @@ public struct UTCDay: Equatable, Comparable, Hashable, Sendable {
         number = microseconds / perDay - (microseconds % perDay < 0 ? 1 : 0)
     }
 
+    /// The day's first moment since the Unix epoch. Days that 64 bits do not hold trap.
+    var microseconds: Int64 { number * 86_400_000_000 }
+
     public static func < (left: UTCDay, right: UTCDay) -> Bool { left.number < right.number }
     public func advanced(by days: Int) -> UTCDay { UTCDay(number: number + Int64(days)) }
 

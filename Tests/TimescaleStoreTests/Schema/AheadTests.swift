@@ -42,13 +42,13 @@ import Testing
         let now = wallClockMicroseconds()
         let today = SchemaManager(connection, now: { now })
         try today.apply(daysAhead: 0)
-        #expect(try today.defaultPartitionWarnings().isEmpty)
+        #expect(try today.standingWarnings().isEmpty)
         try connection.execute(
             """
             INSERT INTO metrics.rag_metrics (time, query_id)
             VALUES ('1999-12-31 12:00+00', 'old'), (now() + interval '1 day', 'tomorrow')
             """)
-        let warnings = try today.defaultPartitionWarnings()
+        let warnings = try today.standingWarnings()
         #expect(warnings.count == 1)
         #expect(warnings.first?.contains("metrics.rag_metrics_default holds 2 rows") == true)
         #expect(try today.status().tables.first { $0.name == "metrics.rag_metrics" }?.defaultPartitionRows == 2)

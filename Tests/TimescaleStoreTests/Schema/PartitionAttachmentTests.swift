@@ -113,14 +113,14 @@ import Testing
             """)
         let warnings = try manager.status().warnings
         #expect(warnings.contains { $0.contains(PartitionAttachment.constraintName) && $0.contains("2026-01-01") })
-        #expect(try manager.defaultPartitionWarnings().count == 1)
+        #expect(try manager.standingWarnings().count == 1)
         // Another one is making partitions, and needs it.
         let other = try DatabaseConnection(connection.location)
         #expect(try Leadership.partitions.isHeld(by: other))
         #expect(try manager.removeUnfinishedPartitions().isEmpty)
         try Leadership.partitions.stepDown(other)
         #expect(try manager.removeUnfinishedPartitions() == ["metrics.routing_metrics_default"])
-        #expect(try manager.defaultPartitionWarnings().isEmpty)
+        #expect(try manager.standingWarnings().isEmpty)
         #expect(try manager.removeUnfinishedPartitions().isEmpty)
     }
 

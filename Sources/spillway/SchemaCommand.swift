@@ -44,6 +44,7 @@ struct SchemaCommand: ParsableCommand {
 
         @OptionGroup var location: DatabaseArguments
         @Option(help: ArgumentHelp(stringLiteral: Setting.daysAhead.help)) var daysAhead = "3d"
+        @Option(help: ArgumentHelp(stringLiteral: Setting.timescaledb.help)) var timescaledb = "auto"
         @Option(help: ArgumentHelp(stringLiteral: Setting.retention.help)) var retention: [String] = []
         @Option(help: ArgumentHelp(stringLiteral: Setting.compression.help)) var compression: [String] = []
         @Option(help: ArgumentHelp(stringLiteral: Setting.chunkInterval.help)) var chunkInterval: [String] = []
@@ -52,6 +53,9 @@ struct SchemaCommand: ParsableCommand {
         @Flag(help: "Print the report as JSON.") var json = false
 
         func run() throws {
+            guard ["auto", "off"].contains(timescaledb) else {
+                throw CommandError(.usage, "--timescaledb \(timescaledb): it must be auto or off")
+            }
             let changes = try policyChanges()
             let daysAhead = try quantity(daysAhead, .days, in: 1...366, option: "--days-ahead")
             let indexes = try index.map { (text) throws(CommandError) in
@@ -60,7 +64,7 @@ struct SchemaCommand: ParsableCommand {
                 }
             }
             let connection = try location.connect(as: "spillway schema", isForWriting: true)
-            let manager = SchemaManager(connection)
+            let manager = SchemaManager(connection, usesTimescale: timescaledb != "off")
             if dryRun {
                 let script = try talking { () throws(DatabaseError) in
                     try manager.dryRun(daysAhead: daysAhead, changes: changes)

@@ -54,6 +54,7 @@ struct ServeCommand: ParsableCommand {
     @Flag(help: Setting.allowUnauthenticated.argumentHelp) var allowUnauthenticated = false
     @Option(help: Setting.systemMetrics.argumentHelp) var systemMetrics: String?
     @Option(help: Setting.systemID.argumentHelp) var systemID: String?
+    @Option(help: Setting.timescaledb.argumentHelp) var timescaledb: String?
     @Option(help: Setting.daysAhead.argumentHelp) var daysAhead: String?
     @Option(help: Setting.retention.argumentHelp) var retention: [String] = []
     @Option(help: Setting.compression.argumentHelp) var compression: [String] = []
@@ -77,7 +78,8 @@ struct ServeCommand: ParsableCommand {
             (.connectionsPerSource, connectionsPerSource), (.frameDeadline, frameDeadline),
             (.idleDeadline, idleDeadline), (.sources, sources),
             (.allowUnauthenticated, allowUnauthenticated ? "true" : nil), (.systemMetrics, systemMetrics),
-            (.systemID, systemID), (.daysAhead, daysAhead), (.shutdownDeadline, shutdownDeadline),
+            (.systemID, systemID), (.timescaledb, timescaledb), (.daysAhead, daysAhead),
+            (.shutdownDeadline, shutdownDeadline),
             (.logLevel, logLevel), (.directCompress, directCompress ? "true" : nil),
         ]
         var flags: [Setting: [String]] = [

@@ -94,7 +94,7 @@ package final class HostPostgres {
         precondition(child == nil, "the server runs already")
         let fixed = [
             "listen_addresses=127.0.0.1", "port=\(port)", "unix_socket_directories=\(folder)", "fsync=off",
-            "max_wal_senders=10", "timezone=UTC",
+            "max_wal_senders=10", "timezone=UTC", "spillway.timescaledb=off",
         ]
         let arguments = ["-D", data] + (fixed + settings).flatMap { ["-c", $0] }
         let deadline = Date().addingTimeInterval(Self.startSeconds)

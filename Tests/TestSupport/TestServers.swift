@@ -130,7 +130,7 @@ package enum TestServers {
     private static func start(_ flavour: TestFlavour) throws -> EmbeddedServer {
         let server = try EmbeddedServer(
             directory: "\(folder.get())/\(flavour.rawValue)", programs: programs(flavour), environment: [:],
-            isDurable: false, logger: quietLogger)
+            usesTimescale: flavour != .plain, isDurable: false, logger: quietLogger)
         try server.start()
         running.withLock { $0.append(server) }
         return server
@@ -151,7 +151,7 @@ package enum TestServers {
         let number = databaseCount.wrappingAdd(1, ordering: .relaxed).newValue
         let server = try EmbeddedServer(
             directory: "\(folder.get())/own\(number)", programs: programs(flavour), environment: [:],
-            isDurable: false, logger: quietLogger)
+            usesTimescale: flavour != .plain, isDurable: false, logger: quietLogger)
         try server.start()
         running.withLock { $0.append(server) }
         return server

@@ -55,6 +55,8 @@ public struct CollectorSettings: Sendable {
     public let allowUnauthenticated: Bool
     public let systemMetrics: Bool
     public let systemID: String
+    /// Whether new tables may be hypertables.
+    public let usesTimescale: Bool
     public let daysAhead: Int
     /// What is to hold for the tables other than the database has it.
     public let policies: PolicyChanges
@@ -105,6 +107,7 @@ public struct CollectorSettings: Sendable {
         allowUnauthenticated = try reader.bool(.allowUnauthenticated)
         systemMetrics = try reader.bool(.systemMetrics)
         systemID = try reader.name(.systemID)
+        usesTimescale = try reader.word(.timescaledb, ["auto": true, "off": false])
         daysAhead = try reader.integer(.daysAhead, in: 1...366)
         var policies = PolicyChanges()
         for (setting, subject) in [
@@ -182,6 +185,14 @@ private struct SettingReader {
         case "false", "0", "no", "off": false
         default: throw refuse(setting, "it must be true or false")
         }
+    }
+
+    /// One of a few words.
+    mutating func word<Value>(_ setting: Setting, _ words: [String: Value]) throws(ConfigurationError) -> Value {
+        guard let value = words[resolve(setting).value.lowercased()] else {
+            throw refuse(setting, "it must be \(words.keys.sorted().joined(separator: " or "))")
+        }
+        return value
     }
 
     mutating func addresses(_ setting: Setting) throws(ConfigurationError) -> [String] {

@@ -27,6 +27,7 @@ public enum Setting: String, CaseIterable, Sendable {
     case allowUnauthenticated = "allow-unauthenticated"
     case systemMetrics = "system-metrics"
     case systemID = "system-id"
+    case timescaledb
     case daysAhead = "days-ahead"
     case retention
     case compression
@@ -79,6 +80,7 @@ public enum Setting: String, CaseIterable, Sendable {
         case .allowUnauthenticated: "false"
         case .systemMetrics: "true"
         case .systemID: ""
+        case .timescaledb: "auto"
         case .daysAhead: "3d"
         case .directCompress: "false"
         case .shutdownDeadline: "60s"
@@ -128,6 +130,8 @@ public enum Setting: String, CaseIterable, Sendable {
         case .allowUnauthenticated: "Listen on other addresses than loopback, where anybody can send."
         case .systemMetrics: "Send this host's own system record every ten seconds."
         case .systemID: "The name of this host in its own records; the host's name if empty."
+        case .timescaledb:
+            "auto: new tables are hypertables where the server offers TimescaleDB. off: they have native partitions, whatever it offers."
         case .daysAhead: "Days for which partitions are made ahead."
         case .retention:
             "How long rows stay: 90d for all tables, KIND=30d for one, 'off' for ever. Repeatable; kept in the database, which begins with 90d."

@@ -28,6 +28,7 @@ final class StoreKeeper: Sendable {
     private let appended: AppendedSessions
     private let fence: CommitFence
     private let embedded: EmbeddedServer?
+    private let usesTimescale: Bool
     private let daysAhead: Int
     private let policies: PolicyChanges
     /// What a reload wants changed, until it is.
@@ -46,14 +47,15 @@ final class StoreKeeper: Sendable {
     private let log: Logger
 
     init(
-        gate: StoreGate, appended: AppendedSessions, fence: CommitFence, embedded: EmbeddedServer?, daysAhead: Int,
-        policies: PolicyChanges,
-        directCompress: Bool, indexes: [FieldIndex], log: Logger
+        gate: StoreGate, appended: AppendedSessions, fence: CommitFence, embedded: EmbeddedServer?,
+        usesTimescale: Bool, daysAhead: Int, policies: PolicyChanges, directCompress: Bool, indexes: [FieldIndex],
+        log: Logger
     ) throws(SystemCallError) {
         self.gate = gate
         self.appended = appended
         self.fence = fence
         self.embedded = embedded
+        self.usesTimescale = usesTimescale
         self.daysAhead = daysAhead
         self.policies = policies
         self.directCompress = directCompress
@@ -97,7 +99,7 @@ final class StoreKeeper: Sendable {
         let connection = try connect()
         // Once: later somebody else may have changed them, and is right.
         let changes = isFenced.load(ordering: .relaxed) ? PolicyChanges() : policies
-        let report = try SchemaManager(connection).apply(
+        let report = try SchemaManager(connection, usesTimescale: usesTimescale).apply(
             daysAhead: daysAhead, changes: changes, compressesChunks: directCompress)
         // Relaxed: the keeper's thread begins behind the first call, and is the only caller then.
         if !isFenced.load(ordering: .relaxed) {
@@ -217,7 +219,7 @@ final class StoreKeeper: Sendable {
 
     /// What is due of the housekeeping. It failing keeps no lane from storing, so it is said and tried again later.
     private func tidy(_ connection: DatabaseConnection, now: UInt64, _ rounds: inout Rounds) {
-        let manager = SchemaManager(connection)
+        let manager = SchemaManager(connection, usesTimescale: usesTimescale)
         createIndexes(manager)
         if now >= rounds.ahead {
             rounds.ahead = now + Self.aheadNanoseconds

@@ -37,7 +37,8 @@ final class StoreService {
             location = given
         case .embedded(let directory):
             let path = directory ?? EmbeddedServer.defaultDirectory(environment: environment)
-            let server = try EmbeddedServer(directory: path, environment: environment, logger: log)
+            let server = try EmbeddedServer(
+                directory: path, environment: environment, usesTimescale: settings.usesTimescale, logger: log)
             try server.start()
             embedded = server
             location = server.location
@@ -49,8 +50,8 @@ final class StoreService {
             self.gate = gate
             self.fence = fence
             keeper = try StoreKeeper(
-                gate: gate, appended: appended, fence: fence, embedded: embedded, daysAhead: settings.daysAhead,
-                policies: settings.policies, directCompress: settings.directCompress,
+                gate: gate, appended: appended, fence: fence, embedded: embedded, usesTimescale: settings.usesTimescale,
+                daysAhead: settings.daysAhead, policies: settings.policies, directCompress: settings.directCompress,
                 indexes: settings.indexes, log: log)
             inquirer = SessionInquirer(desk: desk, wake: inquiry) {
                 LaneSession(name: "sessions", target: .database(gate, fence), giveUp: giveUp, log: log)

@@ -7,6 +7,7 @@ import Logging
 struct EmbeddedCluster: Sendable {
     let directory: EmbeddedDirectory
     let installation: EmbeddedInstallation
+    let usesTimescale: Bool
     let isDurable: Bool
     let logger: Logger
 
@@ -92,6 +93,8 @@ struct EmbeddedCluster: Sendable {
         if installation.hasTimescale {
             settings += ["shared_preload_libraries=timescaledb", "timescaledb.telemetry_level=off"]
         }
+        // Every program that comes to this server reads it. The library stays: an older database may need it.
+        if !usesTimescale { settings.append("spillway.timescaledb=off") }
         if !isDurable { settings += ["fsync=off", "full_page_writes=off"] }
         let arguments = ["-D", directory.data] + settings.flatMap { ["-c", $0] }
         return try installation.command("postgres", arguments, user: directory.owner, directory: directory.path)

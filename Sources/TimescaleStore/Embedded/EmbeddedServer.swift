@@ -40,10 +40,11 @@ public final class EmbeddedServer: Sendable {
     /// - Parameters:
     ///   - path: the server's directory, absolute.
     ///   - programs: nil for all of this machine. The version is that of the data, or the newest for a new database.
+    ///   - usesTimescale: false for tables with native partitions, whatever the programs offer.
     ///   - isDurable: false for tests: without fsync, so a crash of the machine loses the database.
     public init(
-        directory given: String, programs: Programs? = nil, environment: [String: String], isDurable: Bool = true,
-        logger: Logger
+        directory given: String, programs: Programs? = nil, environment: [String: String], usesTimescale: Bool = true,
+        isDurable: Bool = true, logger: Logger
     ) throws(EmbeddedServerError) {
         let path: String
         do throws(LinkError) {
@@ -57,7 +58,8 @@ public final class EmbeddedServer: Sendable {
         timescaleRoot = Programs.timescaleRootPath(environment: environment)
         directory = EmbeddedDirectory(path: path, owner: try installation.user())
         cluster = EmbeddedCluster(
-            directory: directory, installation: installation, isDurable: isDurable, logger: logger)
+            directory: directory, installation: installation, usesTimescale: usesTimescale, isDurable: isDurable,
+            logger: logger)
         self.logger = logger
     }
 

@@ -112,13 +112,15 @@ extension SchemaManager {
                 }
             }
             let wanted = changes.apply(to: actual, of: kind)
-            let hasJobs = isCommunity && (layout == .hypertable || layout == .missing)
+            let isHypertable =
+                layout == .hypertable || layout == .missing && layoutFlavour(report).hasHypertables
+            let hasJobs = isCommunity && isHypertable
             if wanted != before.policy || hasJobs && !before.isApplied || kept != nil && !isKept {
                 plan.add(
                     SchemaSQL.setPolicy(kind, wanted, isApplied: hasJobs || before.isApplied && wanted == actual),
                     wanted == before.policy ? nil : "policy of \(name): \(wanted)")
             }
-            guard layout == .hypertable || layout == .missing && layoutFlavour(report).hasHypertables else { continue }
+            guard isHypertable else { continue }
             let from = state ?? HypertableState(chunkInterval: TablePolicy.standard(kind).chunkInterval)
             from.plan(wanted, kind, HypertableFunctions(report.server), hasJobs: isCommunity, into: &plan)
         }

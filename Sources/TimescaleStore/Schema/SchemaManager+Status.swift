@@ -46,6 +46,7 @@ extension SchemaManager {
             server: server, version: nil, versionOfProgram: migrations.count, tables: tables,
             missingCollectorTables: Migration.collectorTableNames.map { "spillway.\($0)" }
                 .filter { kindOfRelation[$0] == nil })
+        report.usesTimescale = try mayUseTimescale()
         if kindOfRelation["spillway.schema_version"] != nil {
             // Before the third version there is no such column.
             let rows = try connection.query(
@@ -73,7 +74,6 @@ extension SchemaManager {
 
     /// One line for each table with rows in its default partition: their days have no partition, so that dropping old
     /// days does not reach them.
-
     private static func defaultPartitionWarnings(_ report: SchemaReport) -> [String] {
         report.refusingPartitions
             + report.tables.compactMap { table in
@@ -88,7 +88,12 @@ extension SchemaManager {
 
     private func warnings(_ report: SchemaReport) -> [String] {
         var lines = Self.defaultPartitionWarnings(report)
-        if report.server.flavour.hasHypertables {
+        if !report.usesTimescale, report.tables.contains(where: { $0.layout == .hypertable }) {
+            lines.append(
+                "TimescaleDB is turned off, and the tables are hypertables and stay so: for native partitions, apply the "
+                    + "schema to a new database")
+        }
+        if report.server.flavour.hasHypertables, report.usesTimescale {
             for table in report.tables where table.layout == .partitioned {
                 lines.append("\(table.name) has native partitions from before TimescaleDB was here, and keeps them")
             }

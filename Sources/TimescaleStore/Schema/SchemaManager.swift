@@ -10,20 +10,39 @@ public struct SchemaManager {
     let now: () -> Int64
     /// What this program knows.
     let migrations: [Migration]
+    /// False: new tables get native partitions, whatever the server offers.
+    let usesTimescale: Bool
 
-    /// - Parameter now: microseconds since the Unix epoch; tests set it.
-    public init(_ connection: DatabaseConnection, now: @escaping () -> Int64 = wallClockMicroseconds) {
-        self.init(connection, now: now, migrations: Migration.all)
+    /// - Parameters:
+    ///   - usesTimescale: false for a database that stays plain PostgreSQL although its server has TimescaleDB. The setting
+    ///     `spillway.timescaledb = off` of the server, the database or the role says the same.
+    ///   - now: microseconds since the Unix epoch; tests set it.
+    public init(
+        _ connection: DatabaseConnection, usesTimescale: Bool = true,
+        now: @escaping () -> Int64 = wallClockMicroseconds
+    ) {
+        self.init(connection, usesTimescale: usesTimescale, now: now, migrations: Migration.all)
     }
 
     /// As an earlier or later program would: tests do.
     init(
-        _ connection: DatabaseConnection, now: @escaping () -> Int64 = wallClockMicroseconds, migrations: [Migration]
+        _ connection: DatabaseConnection, usesTimescale: Bool = true,
+        now: @escaping () -> Int64 = wallClockMicroseconds, migrations: [Migration]
     ) {
         precondition(!migrations.isEmpty && migrations.map(\.number) == Array(1...migrations.count))
         self.connection = connection
         self.now = now
         self.migrations = migrations
+        self.usesTimescale = usesTimescale
+    }
+
+    /// Whether new tables may be hypertables.
+    func mayUseTimescale() throws(DatabaseError) -> Bool {
+        guard usesTimescale else { return false }
+        let rows = try connection.query(
+            "SELECT pg_catalog.current_setting('spillway.timescaledb', true)",
+            operation: "asking whether TimescaleDB is wanted")
+        return rows.first?.first != "off"
     }
 
     var today: UTCDay { UTCDay(microseconds: now()) }
@@ -46,7 +65,7 @@ public struct SchemaManager {
         var done: [String] = []
         // Without anything to do no lock is taken and no right is needed.
         if try missing(report, daysAhead: daysAhead) != SchemaPlan() {
-            if let warning = try createExtension() { warnings.append(warning) }
+            if report.usesTimescale, let warning = try createExtension() { warnings.append(warning) }
             done += try carryOut { () throws(DatabaseError) in
                 let report = try status()
                 return try missing(report, daysAhead: daysAhead, policies: changes)
@@ -173,6 +192,10 @@ public struct SchemaManager {
         }
         for kind in MetricKind.allCases {
             guard let table = report.tables.first(where: { $0.name == SchemaSQL.table(kind) }) else { continue }
+            if table.layout == .partitioned, table.defaultPartition == nil {
+                // Without it rows of other days would be refused.
+                plan.add(SchemaSQL.defaultPartition(kind, target.names), "default partition of \(table.name)")
+            }
             for column in RequiredColumn.all(kind) where table.missingColumns.contains(column.name) {
                 plan.add(
                     SchemaSQL.addColumn(kind, column), "column \(column.name) of \(SchemaSQL.table(kind))")
@@ -182,9 +205,11 @@ public struct SchemaManager {
     }
 
     /// Tables that have native partitions keep them when TimescaleDB comes later: a partitioned table cannot become a
-    /// hypertable, and two layouts side by side would be worse than one.
+    /// hypertable, and two layouts side by side would be worse than one. Neither do hypertables become native partitions.
     func layoutFlavour(_ report: SchemaReport) -> Flavour {
-        report.tables.contains { $0.layout == .partitioned } ? .plain : report.server.flavour
+        if report.tables.contains(where: { $0.layout == .partitioned }) { return .plain }
+        guard report.usesTimescale || report.tables.contains(where: { $0.layout == .hypertable }) else { return .plain }
+        return report.server.flavour
     }
 
     /// Creates TimescaleDB's extension where the server offers it and this user may.
@@ -193,14 +218,11 @@ public struct SchemaManager {
     private func createExtension() throws(DatabaseError) -> String? {
         // The loader's settings exist when it was preloaded. Without it CREATE EXTENSION ends the session.
         let rows = try connection.query(
-            if table.layout == .partitioned, table.defaultPartition == nil {
-                // Without it rows of other days would be refused.
-                plan.add(SchemaSQL.defaultPartition(kind, target.names), "default partition of \(table.name)")
-            }
             """
             SELECT EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name = 'timescaledb.disable_load'),
                 EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                    WHERE n.nspname = '\(MetricKind.schemaName)' AND c.relkind = 'p')
+                    WHERE n.nspname = '\(MetricKind.schemaName)' AND c.relkind = 'p'),
+                pg_catalog.current_schema()
             FROM pg_catalog.pg_available_extensions
             WHERE name = 'timescaledb' AND installed_version IS NULL
             """, operation: "looking for TimescaleDB")
@@ -212,7 +234,9 @@ public struct SchemaManager {
         do {
             try connection.inTransaction { () throws(DatabaseError) in
                 try takeLock()
-                try connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+                // Into the first schema of the search path, where that has one.
+                let schema = row[2] == nil ? " SCHEMA public" : ""
+                try connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb\(schema)")
             }
             return nil
         } catch {

@@ -44,6 +44,8 @@ public struct SchemaReport: Equatable, Sendable {
     /// The schema version that this program makes.
     public let versionOfProgram: Int
     public internal(set) var tables: [Table]
+    /// False: nobody wants TimescaleDB here, whatever the server offers.
+    public internal(set) var usesTimescale = true
     /// Of the collector's own tables, those that are not there.
     public internal(set) var missingCollectorTables: [String]
     /// What `apply` or `ensurePartitionsAhead` made, one line each.
@@ -54,10 +56,10 @@ public struct SchemaReport: Equatable, Sendable {
     public internal(set) var warnings: [String] = []
     /// Default partitions with the constraint of a change that was interrupted, one line each.
     var refusingPartitions: [String] = []
-    /// What could be better, one line each.
-    public internal(set) var advice: [String] = []
     /// Those of the warnings that are about names which other objects have.
     var nameWarnings: [String] = []
+    /// What could be better, one line each.
+    public internal(set) var advice: [String] = []
     /// What was dropped or pruned last, newest first, one line each.
     public internal(set) var maintenance: [String] = []
 

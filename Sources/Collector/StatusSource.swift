@@ -45,7 +45,7 @@ final class StatusSource: Sendable {
         let now = monotonicNanoseconds()
         let stalledSeconds = stalled.withLock { Double($0.ageNanoseconds(nowNanoseconds: now)) / 1e9 }
         let connected = gate == nil ? settings.lanes : lanes.connected.count
-        let gauges = [
+        var gauges = [
             Gauge(
                 name: "records_in_memory", help: "Records that are neither stored nor counted as lost yet.",
                 value: Double(snapshot.recordsInFlight)),
@@ -151,6 +151,15 @@ final class StatusSource: Sendable {
                 notReady.append(block)
             }
         }
+        warnings += health.suppressionWarnings
+        gauges += [
+            Gauge(
+                name: "warnings", help: "Lines in the warnings of /stats and /readyz.", value: Double(warnings.count)),
+            Gauge(
+                name: "database_durability_faults",
+                help: "Settings and unlogged tables of the database that can lose what was acknowledged.",
+                value: Double(gate?.durabilityWarnings.count ?? 0)),
+        ]
         return CollectorStatus(
             ledger: snapshot, gauges: gauges, heldTables: delivery.heldTables, notReady: notReady, warnings: warnings,
             database: gate?.identity.map { "\($0)" }, spillDirectory: settings.spillPath,

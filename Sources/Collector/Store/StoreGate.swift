@@ -13,7 +13,10 @@ final class StoreGate: Sendable {
         var identity: ServerIdentity?
         /// Rows are to be compressed while they come in, where the server can do it.
         var directCompress = false
-        var warnings: [String] = []
+        /// Of the tables and their names.
+        var schemaWarnings: [String] = []
+        /// Of what can lose what was acknowledged.
+        var durabilityWarnings: [String] = []
         /// Why the server did not answer when it was last asked.
         var silence: String?
         /// A lane found that something of the schema may be missing.
@@ -57,14 +60,14 @@ final class StoreGate: Sendable {
 
     var isOpen: Bool { state.withLock { $0.closed == nil } }
     var identity: ServerIdentity? { state.withLock { $0.identity } }
+    var schemaWarnings: [String] { state.withLock { $0.schemaWarnings } }
+    var durabilityWarnings: [String] { state.withLock { $0.durabilityWarnings } }
     var warnings: [String] {
         state.withLock { state in
-            state.warnings
+            state.durabilityWarnings + state.schemaWarnings
                 + (state.repairFailure.map { ["the schema is not complete and cannot be repaired: \($0)"] } ?? [])
         }
     }
-    /// What the keeper warned of last.
-    var tableWarnings: [String] { state.withLock { $0.warnings } }
     /// Why the database cannot be used now: no schema yet, or no answer.
     var reason: String? { state.withLock { $0.closed.map { "\($0)" } ?? $0.silence } }
 
@@ -103,5 +106,6 @@ final class StoreGate: Sendable {
     /// The server was started again somewhere else.
     func move(to location: DatabaseLocation) { state.withLock { $0.location = location } }
 
-    func warn(_ warnings: [String]) { state.withLock { $0.warnings = warnings } }
+    func warn(_ warnings: [String]) { state.withLock { $0.schemaWarnings = warnings } }
+    func warnOfDurability(_ warnings: [String]) { state.withLock { $0.durabilityWarnings = warnings } }
 }

@@ -173,6 +173,7 @@ final class StoreKeeper: Sendable {
                 do throws(DatabaseError) {
                     if !gate.isOpen {
                         try applySchema()
+                        rounds.warn = 0
                     } else if isRepairDue {
                         rounds.repair = now + Self.repairNanoseconds
                         repairSchema()
@@ -180,6 +181,7 @@ final class StoreKeeper: Sendable {
                     let usable = if let connection, connection.isUsable { connection } else { try connect() }
                     connection = usable
                     try usable.checkThatItTakesWrites()
+                    try warnOfDurability(usable)
                     gate.asked(nil)
                     lastError = ""
                     try changePolicies(usable)
@@ -217,6 +219,13 @@ final class StoreKeeper: Sendable {
         }
     }
 
+    /// Each time: what is acknowledged now is as safe as this.
+    private func warnOfDurability(_ connection: DatabaseConnection) throws(DatabaseError) {
+        let warnings = try SchemaManager(connection).durabilityWarnings()
+        for line in warnings where !gate.durabilityWarnings.contains(line) { log.warning("\(line)") }
+        gate.warnOfDurability(warnings)
+    }
+
     /// What is due of the housekeeping. It failing keeps no lane from storing, so it is said and tried again later.
     private func tidy(_ connection: DatabaseConnection, now: UInt64, _ rounds: inout Rounds) {
         let manager = SchemaManager(connection, usesTimescale: usesTimescale)
@@ -252,7 +261,7 @@ final class StoreKeeper: Sendable {
             rounds.warn = now + Self.warnNanoseconds
             do throws(DatabaseError) {
                 let warnings = try manager.standingWarnings()
-                if warnings != gate.tableWarnings { for line in warnings { log.warning("\(line)") } }
+                for line in warnings where !gate.schemaWarnings.contains(line) { log.warning("\(line)") }
                 gate.warn(warnings)
             } catch {
                 log.warning("the default partitions could not be checked for rows: \(error)")

@@ -10,7 +10,7 @@ extension SchemaManager {
     public func inspect() throws(DatabaseError) -> SchemaReport {
         var report = try status()
         let differences = try differences(report)
-        report.warnings += try differences + refusals(report, without: differences)
+        report.warnings += try durabilityWarnings() + differences + refusals(report, without: differences)
         report.advice = try adviceOnIndexes() + advice(report)
         report.maintenance = try maintenanceLines(report)
         return report

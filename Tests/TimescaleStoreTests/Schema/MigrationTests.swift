@@ -198,16 +198,21 @@ import Testing
     @Test func whatDiffersIsSaid() throws {
         let connection = try DatabaseConnection(TestServers.database(.plain))
         try SchemaManager(connection).apply()
-        #expect(try SchemaManager(connection).inspect().warnings.isEmpty)
+        // The tests' servers write nothing to disk on purpose.
+        func warnings() throws -> [String] {
+            let durability = try SchemaManager(connection).durabilityWarnings()
+            return try SchemaManager(connection).inspect().warnings.filter { !durability.contains($0) }
+        }
+        #expect(try warnings().isEmpty)
         try connection.execute(
             """
             ALTER TABLE metrics.memory_metrics ALTER COLUMN memory_tokens TYPE bigint;
             ALTER TABLE metrics.system_metrics ADD COLUMN room text NOT NULL
             """)
-        let warnings = try SchemaManager(connection).inspect().warnings
-        #expect(warnings.count == 2)
+        let found = try warnings()
+        #expect(found.count == 2)
         #expect(
-            warnings.contains { $0.hasPrefix("metrics.memory_metrics.memory_tokens is bigint and must be integer") })
-        #expect(warnings.contains { $0.hasPrefix("metrics.system_metrics.room is NOT NULL") })
+            found.contains { $0.hasPrefix("metrics.memory_metrics.memory_tokens is bigint and must be integer") })
+        #expect(found.contains { $0.hasPrefix("metrics.system_metrics.room is NOT NULL") })
     }
 }

@@ -53,6 +53,10 @@ extension DatabaseConnection {
         var keywords = defaults.merging(location.keywords) { $1 }.merging(attempt.keywords) { $1 }
         // The program's texts are UTF-8, whatever the location says.
         keywords["client_encoding"] = "UTF8"
+        if let requestedSettings {
+            keywords["options"] = [location.resolved()["options"], requestedSettings].compactMap(\.self)
+                .joined(separator: " ")
+        }
         guard let handle = startConnection(keywords) else {
             throw error(.connectionFailed(sqlstate: nil, reason: "out of memory"))
         }

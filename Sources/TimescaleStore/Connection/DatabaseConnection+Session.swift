@@ -8,10 +8,39 @@
 import CPostgreSQL
 
 extension DatabaseConnection {
+    /// Connects and makes the session's settings.
+    ///
+    /// A limit of a few milliseconds may end the first statement of a session, in which the server loads its libraries, before it
+    /// has lifted the limit. Then the limits are part of the request for the session, which poolers refuse: so only then.
+    func open() throws(DatabaseError) {
+        try connect()
+        let failure: DatabaseError
+        do throws(DatabaseError) {
+            return try prepareSession()
+        } catch {
+            failure = error
+        }
+        guard let sqlstate = failure.sqlstate, SessionSettings.limitsEnd.contains(sqlstate) else { throw failure }
+        close()
+        let given = givenOptions
+        requestedSettings = SessionSettings.requested(options.serverLimits.filter { !given.contains($0.name) })
+        do throws(DatabaseError) {
+            try connect()
+        } catch {
+            throw error.kind == .cancelled ? error : failure
+        }
+        try prepareSession()
+    }
+
+    /// The location's own settings of the session, with underscores for dashes.
+    private var givenOptions: String {
+        (location.resolved()["options"] ?? "").lowercased().replacing("-", with: "_")
+    }
+
     /// Makes the session's settings, or those of each of its transactions where a pooler is between.
     func prepareSession() throws(DatabaseError) {
         let name = "making the session's settings"
-        let given = (location.resolved()["options"] ?? "").lowercased().replacing("-", with: "_")
+        let given = givenOptions
         // The limits that could end this very transaction, in the same message that begins it.
         transactionLimits = options.serverLimits.filter {
             ["statement_timeout", "idle_in_transaction_session_timeout"].contains($0.name) && !given.contains($0.name)

@@ -23,6 +23,8 @@ public final class DatabaseConnection {
     var hasTimeLimit = true
     /// A pooler is between: each transaction may be in another session of the server. See `prepareSession`.
     public internal(set) var isPooled = false
+    /// Settings that are part of the request for the session, where it cannot begin without them.
+    var requestedSettings: String?
     /// Limits of time that each transaction sets for itself, first of all.
     var transactionLimits: [SessionSettings.Setting] = []
     /// Expressions that make the settings of each transaction.
@@ -44,8 +46,7 @@ public final class DatabaseConnection {
         self.options = options
         self.stop = stop
         notices = NoticeForwarder(onWarning)
-        try connect()
-        try prepareSession()
+        try open()
     }
 
     deinit { close() }

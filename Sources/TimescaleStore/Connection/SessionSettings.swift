@@ -31,6 +31,17 @@ enum SessionSettings {
         ("client_min_messages", "warning"),
     ]
 
+    /// How a limit of time ends a statement or a session.
+    static let limitsEnd: Set<SQLState> = [.queryCanceled, .idleSessionTimeout, .idleInTransactionTimeout]
+
+    /// Limits of time in the form in which a session can be requested with them, and without what would end it at the first error.
+    static func requested(_ limits: [Setting]) -> String {
+        let wanted = limits.filter {
+            ["statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"].contains($0.name)
+        }
+        return (wanted + [("exit_on_error", "off")]).map { "-c \($0.name)=\($0.value)" }.joined(separator: " ")
+    }
+
     /// Triggers that are not marked otherwise fire with this value alone, and the ledger depends on one. Superusers set it, and
     /// roles that were granted it.
     static let triggersFire: Setting = ("session_replication_role", "origin")

@@ -41,13 +41,16 @@ import Testing
         #expect(try connection.query("SELECT '\\x41'::bytea, ARRAY[NULL]::text[]") == [["\\x41", "{NULL}"]])
     }
 
-    @Test func limitsOfAMillisecondDoNotKeepASessionFromBeginning() throws {
-        let location = try TestServers.database(.plain)
+    @Test(arguments: TestFlavour.allCases)
+    func limitsOfAMillisecondDoNotKeepASessionFromBeginning(_ flavour: TestFlavour) throws {
+        let location = try TestServers.database(flavour)
+        // The first statement of a session loads the extension's library.
+        try SchemaManager(DatabaseConnection(location)).apply(daysAhead: 0)
         try Self.set(
             location,
             [
                 ("statement_timeout", "'1ms'"), ("lock_timeout", "'1ms'"),
-                ("idle_in_transaction_session_timeout", "'1ms'"),
+                ("idle_in_transaction_session_timeout", "'1ms'"), ("exit_on_error", "on"),
             ])
         for _ in 0..<20 {
             let connection = try DatabaseConnection(location)

@@ -144,7 +144,7 @@ public final class ConservationLedger: Sendable {
         _ = sources.withShard(of: key.source, peer: peer, nowMicroseconds: nowMicroseconds) { shard, place in
             guard !shard.foundDurable(frames, of: key, from: place) else { return }
             evicted = sources.open(
-                key.session, of: place, in: &shard, hasBegun: true, isEarly: true,
+                key.session, of: place, in: &shard, first: frames + 1, isEarly: true,
                 at: shard.tick(nowMicroseconds: nowMicroseconds), nowMicroseconds: nowMicroseconds)
         }
         count(evicted, as: .sessionsEvicted)

@@ -72,7 +72,7 @@ struct DisturbedSegmentsTests {
                 _ = owner.plan.stored(lane: 0)
             } catch {
                 if let lost = owner.plan.unreadable(lane: 0, error.readFailure, now: 0) {
-                    owner.recordsLost += lost.recordCount
+                    owner.recordsLost += lost.recordsLeft
                 }
             }
         }

@@ -93,11 +93,12 @@ struct SampleBatch {
     /// - Returns: false when it was stored before.
     func storeInParts(_ connection: DatabaseConnection, chunksMax: Int) throws -> Bool {
         try withDecoded { bytes, decoded -> Bool in
+            guard let known = try BatchParts.read(connection, summary.identity) else { return false }
             var outcome = StoredBatch()
             let ownRecords = try PartedStore(
                 connection: connection, fence: Self.fence, summary: summary, frames: bytes, decoded: decoded,
                 keepsMalformed: false, chunksMax: chunksMax
-            ).store(&outcome)
+            ).store(known, &outcome)
             return ownRecords != nil
         }
     }

@@ -8,8 +8,8 @@ import Synchronization
 /// Every access is relaxed: a counter orders nothing and is read for display. A reader may therefore see one counter of
 /// a batch before another; at rest, when the threads that count have handed over their work, the sums are exact.
 final class AtomicCounts: Sendable {
-    private let counters = InlineArray<25, Atomic<UInt64>> { _ in Atomic(0) }
-    private let refusals = InlineArray<45, Atomic<UInt64>> { _ in Atomic(0) }
+    private let counters = CounterArray<Atomic<UInt64>> { _ in Atomic(0) }
+    private let refusals = ReasonArray<Atomic<UInt64>> { _ in Atomic(0) }
     private let connections = InlineArray<7, Atomic<UInt64>> { _ in Atomic(0) }
 
     /// How many reasons there is room for: all of them, which a test sees to.

@@ -2,15 +2,18 @@
 
 import FrameCodec
 
+/// One value for each counter. The length is a literal because the language asks for one; a test holds it against the enumeration.
+typealias CounterArray<Value: ~Copyable> = InlineArray<26, Value>
+/// One value for each reason of refusal, by code; codes begin at 1. A literal for the same cause.
+typealias ReasonArray<Value: ~Copyable> = InlineArray<45, Value>
+
 /// One number for each counter and one for each reason of refusal. 500 bytes without a reference.
 public struct LedgerCounts: Sendable {
-    /// The array's lengths are literals because the language asks for them; a test holds them against the enumerations.
-    static let countersMax = 25
-    static let reasonsMax = 45
+    private var counters = CounterArray<UInt64>(repeating: 0)
+    private var refusals = ReasonArray<UInt64>(repeating: 0)
 
-    private var counters = InlineArray<25, UInt64>(repeating: 0)
-    /// By code; codes begin at 1.
-    private var refusals = InlineArray<45, UInt64>(repeating: 0)
+    static var countersMax: Int { CounterArray<UInt64>.count }
+    static var reasonsMax: Int { ReasonArray<UInt64>.count }
 
     public init() {}
 

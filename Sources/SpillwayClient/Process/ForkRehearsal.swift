@@ -40,18 +40,24 @@ enum ForkRehearsal {
 }
 
 extension AcknowledgedSender {
-    /// Writes the frames to nowhere, and takes the answers that a collector would give.
+    /// Has its frames acknowledged over a pair of sockets, as over a connection.
     mutating func rehearse() throws(ClientError) {
-        _ = sessions.takeHeartbeats(baseTime: 1)
-        let bytes = frames.withNextBytes(atMost: .max, untilFrameEnd: false) { $0.byteCount } ?? 0
-        sessions.wrote(frames.advance(bytes), lastNumber: frames.lastSentSequence)
+        let collector = try connection.rehearse()
+        sessions.connected(welcomeDeadlineNanoseconds: .max)
         let durable = SequenceRanges([1..<2])
         let welcome = WelcomeFrame(
-            frameBytesMax: UInt64(FrameLimits.frameBytesMax), recordsPerFrameMax: 1, durable: durable)
-        let answers =
-            welcome.encoded(identity.frame(sequence: 0), baseTime: 1)
-            + AcknowledgementFrame(durable: durable).encoded(identity.frame(sequence: 0), baseTime: 1)
-        connection.take(answers)
-        try takeReplies()
+            frameBytesMax: UInt64(FrameLimits.frameBytesMax), recordsPerFrameMax: 1, durable: SequenceRanges())
+        let replies = [
+            welcome.encoded(identity.frame(sequence: 0), baseTime: 1),
+            AcknowledgementFrame(durable: durable).encoded(identity.frame(sequence: 0), baseTime: 1),
+        ]
+        for reply in replies {
+            sendHeartbeat()
+            try progress(waitMilliseconds: 0)
+            _ = CollectorConnection.send(reply.span.bytes, collector.descriptor, address)
+            // Reads the reply, then writes what it allows.
+            for _ in 0..<2 { try progress(waitMilliseconds: 0) }
+        }
+        if framesOpen == 0 { _ = try finish(withinMilliseconds: 0) }
     }
 }

@@ -70,6 +70,24 @@ struct CollectorConnection: ~Copyable {
         return try result.get()
     }
 
+    /// Is open to another descriptor of this process from now on.
+    ///
+    /// - Returns: the other end.
+    mutating func rehearse() throws(ClientError) -> Socket {
+        var ends: [Int32] = [-1, -1]
+        do throws(SystemCallError) {
+            try checkedCall("socketpair") {
+                let type = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+                return Int(socketpair(AF_UNIX, Int32(type), 0, &ends))
+            }
+        } catch {
+            throw .system(error)
+        }
+        descriptor = ends[0]
+        socket = Socket(owning: ends[0])
+        return Socket(owning: ends[1])
+    }
+
     mutating func close() {
         socket = nil
         descriptor = -1
@@ -143,9 +161,6 @@ struct CollectorConnection: ~Copyable {
             throw .system(error)
         }
     }
-
-    /// Bytes as if they were received.
-    mutating func take(_ bytes: [UInt8]) { inbox.append(bytes[...]) }
 
     /// The next whole reply, and the identity in its header.
     mutating func nextReply() throws(ClientError) -> (reply: CollectorReply, identity: FrameIdentity)? {

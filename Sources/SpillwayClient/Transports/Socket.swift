@@ -9,6 +9,8 @@ package struct Socket: ~Copyable {
 
     deinit { close(descriptor) }
 
+    init(owning descriptor: Int32) { self.descriptor = descriptor }
+
     /// A non-blocking socket of an address's family, not connected.
     init(for address: HostAddress) throws(SystemCallError) {
         let type = address.socketType | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)

@@ -21,6 +21,18 @@ import Testing
     }
 }
 
+/// Where the Swift runtime puts the metadata of the next generic type: a pool that it shows to debuggers.
+private enum RuntimeMetadata {
+    /// Nil where the runtime does not show it.
+    static var end: UInt? {
+        guard let symbol = dlsym(UnsafeMutableRawPointer(bitPattern: 0), "_swift_debug_allocationPoolPointer") else {
+            return nil
+        }
+        // A pointer to the pool, whose first word is the place.
+        return symbol.load(as: UnsafePointer<UInt>.self).pointee
+    }
+}
+
 enum ForkScenario {
     private static let recordsPerChild = 50
 
@@ -32,6 +44,10 @@ enum ForkScenario {
     static func run(overTCP: Bool, children: Int) throws {
         // A process that hangs ends, and fails.
         alarm(100)
+        // The library of the tests looks at every error that is thrown.
+        do throws(ClientError) { try raise(ClientError.timedOut("rehearsal", milliseconds: 0)) } catch {}
+        do throws(SystemCallError) { try raise(SystemCallError(call: "rehearsal", code: 0)) } catch {}
+        guard RuntimeMetadata.end != nil else { fail("the runtime shows no pool of metadata") }
         let collector = try MemoryCollector()
         let client = try MetricsClient(
             to: overTCP ? collector.address : collector.udp, identity: SourceIdentity(name: "test"),
@@ -64,9 +80,13 @@ enum ForkScenario {
         guard sent == UInt64(expected.count) else { fail("heartbeats report \(sent) records") }
     }
 
+    @inline(never)
+    private static func raise<Failure: Error>(_ error: Failure) throws(Failure) { throw error }
+
     private static func runChild(_ client: MetricsClient, _ values: Range<Int>, hasChild: Bool) -> Never {
         // Alarms are not inherited.
         alarm(25)
+        let metadata = RuntimeMetadata.end
         record(values, to: client)
         if hasChild {
             let process = fork()
@@ -80,6 +100,8 @@ enum ForkScenario {
         guard totals.recordsRecorded == UInt64(values.count), totals.recordsSent == UInt64(values.count) else {
             fail("child: \(totals)")
         }
+        // Another thread of the parent may have held the runtime's lock when it forked.
+        guard RuntimeMetadata.end == metadata else { fail("a child made metadata of a generic type") }
         _exit(0)
     }
 

@@ -120,12 +120,13 @@ public final class SpillDirectory: Sendable {
         let lockFile = path + "/" + Self.lockName
         // A folder with a segment, or a quarantine with a file, stays.
         do throws(SystemCallError) {
-            guard try fileSystem.names() == [Self.lockName] else { return }
+            guard try Set(fileSystem.names()).isSubset(of: [Self.lockName, Self.databaseName]) else { return }
         } catch {
             // A folder that cannot be read is not known to be empty.
             return
         }
         rmdir(path + "/" + LinuxFileSystem.quarantineName)
+        unlink(path + "/" + Self.databaseName)
         unlink(lockFile)
         for folder in made.reversed() where rmdir(folder) != 0 { return }
     }

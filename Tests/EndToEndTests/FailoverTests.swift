@@ -108,7 +108,7 @@ import TimescaleStore
         #expect(Torture.wait(sender, seconds: 60))
         _ = try collector.waitForStats {
             $0["records_in_spill"] == 0 && $0.unaccounted == 0 && $0.not_ready.isEmpty
-                && !$0.warnings.contains { $0.contains("the database is away") }
+                && !$0.warnings.contains { $0.contains("the database is unavailable") }
         }
         #expect(collector.stop() == 0, "\(collector.logText)")
         let rows = try Torture.rows(location)

@@ -27,12 +27,12 @@ import Testing
     @Test func theFirstLineHasNoLinesBeforeIt() throws {
         let first = try encode(Data("\u{FEFF}nonsense\r\n".utf8))
         #expect(
-            first.status == 65 && first.errors.contains(":1:1: ") && first.errors.contains("nothing is sent"),
+            first.status == 65 && first.errors.contains(":1:1: ") && first.errors.contains("nothing is written"),
             "\(first.errors)")
         #expect(!first.errors.contains("before it"))
         let second = try encode(Data((Self.lines[0] + "\r\nnonsense\r\n").utf8))
         #expect(
-            second.errors.contains(":2:1: ") && second.errors.contains("records before it that are sent: 1;"),
+            second.errors.contains(":2:1: ") && second.errors.contains("what comes before it is written"),
             "\(second.errors)")
     }
 

@@ -82,7 +82,7 @@ import TimescaleStore
         usleep(2_500_000)
         #expect(collector.stop() == 0, "\(collector.logText)")
         let left = try FileManager.default.contentsOfDirectory(atPath: spill)
-        #expect(left == ["lock"], "the spill is not empty: \(left)")
+        #expect(Set(left) == ["database", "lock"], "the spill is not empty: \(left)")
         // A restart sends nothing again.
         let again = try CollectorProcess(arguments)
         usleep(1_000_000)

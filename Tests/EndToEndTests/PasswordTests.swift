@@ -99,7 +99,7 @@ import TimescaleStore
             server.stop(SIGQUIT)
             try send()
             _ = try collector.waitForStats {
-                $0["records_in_spill"] == 100 && $0.warnings.contains { $0.contains("the database is away") }
+                $0["records_in_spill"] == 100 && $0.warnings.contains { $0.contains("the database is unavailable") }
             }
             try look()
             try server.start()

@@ -33,7 +33,9 @@ import TimescaleStore
     }
 
     private func lines(_ numbers: Range<Int>) -> String {
-        numbers.map { "{\"kind\":\"point\",\"time\":1,\"metric_name\":\"m\",\"value\":\($0)}\n" }.joined()
+        numbers.map {
+            "{\"kind\":\"point\",\"time\":1795305600000000,\"metric_name\":\"m\",\"value\":\($0)}\n"
+        }.joined()
     }
 
     /// Runs the program behind a pipe that pauses between its texts for longer than a live input's records wait.

@@ -177,6 +177,7 @@ final class StoreKeeper: Sendable {
                     } else if isRepairDue {
                         rounds.repair = now + Self.repairNanoseconds
                         repairSchema()
+                        rounds.warn = 0
                     }
                     let usable = if let connection, connection.isUsable { connection } else { try connect() }
                     connection = usable

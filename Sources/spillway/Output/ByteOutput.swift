@@ -118,9 +118,11 @@ struct ByteOutput: ~Copyable {
             return CommandError(
                 error.code, "\(error.message); \(isThere ? "\(name) is as it was" : "\(name) is not written")")
         }
+        let isEmpty = byteCount == 0
         try finish()
         guard error.code == .badData else { return error }
-        return CommandError(error.code, "\(error.message); what comes before it is written")
+        return CommandError(
+            error.code, "\(error.message); \(isEmpty ? "nothing is written" : "what comes before it is written")")
     }
 }
 

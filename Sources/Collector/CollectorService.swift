@@ -170,10 +170,11 @@ public final class CollectorService {
 
     private func startDrain() throws {
         let target = store?.target ?? .discard
+        let oldChunks = settings.timeBounds.past == nil ? nil : OldChunkBudget()
         for number in 0..<settings.lanes {
             let lane = Lane(
                 number: number, target: target, hub: hub, spill: spill, appended: appended, health: health,
-                giveUp: giveUp, log: log)
+                bounds: settings.timeBounds, oldChunks: oldChunks, giveUp: giveUp, log: log)
             laneThreads.append(try NamedThread(name: "lane-\(number)") { lane.run() })
         }
         let drainer = drainer

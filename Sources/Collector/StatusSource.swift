@@ -1,5 +1,6 @@
 // Takes the collector's status for its HTTP endpoints, from whatever thread asks.
 
+import FrameCodec
 import FrameRing
 import LinuxSystem
 import Listeners
@@ -132,8 +133,12 @@ final class StatusSource: Sendable {
         // What comes is safe in the spill, and so the collector is ready to take it.
         let held = delivery.heldTables.map(\.warning)
         let refusals = Set(lanes.refusals.values).sorted().map { "batches are not stored and tried again: \($0)" }
+        let outOfBounds = health.outOfBoundsWarnings { number in
+            let name = snapshot.sources.first { $0.source == number }?.name?.text ?? ""
+            return "source " + (name.isEmpty ? hexadecimal(number) : "\(name) (\(hexadecimal(number)))")
+        }
         var warnings =
-            held + refusals + health.suppressionWarnings + delivery.warnings + (stranded?.warnings ?? [])
+            held + refusals + health.suppressionWarnings + outOfBounds + delivery.warnings + (stranded?.warnings ?? [])
             + descriptors.warnings + (gate?.warnings ?? [])
         // Nothing more can be taken: what waits for these tables fills memory and spill.
         if delivery.isStuck { notReady += held }

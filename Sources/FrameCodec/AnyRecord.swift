@@ -80,10 +80,10 @@ public struct RecordCollector: FrameVisitor {
     public private(set) var skipped = 0
     private var record = AnyRecord(kind: .routing, time: 0)
     private var pairs: [Tags.Pair] = []
-    private let wants: (MetricKind) -> Bool
+    private let wants: (MetricKind, _ time: Int64) -> Bool
 
     /// - Parameter wants: is asked once for each record, in order; only those for which it says yes are kept.
-    public init(where wants: @escaping (MetricKind) -> Bool = { _ in true }) { self.wants = wants }
+    public init(where wants: @escaping (MetricKind, _ time: Int64) -> Bool = { _, _ in true }) { self.wants = wants }
 
     public mutating func removeAll() {
         records.removeAll(keepingCapacity: true)
@@ -111,6 +111,6 @@ public struct RecordCollector: FrameVisitor {
     public mutating func endTags() { record.tags = Tags(pairs) }
     public mutating func absentMetadata() {}
     public mutating func metadata(_ json: RawSpan) { record.metadata = Metadata(checked: Self.string(json)) }
-    public mutating func endRecord() { if wants(record.kind) { records.append(record) } }
+    public mutating func endRecord() { if wants(record.kind, record.time) { records.append(record) } }
     public mutating func skippedBlock(kindID: UInt8, recordCount: Int) { skipped += recordCount }
 }

@@ -17,6 +17,7 @@ struct DeadLettersCommand: ParsableCommand {
               spillway dead-letters list --database postgresql://metrics@db.example/metrics
               spillway dead-letters show --kind routing --limit 10
               spillway dead-letters resend                 when the cause is gone
+              spillway dead-letters resend --sqlstate 22008 --any-time    times out of bounds that are right
 
             To correct records by hand, with the last id that 'list' shows, so that later letters stay:
               spillway dead-letters show --records --up-to 1234 > refused.jsonl     exit 65 names letters without records
@@ -140,12 +141,15 @@ struct DeadLettersCommand: ParsableCommand {
 
         @OptionGroup var location: DatabaseArguments
         @OptionGroup var selection: Selection
+        @Flag(help: "Also the records that are here for their times alone (SQLSTATE 22008).") var anyTime = false
         @Flag(help: "Print what was done as JSON.") var json = false
 
         func run() throws {
             let filter = try selection.filter()
             let connection = try location.connect(as: "spillway dead-letters", isForWriting: true)
-            let outcome = try talking { () throws(DatabaseError) in try DeadLetterBox(connection).sendAgain(filter) }
+            let outcome = try talking { () throws(DatabaseError) in
+                try DeadLetterBox(connection).sendAgain(filter, anyTime: anyTime)
+            }
             if json {
                 var object = JSONObject()
                 object.add("letters", UInt64(outcome.letters))

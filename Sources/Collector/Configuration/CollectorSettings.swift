@@ -57,6 +57,8 @@ public struct CollectorSettings: Sendable {
     public let systemID: String
     /// Whether new tables may be hypertables.
     public let usesTimescale: Bool
+    /// Which times of records are accepted.
+    public let timeBounds: TimeBounds
     public let daysAhead: Int
     /// What is to hold for the tables other than the database has it.
     public let policies: PolicyChanges
@@ -69,6 +71,9 @@ public struct CollectorSettings: Sendable {
     public internal(set) var report: [ResolvedSetting]
     /// What the operator should know about the settings, one line each.
     public internal(set) var warnings: [String]
+
+    /// A thousand years.
+    private static let distanceSecondsMax = 365_250 * 86_400
 
     public init(_ resolver: ConfigurationResolver) throws(ConfigurationError) {
         var reader = SettingReader(resolver)
@@ -107,6 +112,9 @@ public struct CollectorSettings: Sendable {
         allowUnauthenticated = try reader.bool(.allowUnauthenticated)
         systemMetrics = try reader.bool(.systemMetrics)
         systemID = try reader.name(.systemID)
+        timeBounds = TimeBounds(
+            past: try reader.distance(.acceptPast, in: 60...Self.distanceSecondsMax),
+            future: try reader.distance(.acceptFuture, in: 1...Self.distanceSecondsMax))
         usesTimescale = try reader.word(.timescaledb, ["auto": true, "off": false])
         daysAhead = try reader.integer(.daysAhead, in: 1...366)
         var policies = PolicyChanges()
@@ -161,6 +169,16 @@ private struct SettingReader {
             throw refuse(setting, "it must be \(setting.quantity.allowed(range))")
         }
         return value
+    }
+
+    /// A length of time, in microseconds; nil for 'off'.
+    mutating func distance(_ setting: Setting, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int64? {
+        let text = resolve(setting).value
+        if text.lowercased() == "off" { return nil }
+        guard let value = setting.quantity.value(text), range.contains(value) else {
+            throw refuse(setting, "it must be \(setting.quantity.allowed(range)), or off")
+        }
+        return Int64(value) * 1_000_000
     }
 
     /// A name that goes into records: one line, which fits into a datagram with all else.

@@ -27,6 +27,8 @@ public enum Setting: String, CaseIterable, Sendable {
     case allowUnauthenticated = "allow-unauthenticated"
     case systemMetrics = "system-metrics"
     case systemID = "system-id"
+    case acceptPast = "accept-past"
+    case acceptFuture = "accept-future"
     case timescaledb
     case daysAhead = "days-ahead"
     case retention
@@ -80,6 +82,8 @@ public enum Setting: String, CaseIterable, Sendable {
         case .allowUnauthenticated: "false"
         case .systemMetrics: "true"
         case .systemID: ""
+        case .acceptPast: "1826d"
+        case .acceptFuture: "1h"
         case .timescaledb: "auto"
         case .daysAhead: "3d"
         case .directCompress: "false"
@@ -93,7 +97,7 @@ public enum Setting: String, CaseIterable, Sendable {
         switch self {
         case .spillQuota, .batchBytes, .ringBytes, .receiveBuffer: .bytes
         case .flushInterval: .milliseconds
-        case .databaseTimeout, .frameDeadline, .idleDeadline, .shutdownDeadline: .seconds
+        case .acceptPast, .acceptFuture, .databaseTimeout, .frameDeadline, .idleDeadline, .shutdownDeadline: .seconds
         case .daysAhead: .days
         case .spillFreePercent, .replayShare: .percent
         default: .count
@@ -130,6 +134,9 @@ public enum Setting: String, CaseIterable, Sendable {
         case .allowUnauthenticated: "Listen on other addresses than loopback, where anybody can send."
         case .systemMetrics: "Send this host's own system record every ten seconds."
         case .systemID: "The name of this host in its own records; the host's name if empty."
+        case .acceptPast:
+            "How far before its arrival a record's time may lie, for example 90d, or 'off'. Other records become dead letters. 'off', for backfills, also lifts the limit of 32 new chunks older than a week for a source and hour."
+        case .acceptFuture: "How far after its arrival a record's time may lie, for example 1h, or 'off'."
         case .timescaledb:
             "auto: new tables are hypertables where the server offers TimescaleDB. off: they have native partitions, whatever it offers."
         case .daysAhead: "Days for which partitions are made ahead."

@@ -133,6 +133,7 @@ final class DeliveryHub: SpillOwner, Sendable {
         let isReplay = spilled != nil
         // Of a batch of which a part was stored before in this run, all but the rest's rows was counted with that part.
         let isFirst = spilled?.part == nil
+        // Records in letters of which this is the account, by source.
         var malformed: [UInt64: Int] = [:]
         for frame in decoded.refused where isReplay && isFirst && frame.isAcknowledged {
             malformed[frame.identity.source, default: 0] += frame.recordCount
@@ -147,10 +148,11 @@ final class DeliveryHub: SpillOwner, Sendable {
             let rows = records.rows + (isFirst ? own : 0) + (stored.partRecords[source] ?? 0)
             let resent = isFirst ? records.resent - own : 0
             let unknownKind = isFirst ? records.unknownKind : 0
-            let letters = (stored.deadLetters[source] ?? 0) - (malformed[source] ?? 0)
+            let outOfBounds = isFirst ? records.outOfBounds : 0
+            let letters = (stored.deadLetters[source] ?? 0) - (malformed[source] ?? 0) - outOfBounds
             let dead = min(rows, max(0, letters))
             if isReplay, work.summary.identity.epoch != epoch {
-                ledger.recovered(source: source, records: rows + resent + unknownKind)
+                ledger.recovered(source: source, records: rows + resent + unknownKind + outOfBounds)
             }
             let suppressed = min(rows - dead, stored.suppressed[source] ?? 0)
             let committed = rows - dead - suppressed
@@ -158,6 +160,7 @@ final class DeliveryHub: SpillOwner, Sendable {
             if isReplay, committed > 0 { ledger.replayed(source: source, records: committed) }
             if suppressed > 0 { ledger.suppressed(source: source, records: suppressed) }
             if dead > 0 { ledger.deadLettered(source: source, records: dead) }
+            if outOfBounds > 0 { ledger.outOfBounds(source: source, records: outOfBounds) }
             if resent > 0 { ledger.resent(source: source, records: resent) }
             if unknownKind > 0 { ledger.unknownKind(source: source, records: unknownKind) }
         }

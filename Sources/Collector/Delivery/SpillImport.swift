@@ -125,9 +125,12 @@ extension SpillImportProgress {
         recordsRefused += decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? 0 : $1.recordCount) }
         guard !stored.wasStoredBefore else { return }
         recordsDeadLettered += dead
-        let malformed = decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? $1.recordCount : 0) }
+        // The letters of records without a row.
+        let rowless =
+            decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? $1.recordCount : 0) }
+            + decoded.sources.values.reduce(0) { $0 + $1.outOfBounds }
         let suppressed = stored.suppressed.values.reduce(0, +)
         recordsSuppressed += suppressed
-        recordsStored += rows - max(0, dead - malformed) - suppressed
+        recordsStored += rows - max(0, dead - rowless) - suppressed
     }
 }

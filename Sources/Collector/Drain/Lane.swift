@@ -22,13 +22,19 @@ final class Lane: Sendable {
     private let spill: SpillDirectory?
     private let appended: AppendedSessions
     private let health: LaneHealth
+    private let bounds: TimeBounds
+    private let oldChunks: OldChunkBudget?
     /// Signalled when the stop's deadline has passed: attempts end.
     private let giveUp: WakeEvent
     private let log: Logger
 
+    /// - Parameters:
+    ///   - bounds: the times of records that are accepted.
+    ///   - oldChunks: of all lanes together; nil where any number of old chunks may be made.
     init(
         number: Int, target: LaneTarget, hub: DeliveryHub, spill: SpillDirectory?,
-        appended: AppendedSessions, health: LaneHealth, giveUp: WakeEvent, log: Logger
+        appended: AppendedSessions, health: LaneHealth, bounds: TimeBounds, oldChunks: OldChunkBudget?,
+        giveUp: WakeEvent, log: Logger
     ) {
         self.number = number
         self.target = target
@@ -36,6 +42,8 @@ final class Lane: Sendable {
         self.spill = spill
         self.appended = appended
         self.health = health
+        self.bounds = bounds
+        self.oldChunks = oldChunks
         self.giveUp = giveUp
         self.log = log
     }
@@ -166,8 +174,17 @@ final class Lane: Sendable {
         var storedBefore = spilled != nil ? try bench.session.storedFrames(among: summary.sessions) : [:]
         var refused: KindSet = []
         var hasAskedAgain = false
+        bench.decoded.judgement = TimeJudgement(
+            bounds, watchesOldDays: oldChunks != nil && bench.session.hasHypertables)
         while true {
             bench.decoded.decode(frames, summary, storedBefore: storedBefore)
+            if let oldChunks, bench.decoded.judgement.denied.isEmpty, !bench.decoded.oldDays.isEmpty {
+                let denied = try bench.session.deniedDays(bench.decoded.oldDays, oldChunks)
+                if !denied.isEmpty {
+                    bench.decoded.judgement.denied = denied
+                    bench.decoded.decode(frames, summary, storedBefore: storedBefore)
+                }
+            }
             // Frames that are passed over may be this batch's own, of which a kind waits since an earlier run.
             let isInPart = spilled != nil && bench.decoded.sources.values.contains { $0.resent > 0 }
             let kinds = isInPart ? .all : bench.decoded.kinds.union(spilled?.waitingKinds ?? [])
@@ -220,7 +237,17 @@ final class Lane: Sendable {
                 "a BEFORE INSERT trigger suppressed rows, which are not stored",
                 metadata: ["tables": "\(stored.suppressedByTable.keys.sorted().joined(separator: ", "))"])
         }
-        let dead = stored.deadLetters.values.reduce(0, +)
+        if spilled?.part == nil {
+            for (source, records) in decoded.sources where records.outOfBounds > 0 {
+                guard health.outOfBounds(records.outOfBounds, source) else { continue }
+                log.warning(
+                    "times out of bounds: these records become dead letters, which 'spillway dead-letters list' shows",
+                    metadata: ["source": "\(hexadecimal(source))", "records": "\(records.outOfBounds)"])
+            }
+        }
+        let dead =
+            stored.deadLetters.values.reduce(0, +)
+            - (spilled?.part == nil ? decoded.sources.values.reduce(0) { $0 + $1.outOfBounds } : 0)
         if dead > 0 {
             log.warning(
                 "the database refused records; they are kept in spillway.dead_letters: 'spillway dead-letters list' shows the reasons",

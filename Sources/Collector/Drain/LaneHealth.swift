@@ -1,6 +1,7 @@
 // What the lanes know about the database, for /readyz, /stats and the log.
 
 import Delivery
+import LinuxSystem
 import Synchronization
 
 /// The state of the lanes. Safe from any thread.
@@ -25,6 +26,12 @@ final class LaneHealth: Sendable {
     private let state = Mutex(State())
     /// Rows that triggers suppressed since the start, by table.
     private let suppressed = Mutex<[String: Int]>([:])
+
+    /// Records with times out of bounds since the start and when the last ones came, by source.
+    private let outOfBounds = Mutex<[UInt64: (records: Int, at: UInt64)]>([:])
+    private static let outOfBoundsSourcesMax = 64
+    /// For so long after the last such record its source is shown.
+    private static let outOfBoundsNanoseconds: UInt64 = 3_600_000_000_000
 
     var snapshot: State { state.withLock { $0 } }
 
@@ -61,6 +68,31 @@ final class LaneHealth: Sendable {
             let isNew = rows.keys.contains { suppressed[$0] == nil }
             suppressed.merge(rows, uniquingKeysWith: +)
             return isNew
+        }
+    }
+
+    /// - Returns: whether the source had none in the last hour.
+    func outOfBounds(_ records: Int, _ source: UInt64) -> Bool {
+        let now = monotonicNanoseconds()
+        return outOfBounds.withLock { sources in
+            let before = sources[source]
+            if before == nil, sources.count >= Self.outOfBoundsSourcesMax,
+                let oldest = sources.min(by: { $0.value.at < $1.value.at })
+            {
+                sources[oldest.key] = nil
+            }
+            sources[source] = ((before?.records ?? 0) + records, now)
+            return before.map { now - $0.at > Self.outOfBoundsNanoseconds } ?? true
+        }
+    }
+
+    /// One line for each source with such records in the last hour.
+    func outOfBoundsWarnings(_ name: (UInt64) -> String) -> [String] {
+        let now = monotonicNanoseconds()
+        let recent = outOfBounds.withLock { $0.filter { now - $0.value.at <= Self.outOfBoundsNanoseconds } }
+        return recent.sorted { $0.key < $1.key }.map { source, seen in
+            "times out of bounds: \(seen.records) records of \(name(source)) became dead letters since the start: correct its "
+                + "clock, or for a backfill set accept-past to off; 'spillway dead-letters resend --any-time' stores them"
         }
     }
 

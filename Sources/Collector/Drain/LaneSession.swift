@@ -69,6 +69,21 @@ struct LaneSession {
         }
     }
 
+    /// Whether rows of new days make chunks.
+    var hasHypertables: Bool {
+        guard case .database(let gate, _) = target else { return false }
+        return gate.identity?.flavour.hasHypertables ?? false
+    }
+
+    /// By source, the old days for which it has opened enough chunks.
+    mutating func deniedDays(
+        _ days: [UInt64: Set<TableDay>], _ budget: OldChunkBudget
+    ) throws(DatabaseError) -> [UInt64: Set<TableDay>] {
+        try noting { (connection) throws(DatabaseError) in
+            try budget.denied(days, now: monotonicNanoseconds(), connection)
+        }
+    }
+
     /// One attempt to store a batch.
     ///
     /// - Parameters:

@@ -220,6 +220,7 @@ extension LedgerCounter {
         case .recordsReplayed: "Committed records that came from the spill."
         case .recordsDeadLettered: "Records that the database refused, kept in spillway.dead_letters."
         case .recordsSuppressed: "Records that a trigger of the database kept out of their table."
+        case .recordsOutOfBounds: "Records in dead letters whose times are outside of accept-past and accept-future."
         case .recordsRefused: "Records of frames that were malformed inside."
         case .recordsUnknownKind: "Records of kinds that this program does not know."
         case .quotaDrops: "Records that the spill had no room for."

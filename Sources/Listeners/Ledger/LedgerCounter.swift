@@ -28,6 +28,8 @@ public enum LedgerCounter: Int, CaseIterable, Sendable {
     case recordsDeadLettered
     /// Records whose row a trigger of the database suppressed, so that COPY did not store it.
     case recordsSuppressed
+    /// Those of the records in dead letters whose times are not accepted.
+    case recordsOutOfBounds
     /// Records of frames that were received and found malformed when they were decoded.
     case recordsRefused
     /// Records of kinds that this program does not know.
@@ -57,7 +59,8 @@ public enum LedgerCounter: Int, CaseIterable, Sendable {
     private static let names = [
         "datagrams_received", "frames_received", "records_received", "bytes_received", "kernel_drops",
         "ring_full_drops", "ring_full_drop_frames", "duplicate_frames", "frames_behind_window", "records_committed",
-        "records_spilled", "records_replayed", "records_dead_lettered", "records_suppressed", "records_refused",
+        "records_spilled", "records_replayed", "records_dead_lettered", "records_suppressed", "records_out_of_bounds",
+        "records_refused",
         "records_unknown_kind",
         "quota_drops", "quota_drop_frames", "records_recovered", "records_resent", "records_damaged",
         "heartbeats_received", "sources_untracked_frames", "sessions_evicted",

@@ -3,7 +3,7 @@
 import FrameCodec
 
 /// One value for each counter. The length is a literal because the language asks for one; a test holds it against the enumeration.
-typealias CounterArray<Value: ~Copyable> = InlineArray<26, Value>
+typealias CounterArray<Value: ~Copyable> = InlineArray<27, Value>
 /// One value for each reason of refusal, by code; codes begin at 1. A literal for the same cause.
 typealias ReasonArray<Value: ~Copyable> = InlineArray<45, Value>
 

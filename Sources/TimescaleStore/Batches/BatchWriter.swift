@@ -92,11 +92,12 @@ public struct BatchWriter {
         _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, keepsMalformed: Bool = false,
         without held: KindSet = [], counted: StoredPart? = nil
     ) throws(DatabaseError) -> StoredBatch {
+        let kept: LedgerEntry.Kept = keepsMalformed ? [.malformed, .outOfBounds] : .outOfBounds
         let entry = LedgerEntry(
-            summary, fence: fence, decoded: decoded, frames: frames, keepsMalformed: keepsMalformed)
+            summary, fence: fence, decoded: decoded, frames: frames, keeping: kept)
         func byKinds() throws(DatabaseError) -> StoredBatch {
             let kinds = KindStore(
-                writer: self, summary: summary, frames: frames, decoded: decoded, keepsMalformed: keepsMalformed,
+                writer: self, summary: summary, frames: frames, decoded: decoded, kept: kept,
                 held: held, counted: counted)
             if let outcome = try kinds.store() { return outcome }
             // What the caller has counted is not counted again.
@@ -110,7 +111,7 @@ public struct BatchWriter {
             if known.isClaimed { return try byKinds() }
             let parts = PartedStore(
                 connection: connection, fence: fence, summary: summary, frames: frames, decoded: decoded,
-                keepsMalformed: keepsMalformed, chunksMax: chunksMax)
+                kept: kept, chunksMax: chunksMax)
             var outcome = StoredBatch()
             guard let ownRecords = try parts.store(known, &outcome) else { return try storedBefore(entry) }
             // A part that a live attempt stored has none of the malformed frames, which are acknowledged by now.
@@ -155,7 +156,7 @@ public struct BatchWriter {
         _ summary: BatchSummary, _ entry: LedgerEntry, _ frames: UnsafeRawBufferPointer, _ decoded: DecodedBatch
     ) throws(DatabaseError) -> StoredBatch {
         do throws(DatabaseError) {
-            var outcome = StoredBatch(deadLetters: entry.malformedRecords)
+            var outcome = StoredBatch(deadLetters: entry.letterRecords)
             guard try storeAllRows(entry, decoded, &outcome) else {
                 try connection.rollback()
                 let counting = SuppressedRows(

@@ -26,6 +26,8 @@ public struct SourceRecords: Sendable, Equatable {
     public var unknownKind = 0
     /// Records of frames that were passed over, since an earlier run has stored them.
     public var resent = 0
+    /// Records whose times are not accepted. They have no row.
+    public var outOfBounds = 0
 
     public init() {}
 }
@@ -40,7 +42,14 @@ public final class DecodedBatch {
     public private(set) var rows = CopyRowWriter()
     public private(set) var refused: [RefusedFrame] = []
     public private(set) var sources: [UInt64: SourceRecords] = [:]
+    /// Those with a row, and those whose times are not accepted.
     public private(set) var recordCount = 0
+    /// By source, the old days of its rows, where the judgement wants to know them.
+    public private(set) var oldDays: [UInt64: Set<TableDay>] = [:]
+    /// By what the times of records are judged at the next reading.
+    public var judgement = TimeJudgement()
+    /// The frames with records that are not accepted for their times.
+    private(set) var outOfBounds: [OutOfBoundsFrame] = []
     /// The kinds that have rows.
     public private(set) var kinds: KindSet = []
     /// The rows were more than `rowBytesMax` and are not held; all else is the account of the whole batch.
@@ -85,6 +94,12 @@ public final class DecodedBatch {
         kinds = []
         rows.removeAll()
         rows.leaveOut(leftOut)
+        rows.judge(
+            judgement.bounds.accepted(at: summary.openedMicroseconds),
+            oldBefore: judgement.watchesOldDays
+                ? summary.openedMicroseconds - OldChunkBudget.ageMicroseconds : .min)
+        outOfBounds.removeAll()
+        oldDays.removeAll()
         refused.removeAll(keepingCapacity: true)
         sources.removeAll(keepingCapacity: true)
         recordCount = 0
@@ -98,7 +113,8 @@ public final class DecodedBatch {
             sources[runSource, default: SourceRecords()].rows += run.rows
             sources[runSource, default: SourceRecords()].unknownKind += run.unknownKind
             sources[runSource, default: SourceRecords()].resent += run.resent
-            recordCount += run.rows
+            sources[runSource, default: SourceRecords()].outOfBounds += run.outOfBounds
+            recordCount += run.rows + run.outOfBounds
             run = SourceRecords()
         }
         var place = firstPlace - 1
@@ -107,6 +123,7 @@ public final class DecodedBatch {
             if header.identity.source != runSource {
                 endRun()
                 runSource = header.identity.source
+                if !judgement.denied.isEmpty { rows.deny(judgement.denied[runSource] ?? []) }
             }
             guard !skips(header, at: place, of: summary) else {
                 run.resent += header.recordCount
@@ -120,8 +137,18 @@ public final class DecodedBatch {
             do throws(FrameError) {
                 try decoder.decode(frame, header: header, &rows)
                 let skipped = rows.skippedInFrame
-                run.rows += header.recordCount - skipped - rows.leftOutOfFrame()
+                let leftOut = rows.leftOutOfFrame()
+                let refusedTimes = rows.outOfBoundsOfFrame()
+                run.rows += header.recordCount - skipped - leftOut - refusedTimes
                 run.unknownKind += skipped
+                if refusedTimes > 0 {
+                    run.outOfBounds += refusedTimes
+                    outOfBounds.append(
+                        OutOfBoundsFrame(
+                            source: runSource, recordCount: refusedTimes, bytes: offset..<offset + header.frameLength))
+                }
+                let days = rows.oldDaysOfFrame
+                if !days.isEmpty { oldDays[runSource, default: []].formUnion(days) }
             } catch {
                 rows.rollBackFrame()
                 refused.append(

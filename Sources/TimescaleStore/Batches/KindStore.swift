@@ -15,7 +15,7 @@ struct KindStore {
     let frames: UnsafeRawBufferPointer
     /// As the caller has decoded it; afterwards, the rows that were stored here.
     let decoded: DecodedBatch
-    let keepsMalformed: Bool
+    let kept: LedgerEntry.Kept
     /// Kinds whose rows are left out.
     let held: KindSet
     /// What the caller has counted; nil while it has counted nothing of the batch.
@@ -45,7 +45,7 @@ struct KindStore {
         decode(settled, leavingOut: left)
         if counted == nil {
             outcome.ownRecords = records(of: parts.frames)
-            outcome.add(entry(keepsMalformed: keepsMalformed).malformedRecords)
+            outcome.add(entry(keeping: kept).letterRecords)
         }
         for kind in held.subtracting(parts.kinds).kinds where decoded.rows.leftOutCount(kind) > 0 {
             outcome.waiting[kind] = decoded.rows.leftOutCount(kind)
@@ -63,10 +63,10 @@ struct KindStore {
         decoded.decode(frames, summary, passingOver: settled, leavingOut: kinds)
     }
 
-    private func entry(keepsMalformed: Bool, key: LedgerEntry.Key = .parts([])) -> LedgerEntry {
+    private func entry(keeping kept: LedgerEntry.Kept, key: LedgerEntry.Key = .parts([])) -> LedgerEntry {
         LedgerEntry(
             summary.with(sessions: []), fence: writer.fence, decoded: decoded, frames: frames,
-            keepsMalformed: keepsMalformed, key: key)
+            keeping: kept, key: key)
     }
 
     // MARK: The claim
@@ -88,7 +88,7 @@ struct KindStore {
         }
         let entry = LedgerEntry(
             summary.with(sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }.sorted { $0.key < $1.key }),
-            fence: writer.fence, decoded: decoded, frames: frames, keepsMalformed: keepsMalformed, key: .parts(keys))
+            fence: writer.fence, decoded: decoded, frames: frames, keeping: kept, key: .parts(keys))
         do throws(DatabaseError) {
             try entry.begin(connection)
             try entry.commit(connection)
@@ -118,7 +118,7 @@ struct KindStore {
             decode(settled, leavingOut: KindSet.all.subtracting(KindSet(kind)))
             let store = PartedStore(
                 connection: connection, fence: writer.fence, summary: summary, frames: frames, decoded: decoded,
-                keepsMalformed: false, chunksMax: PartedStore.chunksMax, kind: kind, passedOver: settled)
+                kept: [], chunksMax: PartedStore.chunksMax, kind: kind, passedOver: settled)
             guard try store.store(parts, &outcome) != nil else { throw connection.error(.batchStoredBefore) }
         }
         outcome.add(writer.deadLetters(of: summary.identity, kinds: kinds))
@@ -126,13 +126,13 @@ struct KindStore {
 
     private func storeAtOnce(_ kinds: KindSet) throws(DatabaseError) -> StoredBatch {
         try writer.storeAtOnce(
-            summary, entry(keepsMalformed: false, key: .parts(kinds.kinds.map { .kind($0) })), frames, decoded)
+            summary, entry(keeping: [], key: .parts(kinds.kinds.map { .kind($0) })), frames, decoded)
     }
 
     /// The batch's own row replaces those of its parts.
     private func finish(recordsBefore: Int) throws(DatabaseError) {
         let last = LedgerEntry(
-            summary.with(sessions: []), fence: writer.fence, decoded: decoded, frames: frames, keepsMalformed: false,
+            summary.with(sessions: []), fence: writer.fence, decoded: decoded, frames: frames, keeping: [],
             recordsBefore: recordsBefore)
         do throws(DatabaseError) {
             try last.begin(

@@ -31,10 +31,20 @@ struct LedgerEntry {
     private let sessions: [SessionFrames]
     private let fence: CommitFence
     private let malformed: [DeadLetter]
+    private let outOfBounds: [DeadLetter]
+
+    /// Which records of its frames a transaction sets aside as dead letters.
+    struct Kept: OptionSet {
+        let rawValue: UInt8
+        /// Those of acknowledged frames that are malformed inside: their clients have let go of them.
+        static let malformed = Kept(rawValue: 1)
+        /// Those with times that are not accepted.
+        static let outOfBounds = Kept(rawValue: 2)
+    }
 
     init(
         _ summary: BatchSummary, fence: CommitFence, decoded: DecodedBatch, frames: UnsafeRawBufferPointer,
-        keepsMalformed: Bool, key: Key = .batch, recordsBefore: Int = 0
+        keeping kept: Kept, key: Key = .batch, recordsBefore: Int = 0
     ) {
         self.key = key
         identity = summary.identity
@@ -42,7 +52,7 @@ struct LedgerEntry {
         self.fence = fence
         // A refused frame is not stored: it is not known as stored either, unless it becomes a dead letter.
         var refused: [SessionKey: SequenceRanges] = [:]
-        if !keepsMalformed {
+        if !kept.contains(.malformed) {
             for frame in decoded.refused where frame.isAcknowledged {
                 refused[SessionKey(frame.identity), default: SequenceRanges()].insert(frame.identity.sequence)
             }
@@ -55,17 +65,20 @@ struct LedgerEntry {
             return rest
         }
         malformed =
-            keepsMalformed
+            kept.contains(.malformed)
             ? decoded.refused.filter(\.isAcknowledged).map { frame in
                 DeadLetter(
                     kind: nil, source: frame.identity.source, records: frame.recordCount, reason: "\(frame.error)",
                     sqlstate: nil, frame: Array(frames[frame.bytes]))
             } : []
+        outOfBounds =
+            kept.contains(.outOfBounds)
+            ? DeadLetter.outOfBounds(decoded, frames, arrival: summary.openedMicroseconds) : []
     }
 
-    /// The records of malformed frames that are kept, by source.
-    var malformedRecords: [UInt64: Int] {
-        malformed.reduce(into: [:]) { $0[$1.source, default: 0] += $1.records }
+    /// The records of its own dead letters, by source.
+    var letterRecords: [UInt64: Int] {
+        (malformed + outOfBounds).reduce(into: [:]) { $0[$1.source, default: 0] += $1.records }
     }
 
     /// An earlier attempt has stored the batch. It may have been a live one, which keeps no malformed frames since their
@@ -104,7 +117,7 @@ struct LedgerEntry {
                 throw connection.error(.batchStoredBefore)
             }
         }
-        try DeadLetter.insert(malformed, connection, identity)
+        try DeadLetter.insert(malformed + outOfBounds, connection, identity)
     }
 
     /// Writes which frames of sessions the transaction holds, and commits. They are dated by the later of this machine's clock and

@@ -22,7 +22,7 @@ struct PartedStore {
     let summary: BatchSummary
     let frames: UnsafeRawBufferPointer
     let decoded: DecodedBatch
-    let keepsMalformed: Bool
+    let kept: LedgerEntry.Kept
     let chunksMax: Int
     /// Nil: all kinds. A kind of a batch that is stored kind by kind has its frames' sessions and its malformed frames settled
     /// before, see `KindStore`.
@@ -30,20 +30,14 @@ struct PartedStore {
     /// Frames of which nothing is stored here, by their places.
     var passedOver: Set<Int> = []
 
-    /// The rows of one table and day: one chunk, of the usual length.
-    private struct Unit: Hashable {
-        let kind: MetricKind
-        let day: Int64
-    }
-
     /// Frames that follow each other.
     private struct Part {
         var places: [Int] = []
         var bytes = 0..<0
-        var units: Set<Unit> = []
+        var units: Set<TableDay> = []
         var rowBytes = 0
 
-        mutating func add(_ place: Int, _ frame: Range<Int>, _ more: Set<Unit>, rowBytes: Int) {
+        mutating func add(_ place: Int, _ frame: Range<Int>, _ more: Set<TableDay>, rowBytes: Int) {
             bytes = places.isEmpty ? frame : bytes.lowerBound..<frame.upperBound
             places.append(place)
             units.formUnion(more)
@@ -61,13 +55,12 @@ struct PartedStore {
         return units(decoded).count > chunksMax
     }
 
-    private static func units(_ decoded: DecodedBatch) -> Set<Unit> {
-        var units: Set<Unit> = []
+    private static func units(_ decoded: DecodedBatch) -> Set<TableDay> {
+        var units: Set<TableDay> = []
         for kind in BatchWriter.kindsByTable where decoded.rows.rowCount(kind) > 0 {
             decoded.rows.withRows(kind) { bytes in
                 for offset in RowIsolation.rowOffsets(bytes).dropLast() {
-                    let day = UTCDay(microseconds: CopyRowWriter.time(ofRowAt: offset, in: bytes))
-                    units.insert(Unit(kind: kind, day: day.number))
+                    units.insert(TableDay(kind, at: CopyRowWriter.time(ofRowAt: offset, in: bytes)))
                 }
             }
         }
@@ -85,6 +78,7 @@ struct PartedStore {
     func store(_ known: BatchParts, _ outcome: inout StoredBatch) throws(DatabaseError) -> [UInt64: Int]? {
         let stored = kind.map { known.framesOfKinds[$0] ?? [] } ?? known.frames
         let scratch = DecodedBatch()
+        scratch.judgement = decoded.judgement
         do throws(DatabaseError) {
             for part in parts(without: stored, scratch) { try store(part, scratch, &outcome) }
         } catch {
@@ -98,7 +92,7 @@ struct PartedStore {
         }
         let ownRecords = ownRecords(stored)
         let last = LedgerEntry(
-            summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keepsMalformed: false,
+            summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keeping: [],
             recordsBefore: ownRecords.values.reduce(0, +))
         do throws(DatabaseError) {
             try last.begin(
@@ -116,7 +110,7 @@ struct PartedStore {
     /// One row for the kind takes the place of those of its frames.
     private func finish(_ kind: MetricKind) throws(DatabaseError) {
         let last = LedgerEntry(
-            summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keepsMalformed: false,
+            summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keeping: [],
             key: .parts([.kind(kind)]))
         do throws(DatabaseError) {
             try last.begin(
@@ -187,7 +181,7 @@ struct PartedStore {
                 let stored = try RowIsolation(
                     connection: connection, frames: bytes, decoded: scratch, summary: summary,
                     firstPlace: part.places[0]
-                ).store(entry(part, bytes, scratch, keepsMalformed: keepsMalformed))
+                ).store(entry(part, bytes, scratch, keeping: kept))
                 outcome.addSuppressed(stored)
                 return
             } catch {
@@ -240,7 +234,7 @@ struct PartedStore {
                         + "raise max_locks_per_transaction, then send it again",
                     sqlstate: cause.sqlstate, frame: frame.withUnsafeBytes { Array($0) }))
         }
-        let entry = entry(part, bytes, scratch, keepsMalformed: false)
+        let entry = entry(part, bytes, scratch, keeping: [])
         do throws(DatabaseError) {
             try entry.begin(connection)
             try DeadLetter.insert(letters, connection, summary.identity)
@@ -253,7 +247,7 @@ struct PartedStore {
 
     /// The entry of a part: of the batch's sessions what its frames have.
     private func entry(
-        _ part: Part, _ bytes: UnsafeRawBufferPointer, _ scratch: DecodedBatch, keepsMalformed: Bool
+        _ part: Part, _ bytes: UnsafeRawBufferPointer, _ scratch: DecodedBatch, keeping kept: LedgerEntry.Kept
     ) -> LedgerEntry {
         var sessions: [SessionKey: SequenceRanges] = [:]
         var place = part.places[0] - 1
@@ -264,7 +258,7 @@ struct PartedStore {
         }
         return LedgerEntry(
             summary.with(sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }), fence: fence,
-            decoded: scratch, frames: bytes, keepsMalformed: keepsMalformed && kind == nil,
+            decoded: scratch, frames: bytes, keeping: kind == nil ? kept : [],
             key: .parts(part.places.map { .frame($0, of: kind) }))
     }
 }

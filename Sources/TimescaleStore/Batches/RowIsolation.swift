@@ -31,7 +31,7 @@ struct RowIsolation {
     var accepted: AcceptedRows?
 
     func store(_ entry: LedgerEntry) throws(DatabaseError) -> StoredBatch {
-        var outcome = StoredBatch(deadLetters: entry.malformedRecords)
+        var outcome = StoredBatch(deadLetters: entry.letterRecords)
         do throws(DatabaseError) {
             try entry.begin(connection)
             try TableCheck.run(decoded.rows.kinds, connection)
@@ -229,7 +229,11 @@ struct RowIsolation {
             guard failure == nil, !decoded.skips(header, at: place, of: summary) else { return }
             let before = rowIndex
             var reports: [(ServerReport, index: Int)] = []
-            var collector = RecordCollector { kind in
+            var collector = RecordCollector { kind, time in
+                guard
+                    decoded.judgement.accepts(
+                        time, of: kind, source: header.identity.source, arrival: summary.openedMicroseconds)
+                else { return false }
                 let index = rowIndex[kind, default: 0]
                 rowIndex[kind] = index + 1
                 guard let report = waiting[kind]?[index] else { return false }
@@ -244,7 +248,7 @@ struct RowIsolation {
                 return
             }
             for (record, (report, index)) in zip(collector.records, reports) {
-                let own = Self.singleRecordFrame(record, header.identity, &encoder)
+                let own = Self.frame([record], header.identity, &encoder)
                 do throws(DatabaseError) {
                     try body(
                         DeadLetter(
@@ -260,14 +264,15 @@ struct RowIsolation {
         if let failure { throw failure }
     }
 
-    /// Nil for a record that repeats its texts so often that it needs the rest of its frame: then the dead letter keeps
+    /// Nil for records that repeat their texts so often that they need the rest of their frame: then the dead letter keeps
     /// the frame whole.
-    private static func singleRecordFrame(
-        _ record: AnyRecord, _ identity: FrameIdentity, _ encoder: inout FrameEncoder
+    ///
+    /// - Parameter encoder: without a record.
+    static func frame(
+        _ records: [AnyRecord], _ identity: FrameIdentity, _ encoder: inout FrameEncoder
     ) -> [UInt8]? {
         do throws(RecordError) {
-            let fits = try encoder.append(record)
-            precondition(fits, "an empty frame takes any record")
+            for record in records { guard try encoder.append(record) else { return nil } }
         } catch {
             return nil
         }

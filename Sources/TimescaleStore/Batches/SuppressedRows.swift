@@ -59,7 +59,9 @@ struct SuppressedRows {
             guard !decoded.skips(header, at: place, of: summary) else { return }
             let source = header.identity.source
             var counts: [MetricKind: Int] = [:]
-            var counter = RecordCollector { kind in
+            var counter = RecordCollector { kind, time in
+                guard decoded.judgement.accepts(time, of: kind, source: source, arrival: summary.openedMicroseconds)
+                else { return false }
                 counts[kind, default: 0] += 1
                 return false
             }

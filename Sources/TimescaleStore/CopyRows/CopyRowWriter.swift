@@ -30,10 +30,13 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// Where the length of the tags goes that are being written, from the table's start.
     @usableFromInline var tagsLengthOffset = 0
     @usableFromInline var tagsFollow = false
-    /// The earliest and the latest time since `removeAll`, in microseconds since the Unix epoch, those of frames that were taken
-    /// back among them. Nothing was written while the first is behind the second.
+    /// The earliest and the latest time of the present block's rows, in microseconds since the Unix epoch. Nothing was written
+    /// while the first is behind the second.
     @usableFromInline var earliest = Int64.max
     @usableFromInline var latest = Int64.min
+    /// The same of all blocks since `removeAll`, those of frames that were taken back among them.
+    private var earliestOfAll = Int64.max
+    private var latestOfAll = Int64.min
     /// Records of unknown kinds in the present frame.
     public private(set) var skippedInFrame = 0
 
@@ -42,6 +45,15 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// The records that were left out, by table: those of the present frame, and those before it.
     private var leftOutInFrame = [Int](repeating: 0, count: kindCount)
     private var leftOutBefore = [Int](repeating: 0, count: kindCount)
+
+    /// Rows with other times are taken back and counted.
+    private var acceptedTimes = Int64.min...Int64.max
+    /// So are rows of these days.
+    private var deniedDays: Set<TableDay> = []
+    private var outOfBounds = 0
+    /// The days of rows before this time are collected.
+    private var oldBefore = Int64.min
+    private(set) var oldDaysOfFrame: Set<TableDay> = []
 
     /// Memory of all tables together that is kept for the next batch, in bytes.
     static let keptBytesMax = 32 << 20
@@ -71,6 +83,8 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         leaveTable()
         for index in 0..<Self.kindCount { marks[index] = (tables[index].count, tables[index].rowCount) }
         skippedInFrame = 0
+        outOfBounds = 0
+        if !oldDaysOfFrame.isEmpty { oldDaysOfFrame.removeAll() }
         guard !leftOut.isEmpty else { return }
         for index in 0..<Self.kindCount {
             leftOutBefore[index] += leftOutInFrame[index]
@@ -86,8 +100,33 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
             tables[index].rowCount = marks[index].rowCount
         }
         skippedInFrame = 0
+        outOfBounds = 0
+        oldDaysOfFrame.removeAll()
         guard !leftOut.isEmpty else { return }
         for index in 0..<Self.kindCount { leftOutInFrame[index] = 0 }
+    }
+
+    /// Which rows are taken back for their times, from the next block on.
+    ///
+    /// - Parameters:
+    ///   - accepted: in microseconds since the Unix epoch.
+    ///   - oldBefore: the days of earlier rows are collected in `oldDaysOfFrame`.
+    mutating func judge(_ accepted: ClosedRange<Int64>, oldBefore: Int64) {
+        acceptedTimes = accepted
+        deniedDays = []
+        self.oldBefore = oldBefore
+    }
+
+    /// Rows of these days are taken back as well, from the next block on.
+    mutating func deny(_ days: Set<TableDay>) {
+        leaveTable()
+        deniedDays = days
+    }
+
+    /// Records of the present frame that were taken back for their times, once it is read.
+    mutating func outOfBoundsOfFrame() -> Int {
+        leaveTable()
+        return outOfBounds
     }
 
     /// From now on the records of these kinds are counted and have no rows. Forgets what was counted before.
@@ -136,6 +175,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
             keptBytes += tables[largest].capacity
         }
         (earliest, latest) = (.max, .min)
+        (earliestOfAll, latestOfAll) = (.max, .min)
         skippedInFrame = 0
     }
 
@@ -156,7 +196,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     }
 
     /// Between which times all rows are, in microseconds since the Unix epoch; nil without rows. It may be wider than that.
-    var timeRange: ClosedRange<Int64>? { earliest <= latest ? earliest...latest : nil }
+    var timeRange: ClosedRange<Int64>? { earliestOfAll <= latestOfAll ? earliestOfAll...latestOfAll : nil }
 
     /// The time of a row, in microseconds since the Unix epoch: its first field, behind the count of fields and the length.
     static func time(ofRowAt offset: Int, in bytes: UnsafeRawBufferPointer) -> Int64 {
@@ -171,6 +211,14 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
 
     private mutating func leaveTable() {
         guard current >= 0 else { return }
+        if earliest < max(acceptedTimes.lowerBound, oldBefore) || latest > acceptedTimes.upperBound
+            || !deniedDays.isEmpty
+        {
+            sift()
+        }
+        earliestOfAll = min(earliestOfAll, earliest)
+        latestOfAll = max(latestOfAll, latest)
+        (earliest, latest) = (.max, .min)
         if leftOut.isEmpty || leftOut.rawValue & 2 << UInt16(current) == 0 {
             tables[current].count = cursor - tables[current].base
             tables[current].rowCount += rowsOfBlock
@@ -180,6 +228,34 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         }
         rowsOfBlock = 0
         current = -1
+    }
+
+    /// Takes back the rows of the present block whose times are not accepted. O(bytes of the block).
+    private mutating func sift() {
+        guard let kind = MetricKind(rawValue: UInt8(current + 1)) else { preconditionFailure("a table has a kind") }
+        let block = UnsafeRawBufferPointer(start: tables[current].base, count: cursor - tables[current].base)
+        var offset = tables[current].count
+        var end = offset
+        var kept = 0
+        (earliest, latest) = (.max, .min)
+        // The last row of a malformed frame may be cut off: only whole ones are counted.
+        for _ in 0..<rowsOfBlock {
+            let length = RowIsolation.firstRowEnd(UnsafeRawBufferPointer(rebasing: block[offset...]))
+            let time = Self.time(ofRowAt: offset, in: block)
+            let isDenied = !deniedDays.isEmpty && deniedDays.contains(TableDay(kind, at: time))
+            if acceptedTimes.contains(time), !isDenied {
+                if end < offset { memmove(tables[current].base + end, tables[current].base + offset, length) }
+                end += length
+                kept += 1
+                earliest = min(earliest, time)
+                latest = max(latest, time)
+                if time < oldBefore { oldDaysOfFrame.insert(TableDay(kind, at: time)) }
+            }
+            offset += length
+        }
+        outOfBounds += rowsOfBlock - kept
+        rowsOfBlock = kept
+        cursor = tables[current].base + end
     }
 
     @usableFromInline

@@ -147,8 +147,10 @@ public struct DeadLetterBox {
 
     /// Stores letters in their tables and removes them, each in the same transaction: once, whatever happens meanwhile. One
     /// that the database refuses again stays as it is.
+    ///
+    /// - Parameter anyTime: also those that are letters for their times alone.
     public func sendAgain(
-        _ filter: DeadLetterFilter, show: (DeadLetterOutcome) -> Void = { _ in }
+        _ filter: DeadLetterFilter, anyTime: Bool = false, show: (DeadLetterOutcome) -> Void = { _ in }
     ) throws(DatabaseError) -> DeadLetterOutcome {
         var outcome = DeadLetterOutcome()
         var last: Int64 = .min
@@ -162,7 +164,7 @@ public struct DeadLetterBox {
                 var stored: [Int64] = []
                 for letter in page {
                     outcome.letters += 1
-                    if let reason = try store(letter, &outcome) {
+                    if let reason = try store(letter, anyTime: anyTime, &outcome) {
                         outcome.lettersLeft += 1
                         outcome.lastReason = reason
                     } else {
@@ -189,8 +191,14 @@ public struct DeadLetterBox {
     }
 
     /// - Returns: nil when the letter's records are stored, else why not.
-    private func store(_ letter: StoredDeadLetter, _ outcome: inout DeadLetterOutcome) throws(DatabaseError) -> String?
-    {
+    private func store(
+        _ letter: StoredDeadLetter, anyTime: Bool, _ outcome: inout DeadLetterOutcome
+    ) throws(DatabaseError) -> String? {
+        if !anyTime, letter.sqlstate == DeadLetter.outOfBoundsState.rawValue,
+            letter.reason.hasPrefix(DeadLetter.outOfBoundsReason)
+        {
+            return "\(letter.reason): --any-time stores it"
+        }
         let decoded = DecodedBatch()
         let problem: String? = letter.frame.withUnsafeBytes { bytes in
             let header: FrameHeader

@@ -37,6 +37,14 @@ public struct UTCDay: Equatable, Comparable, Hashable, Sendable {
     /// The day's first moment as PostgreSQL reads it in every time zone.
     var timestamp: String { text(separator: "-") + " 00:00:00+00" }
 
+    /// A time to the second, for people: `2026-11-22T20:05:00Z`.
+    static func timeText(_ microseconds: Int64) -> String {
+        let day = UTCDay(microseconds: microseconds)
+        let second = Int((microseconds - day.microseconds) / 1_000_000)
+        let parts = [second / 3_600, second / 60 % 60, second % 60].map { $0 < 10 ? "0\($0)" : "\($0)" }
+        return day.text(separator: "-") + "T" + parts.joined(separator: ":") + "Z"
+    }
+
     private func text(separator: String) -> String {
         let (year, month, day) = civil
         func padded(_ value: Int64, _ width: Int) -> String {

@@ -97,7 +97,7 @@ struct SampleBatch {
             var outcome = StoredBatch()
             let ownRecords = try PartedStore(
                 connection: connection, fence: Self.fence, summary: summary, frames: bytes, decoded: decoded,
-                keepsMalformed: false, chunksMax: chunksMax
+                kept: [], chunksMax: chunksMax
             ).store(known, &outcome)
             return ownRecords != nil
         }

@@ -1,0 +1,165 @@
+// Which times of records are stored. A client with a broken clock, or a hostile one, must not make a chunk for every day of a
+// century: commits, queries and maintenance slow down with each. What is judged is the record's time against the arrival of its
+// batch, which the spill keeps, so that a batch that is replayed a month later is judged as on its first day.
+
+import Delivery
+import FrameCodec
+import LinuxSystem
+import MetricKinds
+
+/// How far from the arrival of their batch the times of records may lie.
+public struct TimeBounds: Sendable, Equatable {
+    /// In microseconds; nil for any time.
+    public var past: Int64?
+    public var future: Int64?
+
+    public init(past: Int64?, future: Int64?) { (self.past, self.future) = (past, future) }
+
+    public static let none = TimeBounds(past: nil, future: nil)
+
+    /// - Parameter arrival: in microseconds since the Unix epoch.
+    func accepted(at arrival: Int64) -> ClosedRange<Int64> {
+        let first = past.map { arrival.subtractingReportingOverflow($0) }
+        let last = future.map { arrival.addingReportingOverflow($0) }
+        let lower = first.map { $0.overflow ? .min : $0.partialValue } ?? .min
+        let upper = last.map { $0.overflow ? .max : $0.partialValue } ?? .max
+        return lower...max(lower, upper)
+    }
+}
+
+/// A table and a day of UTC: one chunk, of the usual length.
+public struct TableDay: Hashable, Sendable {
+    let kind: MetricKind
+    let day: Int64
+
+    init(_ kind: MetricKind, at time: Int64) {
+        self.kind = kind
+        day = UTCDay(microseconds: time).number
+    }
+
+    init(_ kind: MetricKind, day: Int64) { (self.kind, self.day) = (kind, day) }
+}
+
+/// By what the times of a batch's records are judged. The same judgement gives the same rows at every reading of the batch.
+public struct TimeJudgement: Sendable, Equatable {
+    public var bounds = TimeBounds.none
+    /// Days of rows older than `OldChunkBudget.ageMicroseconds` are collected.
+    public var watchesOldDays = false
+    /// By source, old days of which rows are not accepted.
+    public var denied: [UInt64: Set<TableDay>] = [:]
+
+    public init(_ bounds: TimeBounds = .none, watchesOldDays: Bool = false) {
+        self.bounds = bounds
+        self.watchesOldDays = watchesOldDays
+    }
+
+    func accepts(_ time: Int64, of kind: MetricKind, source: UInt64, arrival: Int64) -> Bool {
+        bounds.accepted(at: arrival).contains(time)
+            && denied[source]?.contains(TableDay(kind, at: time)) != true
+    }
+}
+
+/// A frame with records that are not accepted for their times.
+struct OutOfBoundsFrame: Sendable, Equatable {
+    let source: UInt64
+    /// Records that are not accepted.
+    let recordCount: Int
+    /// Its bytes among those that were read.
+    let bytes: Range<Int>
+}
+
+extension DeadLetter {
+    /// A standard code, datetime field overflow, by which these letters can be selected.
+    static let outOfBoundsState = SQLState("22008")
+    static let outOfBoundsReason = "time out of bounds"
+
+    /// The records of a batch that are not accepted for their times: a letter for each frame, with those records alone.
+    /// O(bytes of these frames).
+    static func outOfBounds(
+        _ decoded: DecodedBatch, _ frames: UnsafeRawBufferPointer, arrival: Int64
+    ) -> [DeadLetter] {
+        var letters: [DeadLetter] = []
+        var decoder = FrameDecoder()
+        for entry in decoded.outOfBounds {
+            forEachFrame(UnsafeRawBufferPointer(rebasing: frames[entry.bytes])) { frame, header, _ in
+                let refused = RefusedTimes(decoded.judgement, entry.source, arrival: arrival)
+                var collector = RecordCollector { kind, time in refused.note(time, of: kind) }
+                do throws(FrameError) {
+                    try decoder.decode(frame, header: header, &collector)
+                } catch {
+                    preconditionFailure("the frame was read before: \(error)")
+                }
+                let bytes = frame.withUnsafeBytes { Array($0) }
+                letters += refused.letters(collector.records, bytes, header)
+            }
+        }
+        return letters
+    }
+}
+
+/// The records of one frame that are not accepted.
+private final class RefusedTimes {
+    private let judgement: TimeJudgement
+    private let source: UInt64
+    private let arrival: Int64
+    private var earliest = Int64.max
+    private var latest = Int64.min
+    private var count = 0
+    /// Of each refused record, its place among those of its kind.
+    private var places: [Int] = []
+    private var counts: [MetricKind: Int] = [:]
+
+    init(_ judgement: TimeJudgement, _ source: UInt64, arrival: Int64) {
+        self.judgement = judgement
+        self.source = source
+        self.arrival = arrival
+    }
+
+    /// - Returns: whether the record is refused.
+    func note(_ time: Int64, of kind: MetricKind) -> Bool {
+        defer { counts[kind, default: 0] += 1 }
+        guard !judgement.accepts(time, of: kind, source: source, arrival: arrival) else { return false }
+        places.append(counts[kind, default: 0])
+        earliest = min(earliest, time)
+        latest = max(latest, time)
+        count += 1
+        return true
+    }
+
+    /// One letter where the records fit into a frame, as they do in any that this encoder wrote, or one for each.
+    func letters(_ records: [AnyRecord], _ frame: [UInt8], _ header: FrameHeader) -> [DeadLetter] {
+        guard records.count < header.recordCount else { return [letter(nil, records.count, frame)] }
+        var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
+        if let own = RowIsolation.frame(records, header.identity, &encoder) { return [letter(nil, records.count, own)] }
+        return zip(records, places).map { record, place in
+            var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
+            guard let own = RowIsolation.frame([record], header.identity, &encoder) else {
+                return letter(record.kind, 1, frame, recordIndex: place)
+            }
+            return letter(nil, 1, own)
+        }
+    }
+
+    private func letter(
+        _ kind: MetricKind?, _ records: Int, _ frame: [UInt8], recordIndex: Int? = nil
+    ) -> DeadLetter {
+        DeadLetter(
+            kind: kind, source: source, records: records, reason: reason, sqlstate: DeadLetter.outOfBoundsState,
+            frame: frame, recordIndex: recordIndex)
+    }
+
+    private var reason: String {
+        func text(_ time: Int64) -> String { UTCDay.timeText(time) }
+        let accepted = judgement.bounds.accepted(at: arrival)
+        let times = earliest == latest ? text(earliest) : "\(text(earliest)) to \(text(latest))"
+        guard accepted.contains(earliest), accepted.contains(latest) else {
+            var limits: [String] = []
+            if accepted.lowerBound > .min { limits.append("from \(text(accepted.lowerBound))") }
+            if accepted.upperBound < .max { limits.append("up to \(text(accepted.upperBound))") }
+            return "\(DeadLetter.outOfBoundsReason); \(times), when times \(limits.joined(separator: " ")) were "
+                + "accepted (--accept-past, --accept-future)"
+        }
+        return "\(DeadLetter.outOfBoundsReason); \(times), of days for which the source would have opened more than "
+            + "\(OldChunkBudget.chunksPerSourceMax) chunks older than a week within an hour (--accept-past off)"
+    }
+}

@@ -104,7 +104,9 @@ struct SchemaCommand: ParsableCommand {
 
         func run() throws {
             let connection = try location.connect(as: "spillway schema")
-            let report = try talking { () throws(DatabaseError) in try SchemaManager(connection).inspect() }
+            var report = try talking { () throws(DatabaseError) in try SchemaManager(connection).inspect() }
+            report.warnings += CollectorWarnings.of(
+                connection.location, environment: processEnvironment(), without: report.warnings)
             try writeOutput(json ? report.json : report.text)
             guard report.isComplete else {
                 throw CommandError(.badData, "the schema is not complete; 'spillway schema apply' makes it so")

@@ -40,34 +40,59 @@ struct PartitionAttachment {
         return bytes > Self.scannedBytesMax ? max(Self.leadSecondsMin, 2 * bytes / Self.validatedBytesPerSecond) : nil
     }
 
-    /// The first full hour of the day from which on few rows are in the default partition, or none where it is large.
+    /// Full hours of the day that follow each other, as PostgreSQL reads their begin and end.
+    struct Hours: Equatable {
+        let begin: String
+        let end: String
+    }
+
+    /// The longest time of the day of which few rows are in the default partition, or none where it is large. A stray row of
+    /// the day costs its own hour and what lies before or behind it.
     ///
-    /// - Returns: as PostgreSQL reads it; nil when every hour has rows.
-    func firstHour(leadSeconds: Int64?) throws(DatabaseError) -> String? {
-        guard let fallback else { return day.timestamp }
+    /// - Returns: nil when every hour has rows.
+    func hours(leadSeconds: Int64?) throws(DatabaseError) -> Hours? {
+        guard let fallback else { return Hours(begin: day.timestamp, end: day.advanced(by: 1).timestamp) }
         let limit = leadSeconds == nil ? Self.movedRowsMax : 0
         let lead =
             leadSeconds.map { "\(DatabaseClock.time("$1")) + interval '\($0) seconds'" } ?? "'-infinity'::timestamptz"
         let end = "'\(day.advanced(by: 1).timestamp)'::timestamptz"
         let rows = try connection.query(
             """
-            SELECT hour FROM generate_series('\(day.timestamp)'::timestamptz, \(end) - interval '1 hour', interval '1 hour') hour
-            WHERE hour >= \(lead) AND $1::bigint IS NOT NULL AND \(limit) >= (
-                SELECT count(*) FROM (
-                    SELECT FROM ONLY \(fallback) WHERE time >= hour AND time < \(end) LIMIT \(limit + 1)) few)
-            ORDER BY hour LIMIT 1
+            SELECT hour, hour + interval '1 hour', few.count
+            FROM generate_series('\(day.timestamp)'::timestamptz, \(end) - interval '1 hour', interval '1 hour') hour,
+            LATERAL (SELECT count(*) FROM (
+                SELECT FROM ONLY \(fallback) WHERE time >= hour AND time < hour + interval '1 hour' LIMIT \(limit + 1)) r) few
+            WHERE hour >= \(lead) AND $1::bigint IS NOT NULL ORDER BY hour
             """, [String(nowMicroseconds)], operation: "reading the hours of \(fallback)")
-        return rows.first?[0]
+        let hours = rows.map { (begin: $0[0] ?? "", end: $0[1] ?? "", rows: $0[2].flatMap { Int($0) } ?? limit + 1) }
+        return Self.longestRun(of: hours.map(\.rows), holding: limit).map { run in
+            Hours(begin: hours[run.lowerBound].begin, end: hours[run.upperBound - 1].end)
+        }
+    }
+
+    /// The first of the longest runs whose sum is not above a limit; nil where every single one is. O(counts).
+    static func longestRun(of counts: [Int], holding limit: Int) -> Range<Int>? {
+        var longest = 0..<0
+        var (first, sum) = (0, 0)
+        for (index, count) in counts.enumerated() {
+            sum += count
+            while sum > limit {
+                sum -= counts[first]
+                first += 1
+            }
+            if index + 1 - first > longest.count { longest = first..<index + 1 }
+        }
+        return longest.isEmpty ? nil : longest
     }
 
     /// In a transaction: makes the partition and moves the few rows that are of it.
-    func attachWithRows(from begin: String) throws(DatabaseError) {
+    func attachWithRows(_ hours: Hours) throws(DatabaseError) {
         let name = try freeName()
         let statements =
             if let fallback {
-                SchemaSQL.attachPartition(kind, day, as: name, from: begin, movingFrom: fallback)
+                SchemaSQL.attachPartition(kind, as: name, hours, movingFrom: fallback)
             } else {
-                SchemaSQL.attachEmptyPartition(kind, day, as: name, from: begin)
+                SchemaSQL.attachEmptyPartition(kind, as: name, hours)
             }
         for statement in statements { try connection.execute(statement) }
     }
@@ -80,14 +105,14 @@ struct PartitionAttachment {
     /// Makes the constraint and proves it. Beside COPYs, except for the moment of making it.
     ///
     /// - Parameter leadSeconds: the proof may take half of it.
-    func exclude(from begin: String, leadSeconds: Int64) throws(DatabaseError) {
+    func exclude(_ hours: Hours, leadSeconds: Int64) throws(DatabaseError) {
         guard let fallback else { return }
         try connection.inTransaction { () throws(DatabaseError) in
             try connection.execute("SET LOCAL lock_timeout = '\(SchemaManager.aheadLockTimeout)'")
             try connection.execute(
                 """
                 ALTER TABLE \(fallback) ADD CONSTRAINT \(Self.constraintName)
-                CHECK (time < '\(begin)' OR time >= '\(day.advanced(by: 1).timestamp)') NOT VALID
+                CHECK (time < '\(hours.begin)' OR time >= '\(hours.end)') NOT VALID
                 """)
         }
         try connection.withTimeLimit(milliseconds: leadSeconds * 500) { () throws(DatabaseError) in
@@ -96,8 +121,8 @@ struct PartitionAttachment {
     }
 
     /// In a transaction: makes the partition, of which the default one is known to have no row.
-    func attachEmpty(from begin: String) throws(DatabaseError) {
-        for statement in SchemaSQL.attachEmptyPartition(kind, day, as: try freeName(), from: begin) {
+    func attachEmpty(_ hours: Hours) throws(DatabaseError) {
+        for statement in SchemaSQL.attachEmptyPartition(kind, as: try freeName(), hours) {
             try connection.execute(statement)
         }
         guard let fallback else { return }

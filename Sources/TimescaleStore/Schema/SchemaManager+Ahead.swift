@@ -72,7 +72,7 @@ extension SchemaManager {
     private func make(_ partition: PartitionAttachment, _ report: inout AheadReport) throws(DatabaseError) {
         let name =
             "partition \(MetricKind.schemaName).\(SchemaSQL.partitionName(partition.kind, partition.day))"
-        var begin: String?
+        var hours: PartitionAttachment.Hours?
         var lead: Int64?
         var isFull = false
         var isBarred = false
@@ -82,8 +82,8 @@ extension SchemaManager {
             // Several transactions, under a lock that a pooler would give away between them.
             isBarred = lead != nil && connection.isPooled
             guard !isBarred else { return }
-            begin = try partition.firstHour(leadSeconds: lead)
-            isFull = begin == nil
+            hours = try partition.hours(leadSeconds: lead)
+            isFull = hours == nil
         }
         if isBarred {
             report.warnings.append(
@@ -92,49 +92,50 @@ extension SchemaManager {
         }
         if isFull {
             report.warnings.append(
-                "\(name) is not made: the default partition has rows of the day up to its last hour; they are stored, "
+                "\(name) is not made: the default partition has rows in each hour of the day that is left; they are stored, "
                     + "and dropped by their age")
         }
-        guard let begin else { return }
+        guard let hours else { return }
         guard let lead else {
             return try attempt(name, &report) { () throws(DatabaseError) in
                 guard try isMissing(partition) else { return false }
-                try partition.attachWithRows(from: begin)
+                try partition.attachWithRows(hours)
                 return true
             }
         }
         var isExcluded = false
         try mapToWarnings(name, &report) { () throws(DatabaseError) in
-            try partition.exclude(from: begin, leadSeconds: lead)
+            try partition.exclude(hours, leadSeconds: lead)
             isExcluded = true
         }
-        try attachOrRelease(partition, isExcluded ? begin : nil, name, &report)
+        try attachOrRelease(partition, isExcluded ? hours : nil, name, &report)
     }
 
-    /// Does not return before the partition is there or its constraint is gone: from `begin` on, rows of the range would wait.
+    /// Does not return before the partition is there or its constraint is gone: rows of the range would wait.
     /// A transaction that has read the table keeps both from happening for as long as it lasts.
     ///
-    /// - Parameter begin: nil where the constraint is not proven.
+    /// - Parameter hours: nil where the constraint is not proven.
     private func attachOrRelease(
-        _ partition: PartitionAttachment, _ begin: String?, _ name: String, _ report: inout AheadReport
+        _ partition: PartitionAttachment, _ hours: PartitionAttachment.Hours?, _ name: String,
+        _ report: inout AheadReport
     ) throws(DatabaseError) {
         let created = report.created.count
         for round in 1... {
             var failed = AheadReport()
-            if let begin, round <= Self.attachRoundsMax {
+            if let hours, round <= Self.attachRoundsMax {
                 try attempt(
                     name, &report, lockTimeout: PartitionAttachment.shortLockTimeout, warnings: &failed.warnings
                 ) {
                     () throws(DatabaseError) in
                     guard try isMissing(partition) else { return false }
-                    try partition.attachEmpty(from: begin)
+                    try partition.attachEmpty(hours)
                     return true
                 }
                 if report.created.count > created { return }
             } else {
                 try mapToWarnings(name, &failed.warnings) { () throws(DatabaseError) in try partition.dropConstraint() }
                 if failed.warnings.isEmpty {
-                    if begin != nil {
+                    if hours != nil {
                         report.warnings.append("\(name) is not made: its table was never free for a moment")
                     }
                     return

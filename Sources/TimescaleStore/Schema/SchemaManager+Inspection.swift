@@ -11,10 +11,34 @@ extension SchemaManager {
         var report = try status()
         let differences = try differences(report)
         report.warnings += try durabilityWarnings() + differences + refusals(report, without: differences)
+        if report.version != nil, !report.missingCollectorTables.contains("spillway.dead_letters") {
+            report.warnings += try deadLetterWarnings()
+        }
         report.advice = try adviceOnIndexes() + advice(report)
         report.maintenance = try maintenanceLines(report)
         return report
     }
+
+    /// Why records are dead letters: the most frequent reasons among the latest letters. A user that may not read them is told
+    /// nothing.
+    private func deadLetterWarnings() throws(DatabaseError) -> [String] {
+        let right = try connection.query(
+            "SELECT pg_catalog.has_table_privilege('spillway.dead_letters', 'SELECT')", operation: "asking for a right")
+        guard right.first?.first == "t" else { return [] }
+        let rows = try connection.query(
+            """
+            SELECT split_part(reason, ';', 1), sum(records) FROM (
+                SELECT reason, records FROM spillway.dead_letters ORDER BY id DESC LIMIT \(Self.lettersReadMax)) latest
+            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT \(Self.reasonsMax)
+            """, operation: "reading the reasons of dead letters")
+        return rows.map { row in
+            "spillway.dead_letters holds \(row[1] ?? "") records or more because of: \(row[0] ?? ""); "
+                + "'spillway dead-letters list' shows all"
+        }
+    }
+
+    private static let lettersReadMax = 10_000
+    private static let reasonsMax = 5
 
     /// Columns of another type make the COPY fail, and so do columns that want a value which the program does not know.
     private func differences(_ report: SchemaReport) throws(DatabaseError) -> [String] {

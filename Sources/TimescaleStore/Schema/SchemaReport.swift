@@ -53,7 +53,7 @@ public struct SchemaReport: Equatable, Sendable {
     /// How many of them, at the end, are chunks and partitions made ahead: nothing that an operator has to know of.
     public internal(set) var madeAhead = 0
     /// One line each.
-    public internal(set) var warnings: [String] = []
+    public var warnings: [String] = []
     /// Default partitions with the constraint of a change that was interrupted, one line each.
     var refusingPartitions: [String] = []
     /// Those of the warnings that are about names which other objects have.

@@ -199,7 +199,7 @@ public enum SchemaSQL {
     ///   - name: of the new partition, with its schema.
     ///   - fallback: the default partition.
     static func attachPartition(
-        _ kind: MetricKind, _ day: UTCDay, as name: String, from begin: String, movingFrom fallback: String
+        _ kind: MetricKind, as name: String, _ hours: PartitionAttachment.Hours, movingFrom fallback: String
     ) -> [String] {
         [
             createDetached(kind, name),
@@ -208,30 +208,30 @@ public enum SchemaSQL {
             """
             WITH moved AS (
                 DELETE FROM \(fallback)
-                WHERE time >= '\(begin)' AND time < '\(day.advanced(by: 1).timestamp)' RETURNING *
+                WHERE time >= '\(hours.begin)' AND time < '\(hours.end)' RETURNING *
             )
             INSERT INTO \(name) SELECT * FROM moved
             """,
-            attach(kind, day, name, from: begin),
+            attach(kind, name, hours),
         ]
     }
 
     /// The same where the default partition has no row of the range.
     static func attachEmptyPartition(
-        _ kind: MetricKind, _ day: UTCDay, as name: String, from begin: String
+        _ kind: MetricKind, as name: String, _ hours: PartitionAttachment.Hours
     ) -> [String] {
-        [createDetached(kind, name), attach(kind, day, name, from: begin)]
+        [createDetached(kind, name), attach(kind, name, hours)]
     }
 
     private static func createDetached(_ kind: MetricKind, _ name: String) -> String {
         "CREATE TABLE \(name) (LIKE \(table(kind)) INCLUDING ALL)"
     }
 
-    private static func attach(_ kind: MetricKind, _ day: UTCDay, _ name: String, from begin: String) -> String {
-        "ALTER TABLE \(table(kind)) ATTACH PARTITION \(name) \(bounds(day, from: begin))"
+    private static func attach(_ kind: MetricKind, _ name: String, _ hours: PartitionAttachment.Hours) -> String {
+        "ALTER TABLE \(table(kind)) ATTACH PARTITION \(name) FOR VALUES FROM ('\(hours.begin)') TO ('\(hours.end)')"
     }
 
-    private static func bounds(_ day: UTCDay, from begin: String? = nil) -> String {
-        "FOR VALUES FROM ('\(begin ?? day.timestamp)') TO ('\(day.advanced(by: 1).timestamp)')"
+    private static func bounds(_ day: UTCDay) -> String {
+        "FOR VALUES FROM ('\(day.timestamp)') TO ('\(day.advanced(by: 1).timestamp)')"
     }
 }

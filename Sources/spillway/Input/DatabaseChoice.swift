@@ -96,7 +96,7 @@ struct DatabaseChoice {
         return location
     }
 
-    private static func location(of collector: RunningCollector) throws(CommandError) -> DatabaseLocation {
+    static func location(of collector: RunningCollector) throws(CommandError) -> DatabaseLocation {
         guard collector.database.hasPrefix("embedded:") else {
             do throws(DatabaseError) {
                 return try DatabaseLocation(collector.database)

@@ -73,6 +73,30 @@ import Testing
         #expect(try manager.ensurePartitionsAhead(days: 1) == AheadReport())
     }
 
+    @Test(arguments: [
+        ([0, 0, 0], 0, 0..<3), ([1, 0, 0], 0, 1..<3), ([0, 0, 1], 0, 0..<2), ([0, 1, 0], 0, 0..<1), ([1, 1], 0, nil),
+        ([5, 5, 6, 0], 10, 0..<2), ([9, 2, 2, 2, 9], 6, 1..<4), ([], 3, nil), ([11, 4, 11], 10, 1..<2),
+    ])
+    func theLongestTimeWithFewRowsIsTaken(_ counts: [Int], _ limit: Int, _ run: Range<Int>?) {
+        #expect(PartitionAttachment.longestRun(of: counts, holding: limit) == run)
+    }
+
+    /// A producer's clock is wrong by a few hours.
+    @Test func aStrayRowAtTheEndOfTheDayCostsItsHour() throws {
+        let (connection, manager, day) = try Self.missed()
+        try connection.query(
+            "INSERT INTO metrics.rag_metrics (time) VALUES ($1::timestamptz + interval '23 hours 30 minutes')",
+            [day.timestamp])
+        let report = try manager.ensurePartitionsAhead(days: 1)
+        #expect(report.warnings.isEmpty && report.created.contains("partition metrics.rag_metrics_\(day.compact)"))
+        let bounds = try connection.query(
+            "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = 'metrics.rag_metrics_\(day.compact)'::regclass"
+        )
+        #expect(bounds[0][0]?.contains("13:00:00+00') TO ('") == true, "\(bounds)")
+        #expect(bounds[0][0]?.hasSuffix("23:00:00+00')") == true, "\(bounds)")
+        #expect(try manager.ensurePartitionsAhead(days: 1) == AheadReport())
+    }
+
     /// A transaction that only read keeps the partition from being attached, and the constraint from being removed.
     @Test func aReaderThatStaysLeavesNoConstraint() throws {
         let (connection, manager, day) = try Self.missed()

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Collector
+import LinuxSystem
 import TimescaleStore
 
 struct SchemaCommand: ParsableCommand {

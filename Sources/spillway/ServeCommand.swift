@@ -54,6 +54,8 @@ struct ServeCommand: ParsableCommand {
     @Flag(help: Setting.allowUnauthenticated.argumentHelp) var allowUnauthenticated = false
     @Option(help: Setting.systemMetrics.argumentHelp) var systemMetrics: String?
     @Option(help: Setting.systemID.argumentHelp) var systemID: String?
+    @Option(help: Setting.acceptPast.argumentHelp) var acceptPast: String?
+    @Option(help: Setting.acceptFuture.argumentHelp) var acceptFuture: String?
     @Option(help: Setting.timescaledb.argumentHelp) var timescaledb: String?
     @Option(help: Setting.daysAhead.argumentHelp) var daysAhead: String?
     @Option(help: Setting.retention.argumentHelp) var retention: [String] = []
@@ -78,7 +80,8 @@ struct ServeCommand: ParsableCommand {
             (.connectionsPerSource, connectionsPerSource), (.frameDeadline, frameDeadline),
             (.idleDeadline, idleDeadline), (.sources, sources),
             (.allowUnauthenticated, allowUnauthenticated ? "true" : nil), (.systemMetrics, systemMetrics),
-            (.systemID, systemID), (.timescaledb, timescaledb), (.daysAhead, daysAhead),
+            (.systemID, systemID), (.acceptPast, acceptPast), (.acceptFuture, acceptFuture),
+            (.timescaledb, timescaledb), (.daysAhead, daysAhead),
             (.shutdownDeadline, shutdownDeadline),
             (.logLevel, logLevel), (.directCompress, directCompress ? "true" : nil),
         ]

@@ -16,6 +16,15 @@ import TimescaleStore
         return url
     }
 
+    @Test func everySettingHasAFlag() throws {
+        let help = try Programs.run(["serve", "--help"]).text
+        let names = try Programs.run(["serve", "--print-configuration"]).text.split(separator: "\n").compactMap {
+            $0.firstMatch(of: /^(?:# )?([a-z-]+) =/)?.1
+        }
+        #expect(names.count > 25)
+        for name in names { #expect(help.contains("--\(name) ") || help.contains("--\(name)\n"), "\(name)") }
+    }
+
     @Test func encodeAndDecodeGiveTheSameLinesBack() throws {
         let lines = try file(Self.line + "\n" + Self.line.replacing("q1", with: "q\u{e9}\u{1f980}2") + "\n")
         let frames = try Programs.temporaryFile("frames")

@@ -37,7 +37,7 @@ import TimescaleStore
         }
         let owner = try DatabaseConnection(location)
         let stored = try #require(
-            try owner.query("SELECT count(*) FROM metrics.routing_metrics")[0][0].flatMap { UInt64($0) })
+            try owner.query("SELECT count(*) FROM metrics.routing_metrics")[0][0].flatMap { Int($0) })
         #expect(stats["records_committed"] == stored)
         #expect(stats["records_out_of_bounds"] == 3_000 - stored && stats["records_dead_lettered"] == 3_000 - stored)
         #expect(stats.sources.map { $0.totals["records_out_of_bounds"] ?? 0 } == [3_000 - stored])

@@ -47,7 +47,7 @@ torture: setup-tests  ## The long forms: simulation, mutants, kills, failing cal
 		.build/release/DeliverySimulation --seeds 500000 --first 1000001 && wait $$first
 	Tests/DeliverySimulation/mutants
 	SPILLWAY_TORTURE=1 swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --no-parallel \
-		--filter 'DamageTests|KillTests|SystemCallFaultTests|PowerLossTests|DatabaseCutTests|DiskFullTests|OverloadTests|FailoverTests|TwoCollectorsTests|AdministratorSettingsTests|SessionCompactionTests|EmbeddedServerTortureTests|BrokenNetworkTests'
+		--filter 'DamageTests|KillTests|SystemCallFaultTests|PowerLossTests|DatabaseCutTests|DiskFullTests|OverloadTests|FailoverTests|TwoCollectorsTests|AdministratorSettingsTests|ChaosTests|SessionCompactionTests|EmbeddedServerTortureTests|BrokenNetworkTests'
 
 lint:  ## Check the form of the Swift files
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources

@@ -1,6 +1,7 @@
 // The program: one command with its subcommands, and the one place where an error becomes a line and an exit code.
 
 import ArgumentParser
+import Collector
 import Glibc
 import LinuxSystem
 
@@ -44,10 +45,20 @@ struct SpillwayCommand: ParsableCommand {
         }
         do {
             var command = try parseAsRoot(arguments)
+            try checkEnvironment()
             try command.run()
             Glibc.exit(0)
         } catch {
             fail(error, passwords)
+        }
+    }
+
+    /// A variable with a slip of the pen is an error of every command, whether it reads any or none.
+    private static func checkEnvironment() throws(CommandError) {
+        do throws(ConfigurationError) {
+            try EnvironmentNames.check(processEnvironment())
+        } catch {
+            throw CommandError(.configuration, "\(error)")
         }
     }
 

@@ -113,8 +113,11 @@ import TimescaleStore
         #expect(discarding.stop() == 0 && first.stop() == 0)
     }
 
-    @Test func aMisspeltVariableStopsEveryCommandThatReadsTheEnvironment() throws {
-        for command in [["serve", "--database", "discard"], ["query", "routing"], ["schema", "status"]] {
+    @Test func aMisspeltVariableStopsEveryCommand() throws {
+        for command in [
+            ["serve", "--database", "discard"], ["query", "routing"], ["schema", "status"], ["stats"], ["encode"],
+            ["send", "--generate", "routing", "--count", "1"], ["spill", "list"],
+        ] {
             let result = try Programs.run(command, environment: ["SPILLWAY_DATABSE": "postgresql://h/d"])
             #expect(result.status == 78, "\(command) \(result.errors)")
             #expect(

@@ -17,6 +17,8 @@ final class StoreGate: Sendable {
         var schemaWarnings: [String] = []
         /// Of what can lose what was acknowledged.
         var durabilityWarnings: [String] = []
+        /// Indexes that were asked for and could not be made.
+        var indexWarnings: [String] = []
         /// Why the server did not answer when it was last asked.
         var silence: String?
         /// A lane found that something of the schema may be missing.
@@ -64,7 +66,7 @@ final class StoreGate: Sendable {
     var durabilityWarnings: [String] { state.withLock { $0.durabilityWarnings } }
     var warnings: [String] {
         state.withLock { state in
-            state.durabilityWarnings + state.schemaWarnings
+            state.durabilityWarnings + state.schemaWarnings + state.indexWarnings
                 + (state.repairFailure.map { ["the schema is not complete and cannot be repaired: \($0)"] } ?? [])
         }
     }
@@ -107,5 +109,6 @@ final class StoreGate: Sendable {
     func move(to location: DatabaseLocation) { state.withLock { $0.location = location } }
 
     func warn(_ warnings: [String]) { state.withLock { $0.schemaWarnings = warnings } }
+    func warnOfIndex(_ warning: String) { state.withLock { $0.indexWarnings.append(warning) } }
     func warnOfDurability(_ warnings: [String]) { state.withLock { $0.durabilityWarnings = warnings } }
 }

@@ -213,9 +213,10 @@ final class StoreKeeper: Sendable {
             do throws(DatabaseError) {
                 for line in try manager.createIndexes([index]) { log.info("schema: \(line)") }
             } catch {
-                log.warning(
-                    "no index on \(index), for which the owner of the table runs 'spillway schema apply --index \(index)': \(error)"
-                )
+                let line =
+                    "no index on \(index): the owner of the table runs 'spillway schema apply --index \(index)': \(error)"
+                gate.warnOfIndex(line)
+                log.warning("\(line)")
             }
         }
     }

@@ -13,11 +13,6 @@ struct DatabaseChoice {
     /// In this order: the flag, `SPILLWAY_DATABASE`, variables that name a server, the collector that runs here, and what the
     /// rest of the variables says.
     func location() throws(CommandError) -> DatabaseLocation {
-        do throws(ConfigurationError) {
-            try EnvironmentNames.check(environment)
-        } catch {
-            throw CommandError(.configuration, "\(error)")
-        }
         if let flag { return try Self.read(flag, "--database") }
         if let value = environment[Setting.database.variable], !value.isEmpty {
             return try Self.read(value, Setting.database.variable)

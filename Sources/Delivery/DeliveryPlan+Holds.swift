@@ -81,7 +81,7 @@ extension DeliveryPlan {
         return batch
     }
 
-    private mutating func countAsTaken(_ batch: SpilledBatch) {
+    mutating func countAsTaken(_ batch: SpilledBatch) {
         for (kind, records) in batch.part?.waiting ?? [:] { recordsHeld[kind, default: 0] -= records }
     }
 

@@ -13,6 +13,7 @@ extension DeliveryPlan {
             found.append(batch)
         }
         found += deferred.map(\.batch)
+        found += heldBatches
         found += replay[replayStart...]
         found += copies.values.joined()
         var seen: Set<BatchIdentity> = []
@@ -31,13 +32,16 @@ extension DeliveryPlan {
         }
         for index in replay.indices[replayStart...] where replay[index].segment == name {
             guard let to = places.removeValue(forKey: replay[index].summary.identity) else { continue }
-            replaced(replay[index], by: to)
-            replay[index] = to
+            replay[index] = replaced(replay[index], by: to)
+        }
+        for index in heldBatches.indices where heldBatches[index].segment == name {
+            guard let to = places.removeValue(forKey: heldBatches[index].summary.identity) else { continue }
+            heldBatches[index] = replaced(heldBatches[index], by: to)
         }
         for index in deferred.indices where deferred[index].batch.segment == name {
             guard let to = places.removeValue(forKey: deferred[index].batch.summary.identity) else { continue }
-            replaced(deferred[index].batch, by: to)
-            deferred[index] = Deferred(batch: to, attempts: 0, notBefore: deferred[index].notBefore)
+            deferred[index] = Deferred(
+                batch: replaced(deferred[index].batch, by: to), attempts: 0, notBefore: deferred[index].notBefore)
         }
         for case .replay(let batch)? in laneWork where batch.segment == name {
             guard let to = places.removeValue(forKey: batch.summary.identity) else { continue }
@@ -64,16 +68,20 @@ extension DeliveryPlan {
         return kept.count < all.count
     }
 
-    private mutating func replaced(_ batch: SpilledBatch, by other: SpilledBatch) {
+    /// - Returns: the other one, with what is known of the batch.
+    private mutating func replaced(_ batch: SpilledBatch, by other: SpilledBatch) -> SpilledBatch {
         release(batch.segment)
         spillBytes = spillBytes - UInt64(batch.diskBytes) + UInt64(other.diskBytes)
+        var other = other
+        other.part = batch.part
+        return other
     }
 
     /// Batches of one segment cannot be read there any more. The segment is kept in the quarantine, whatever is left of it. One
     /// that has a copy elsewhere is read there. O(spilled batches).
     ///
-    /// - Returns: the accounts of those that are lost: not those that a lane has, which finds out by itself.
-    package mutating func lost(_ batches: [SpilledBatch]) -> [BatchSummary] {
+    /// - Returns: those that are lost, of which `recordsLeft` is: not those that a lane has, which finds out by itself.
+    package mutating func lost(_ batches: [SpilledBatch]) -> [SpilledBatch] {
         guard let name = batches.first?.segment else { return [] }
         segments[name]?.keepInQuarantine = true
         let identities = Set(batches.map(\.summary.identity))
@@ -93,8 +101,16 @@ extension DeliveryPlan {
                 Deferred(batch: $0, attempts: 0, notBefore: entry.notBefore)
             }
         }
+        heldBatches = heldBatches.compactMap { batch in
+            guard batch.segment == name, identities.contains(batch.summary.identity) else { return batch }
+            guard let copy = takeCopy(of: batch, orAddTo: &gone) else {
+                countAsTaken(batch)
+                return nil
+            }
+            return copy
+        }
         for batch in gone { settle(batch) }
-        return gone.map(\.summary)
+        return gone
     }
 
     private mutating func takeCopy(of batch: SpilledBatch, orAddTo gone: inout [SpilledBatch]) -> SpilledBatch? {
@@ -102,8 +118,7 @@ extension DeliveryPlan {
             gone.append(batch)
             return nil
         }
-        replaced(batch, by: copy)
-        return copy
+        return replaced(batch, by: copy)
     }
 
     /// What has the segment's name now goes to the quarantine instead of being removed.

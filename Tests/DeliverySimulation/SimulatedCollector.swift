@@ -438,7 +438,7 @@ extension SimulatedCollector: SpillOwner {
     func neededBatches(in name: SegmentName) -> [SpilledBatch] { plan.neededBatches(in: name) }
     func moved(_ batches: [(from: SpilledBatch, to: SpilledBatch)]) { plan.moved(batches) }
     func lost(_ batches: [SpilledBatch]) -> Int {
-        let records = plan.lost(batches).reduce(0) { $0 + $1.recordCount }
+        let records = plan.lost(batches).reduce(0) { $0 + $1.recordsLeft }
         books.damaged += records
         return records
     }

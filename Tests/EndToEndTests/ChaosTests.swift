@@ -33,6 +33,8 @@ private final class Chaos {
         case schemaDropped, timeoutsByDefault
     }
 
+    /// Each fault, by SPILLWAY_SEED: a run that is repeated is looked at.
+    private static let isTalkative = ProcessInfo.processInfo.environment["SPILLWAY_SEED"] != nil
     private static let password = "first"
     private let server: HostPostgres
     private let administrator: DatabaseLocation
@@ -115,6 +117,7 @@ private final class Chaos {
     func run(_ fault: Fault, _ generator: inout SeededGenerator) throws {
         try keepDatagramsComing()
         tried["\(fault)", default: 0] += 1
+        if Torture.isLong || Chaos.isTalkative { print("chaos: \(fault)") }
         let seconds = Double.random(in: 0.2...2, using: &generator)
         let root = try DatabaseConnection(administrator)
         switch fault {

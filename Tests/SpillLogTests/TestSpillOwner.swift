@@ -38,7 +38,7 @@ final class TestSpillOwner: SpillOwner {
     func neededBatches(in name: SegmentName) -> [SpilledBatch] { plan.neededBatches(in: name) }
     func moved(_ batches: [(from: SpilledBatch, to: SpilledBatch)]) { plan.moved(batches) }
     func lost(_ batches: [SpilledBatch]) -> Int {
-        let records = plan.lost(batches).reduce(0) { $0 + $1.recordCount }
+        let records = plan.lost(batches).reduce(0) { $0 + $1.recordsLeft }
         recordsLost += records
         return records
     }

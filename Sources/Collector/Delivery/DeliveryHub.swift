@@ -282,7 +282,7 @@ final class DeliveryHub: SpillOwner, Sendable {
     var needsSpillProbe: Bool { state.read { $0.plan.needsSpillProbe } }
 
     func lost(_ batches: [SpilledBatch]) -> Int {
-        let records = change { $0.plan.lost(batches) }.reduce(0) { $0 + $1.recordCount }
+        let records = change { $0.plan.lost(batches) }.reduce(0) { $0 + $1.recordsLeft }
         ledger.damaged(records: records)
         return records
     }

@@ -111,6 +111,11 @@ final class CollectorProcess {
 
     var isRunning: Bool { process.isRunning }
 
+    private var lastWords: String {
+        process.terminationReason == .exit
+            ? "has ended with \(process.terminationStatus)" : "was ended by signal \(process.terminationStatus)"
+    }
+
     var logText: String {
         do { return String(decoding: try Data(contentsOf: log), as: UTF8.self) } catch { return "\(error)" }
     }
@@ -134,6 +139,10 @@ final class CollectorProcess {
         ])
         guard let end = result.lastIndex(of: "\n"), let status = Int(result[result.index(after: end)...]) else {
             throw CollectorFailure(description: "no answer to \(path): \(result)")
+        }
+        guard status > 0 else {
+            throw CollectorFailure(
+                description: "no answer to \(path), the collector \(isRunning ? "runs" : lastWords): \(logText)")
         }
         return (status, String(result[..<end]))
     }

@@ -156,7 +156,6 @@ final class StatusSource: Sendable {
                 notReady.append(block)
             }
         }
-        warnings += health.suppressionWarnings
         gauges += [
             Gauge(
                 name: "warnings", help: "Lines in the warnings of /stats and /readyz.", value: Double(warnings.count)),

@@ -123,9 +123,22 @@ struct SpillCommand: ParsableCommand {
 
         @OptionGroup var directory: Directory
         @OptionGroup var location: DatabaseArguments
+        @Option(help: ArgumentHelp(stringLiteral: Setting.acceptPast.help))
+        var acceptPast = Setting.acceptPast.defaultText ?? "off"
+        @Option(help: ArgumentHelp(stringLiteral: Setting.acceptFuture.help))
+        var acceptFuture = Setting.acceptFuture.defaultText ?? "off"
         @Flag(help: "Print what was done as JSON.") var json = false
 
+        private func distance(_ text: String, _ setting: Setting) throws(CommandError) -> Int64? {
+            guard let distance = TimeDistance(text) else {
+                throw CommandError(.usage, "\(setting.flag) \(text): it must be \(TimeDistance.allowed)")
+            }
+            return distance.microseconds
+        }
+
         func run() throws {
+            let bounds = TimeBounds(
+                past: try distance(acceptPast, .acceptPast), future: try distance(acceptFuture, .acceptFuture))
             let opened: SpillDirectory
             do throws(SpillError) {
                 // Looked at first: a directory that is not there is not made.
@@ -139,7 +152,7 @@ struct SpillCommand: ParsableCommand {
             let outcome: SpillImportProgress
             do {
                 try SchemaManager(connection).apply()
-                outcome = try SpillImport(opened, connection).run {
+                outcome = try SpillImport(opened, connection, bounds: bounds).run {
                     line.show("batch", $0.batchesDone, of: $0.batches)
                 }
                 line.clear()

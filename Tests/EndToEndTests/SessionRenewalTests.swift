@@ -20,6 +20,7 @@ import TimescaleStore
         location = try TestServers.database(.plain)
         collector = try CollectorProcess([
             "--database", TestServers.url(location), "--spill-directory", "none", "--flush-interval", "20",
+            "--accept-past", "off",
         ])
     }
 

@@ -74,10 +74,11 @@ import TimescaleStore
 
     /// A collector that cannot ask its database confirms what it has on its disk. Two inputs under one number are two sessions.
     @Test func recordsAreStoredThoughTheDatabaseCannotBeAsked() throws {
-        let server = try TestServers.database(.plain)
+        let server = try TestServers.ownServer(.plain)
+        defer { server.stop() }
         let spill = URL(fileURLWithPath: try Programs.temporaryFolder("resume"))
         defer { try? FileManager.default.removeItem(at: spill) }
-        let way = ["--database", TestServers.url(server), "--spill-directory", spill.path]
+        let way = ["--database", TestServers.url(server.location), "--spill-directory", spill.path]
         func numbers(_ numbers: Range<Int>, to collector: CollectorProcess) throws -> Finished {
             try run(
                 [
@@ -89,12 +90,13 @@ import TimescaleStore
         let first = try CollectorProcess(way)
         #expect(try numbers(0..<50, to: first).status == 0)
         #expect(first.stop() == 0)
-        let away = try CollectorProcess(
-            ["--database", "postgresql://postgres@127.0.0.1:1/none", "--spill-directory", spill.path])
+        server.stop()
+        let away = try CollectorProcess(way)
         #expect(try numbers(50..<100, to: away).status == 0)
         #expect(away.stop() == 0)
+        try server.start()
         let last = try CollectorProcess(way)
-        let connection = try DatabaseConnection(server)
+        let connection = try DatabaseConnection(server.location)
         let deadline = ContinuousClock.now + .seconds(30)
         while try connection.query("SELECT count(DISTINCT value) FROM metrics.metric_points") != [["100"]] {
             guard ContinuousClock.now < deadline else {

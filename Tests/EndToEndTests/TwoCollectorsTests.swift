@@ -42,11 +42,13 @@ import TimescaleStore
         // The second one knows the session, and that the database has nothing of it, before the spill is stored.
         let second = try CollectorProcess([
             "--database", TestServers.url(location), "--flush-interval", "20", "--spill-directory", "none",
+            "--accept-past", "off",
         ])
         try Self.send(51...100, to: second)
         #expect(try connection.query("SELECT count(*) FROM metrics.metric_points") == [["50"]])
         let replay = try Programs.run([
             "spill", "replay", "--spill-directory", folder, "--database", TestServers.url(location), "--json",
+            "--accept-past", "off",
         ])
         #expect(replay.status == 0, "\(replay.errors)")
         let object = try #require(try JSONSerialization.jsonObject(with: replay.output) as? [String: Any])
@@ -73,8 +75,8 @@ import TimescaleStore
         var generator = Torture.generator("session moves")
         let arguments = try (0..<2).map { _ in
             [
-                "--database", TestServers.url(location), "--flush-interval", "5", "--spill-directory",
-                try Programs.temporaryFolder("spill"),
+                "--database", TestServers.url(location), "--flush-interval", "5", "--accept-past", "off",
+                "--spill-directory", try Programs.temporaryFolder("spill"),
             ]
         }
         var collectors = try arguments.map { try CollectorProcess($0) }

@@ -72,9 +72,6 @@ public struct CollectorSettings: Sendable {
     /// What the operator should know about the settings, one line each.
     public internal(set) var warnings: [String]
 
-    /// A thousand years.
-    private static let distanceSecondsMax = 365_250 * 86_400
-
     public init(_ resolver: ConfigurationResolver) throws(ConfigurationError) {
         var reader = SettingReader(resolver)
         udp = try reader.addresses(.udp)
@@ -112,9 +109,7 @@ public struct CollectorSettings: Sendable {
         allowUnauthenticated = try reader.bool(.allowUnauthenticated)
         systemMetrics = try reader.bool(.systemMetrics)
         systemID = try reader.name(.systemID)
-        timeBounds = TimeBounds(
-            past: try reader.distance(.acceptPast, in: 60...Self.distanceSecondsMax),
-            future: try reader.distance(.acceptFuture, in: 1...Self.distanceSecondsMax))
+        timeBounds = TimeBounds(past: try reader.distance(.acceptPast), future: try reader.distance(.acceptFuture))
         usesTimescale = try reader.word(.timescaledb, ["auto": true, "off": false])
         daysAhead = try reader.integer(.daysAhead, in: 1...366)
         var policies = PolicyChanges()
@@ -172,13 +167,11 @@ private struct SettingReader {
     }
 
     /// A length of time, in microseconds; nil for 'off'.
-    mutating func distance(_ setting: Setting, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int64? {
-        let text = resolve(setting).value
-        if text.lowercased() == "off" { return nil }
-        guard let value = setting.quantity.value(text), range.contains(value) else {
-            throw refuse(setting, "it must be \(setting.quantity.allowed(range)), or off")
+    mutating func distance(_ setting: Setting) throws(ConfigurationError) -> Int64? {
+        guard let distance = TimeDistance(resolve(setting).value) else {
+            throw refuse(setting, "it must be \(TimeDistance.allowed)")
         }
-        return Int64(value) * 1_000_000
+        return distance.microseconds
     }
 
     /// A name that goes into records: one line, which fits into a datagram with all else.

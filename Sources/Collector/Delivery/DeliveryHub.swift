@@ -145,14 +145,13 @@ final class DeliveryHub: SpillOwner, Sendable {
             // What an earlier attempt stored of this very batch, or a part of it, is no resent frame.
             let own =
                 stored.wasStoredBefore ? records.resent : min(records.resent, stored.ownRecords[source] ?? 0)
-            let rows = records.rows + (isFirst ? own : 0) + (stored.partRecords[source] ?? 0)
+            let rows = records.rows + records.outOfBounds + (isFirst ? own : 0) + (stored.partRecords[source] ?? 0)
             let resent = isFirst ? records.resent - own : 0
             let unknownKind = isFirst ? records.unknownKind : 0
-            let outOfBounds = isFirst ? records.outOfBounds : 0
-            let letters = (stored.deadLetters[source] ?? 0) - (malformed[source] ?? 0) - outOfBounds
+            let letters = (stored.deadLetters[source] ?? 0) - (malformed[source] ?? 0)
             let dead = min(rows, max(0, letters))
             if isReplay, work.summary.identity.epoch != epoch {
-                ledger.recovered(source: source, records: rows + resent + unknownKind + outOfBounds)
+                ledger.recovered(source: source, records: rows + resent + unknownKind)
             }
             let suppressed = min(rows - dead, stored.suppressed[source] ?? 0)
             let committed = rows - dead - suppressed
@@ -160,6 +159,7 @@ final class DeliveryHub: SpillOwner, Sendable {
             if isReplay, committed > 0 { ledger.replayed(source: source, records: committed) }
             if suppressed > 0 { ledger.suppressed(source: source, records: suppressed) }
             if dead > 0 { ledger.deadLettered(source: source, records: dead) }
+            let outOfBounds = min(dead, records.outOfBounds)
             if outOfBounds > 0 { ledger.outOfBounds(source: source, records: outOfBounds) }
             if resent > 0 { ledger.resent(source: source, records: resent) }
             if unknownKind > 0 { ledger.unknownKind(source: source, records: unknownKind) }

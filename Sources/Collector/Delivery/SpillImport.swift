@@ -30,13 +30,19 @@ public struct SpillImportProgress: Sendable {
 public struct SpillImport {
     private let directory: SpillDirectory
     private let connection: DatabaseConnection
+    private let bounds: TimeBounds
+    private let oldChunks: OldChunkBudget?
     /// To store a batch of which others store frames at the same time.
     private static let attemptsMax = 10
 
-    /// - Parameter directory: open, and so owned by this process.
-    public init(_ directory: SpillDirectory, _ connection: DatabaseConnection) {
+    /// - Parameters:
+    ///   - directory: open, and so owned by this process.
+    ///   - bounds: the times of records that are accepted, as their collector would have.
+    public init(_ directory: SpillDirectory, _ connection: DatabaseConnection, bounds: TimeBounds) {
         self.directory = directory
         self.connection = connection
+        self.bounds = bounds
+        oldChunks = bounds.past == nil ? nil : OldChunkBudget()
     }
 
     /// Stores all batches, oldest first, and removes each segment when all of it is stored.
@@ -54,6 +60,7 @@ public struct SpillImport {
         try fence.waitForEarlierRuns(connection)
         let reader = ReplayReader(directory)
         let decoded = DecodedBatch()
+        let hasHypertables = try ServerIdentity.detect(connection).flavour.hasHypertables
         var remover = SpillWriter(
             fileSystem: directory.fileSystem, directoryID: directory.directoryID, epoch: 0, limits: SpillLimits())
         var removalFailure: SpillError?
@@ -80,6 +87,7 @@ public struct SpillImport {
                     progress.recordsDamaged -= batch.summary.recordCount
                 }
                 try reader.withFrames { (frames) throws(DatabaseError) in
+                    decoded.judgement = TimeJudgement(bounds, watchesOldDays: oldChunks != nil && hasHypertables)
                     progress.add(decoded, try store(summary, frames, decoded, fence))
                 }
                 progress.batchesDone += 1
@@ -106,7 +114,7 @@ public struct SpillImport {
             do throws(DatabaseError) {
                 decoded.decode(
                     frames, summary, storedBefore: try SessionLedger(connection).storedFrames(among: summary.sessions))
-                return try BatchWriter(connection, fence: fence).store(
+                return try BatchWriter(connection, fence: fence, oldChunks: oldChunks).store(
                     summary, frames: frames, decoded: decoded, keepsMalformed: true)
             } catch {
                 guard error.kind == .framesStoredBefore, attempts < Self.attemptsMax else { throw error }
@@ -117,7 +125,7 @@ public struct SpillImport {
 
 extension SpillImportProgress {
     fileprivate mutating func add(_ decoded: DecodedBatch, _ stored: StoredBatch) {
-        let rows = decoded.sources.values.reduce(0) { $0 + $1.rows }
+        let rows = decoded.sources.values.reduce(0) { $0 + $1.rows + $1.outOfBounds }
         let resent = decoded.sources.values.reduce(0) { $0 + $1.resent }
         let dead = stored.deadLetters.values.reduce(0, +)
         let parts = stored.partRecords.values.reduce(0, +)
@@ -125,12 +133,9 @@ extension SpillImportProgress {
         recordsRefused += decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? 0 : $1.recordCount) }
         guard !stored.wasStoredBefore else { return }
         recordsDeadLettered += dead
-        // The letters of records without a row.
-        let rowless =
-            decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? $1.recordCount : 0) }
-            + decoded.sources.values.reduce(0) { $0 + $1.outOfBounds }
+        let malformed = decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? $1.recordCount : 0) }
         let suppressed = stored.suppressed.values.reduce(0, +)
         recordsSuppressed += suppressed
-        recordsStored += rows - max(0, dead - rowless) - suppressed
+        recordsStored += rows - max(0, dead - malformed) - suppressed
     }
 }

@@ -178,13 +178,6 @@ final class Lane: Sendable {
             bounds, watchesOldDays: oldChunks != nil && bench.session.hasHypertables)
         while true {
             bench.decoded.decode(frames, summary, storedBefore: storedBefore)
-            if let oldChunks, bench.decoded.judgement.denied.isEmpty, !bench.decoded.oldDays.isEmpty {
-                let denied = try bench.session.deniedDays(bench.decoded.oldDays, oldChunks)
-                if !denied.isEmpty {
-                    bench.decoded.judgement.denied = denied
-                    bench.decoded.decode(frames, summary, storedBefore: storedBefore)
-                }
-            }
             // Frames that are passed over may be this batch's own, of which a kind waits since an earlier run.
             let isInPart = spilled != nil && bench.decoded.sources.values.contains { $0.resent > 0 }
             let kinds = isInPart ? .all : bench.decoded.kinds.union(spilled?.waitingKinds ?? [])
@@ -193,7 +186,7 @@ final class Lane: Sendable {
             do throws(DatabaseError) {
                 return try bench.session.store(
                     summary, frames: frames, decoded: bench.decoded, isReplay: spilled != nil, without: held,
-                    counted: spilled?.part)
+                    counted: spilled?.part, oldChunks: oldChunks)
             } catch {
                 guard bench.session.isConnected else { throw error }
                 if let kind = error.refusingKind, !refused.contains(kind) {
@@ -237,17 +230,14 @@ final class Lane: Sendable {
                 "a BEFORE INSERT trigger suppressed rows, which are not stored",
                 metadata: ["tables": "\(stored.suppressedByTable.keys.sorted().joined(separator: ", "))"])
         }
-        if spilled?.part == nil {
-            for (source, records) in decoded.sources where records.outOfBounds > 0 {
-                guard health.outOfBounds(records.outOfBounds, source) else { continue }
-                log.warning(
-                    "times out of bounds: these records become dead letters, which 'spillway dead-letters list' shows",
-                    metadata: ["source": "\(hexadecimal(source))", "records": "\(records.outOfBounds)"])
-            }
+        for (source, records) in decoded.sources where records.outOfBounds > 0 {
+            guard health.outOfBounds(records.outOfBounds, source) else { continue }
+            log.warning(
+                "times out of bounds: these records become dead letters, which 'spillway dead-letters list' shows",
+                metadata: ["source": "\(hexadecimal(source))", "records": "\(records.outOfBounds)"])
         }
         let dead =
-            stored.deadLetters.values.reduce(0, +)
-            - (spilled?.part == nil ? decoded.sources.values.reduce(0) { $0 + $1.outOfBounds } : 0)
+            stored.deadLetters.values.reduce(0, +) - decoded.sources.values.reduce(0) { $0 + $1.outOfBounds }
         if dead > 0 {
             log.warning(
                 "the database refused records; they are kept in spillway.dead_letters: 'spillway dead-letters list' shows the reasons",

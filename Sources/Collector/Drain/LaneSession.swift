@@ -75,31 +75,25 @@ struct LaneSession {
         return gate.identity?.flavour.hasHypertables ?? false
     }
 
-    /// By source, the old days for which it has opened enough chunks.
-    mutating func deniedDays(
-        _ days: [UInt64: Set<TableDay>], _ budget: OldChunkBudget
-    ) throws(DatabaseError) -> [UInt64: Set<TableDay>] {
-        try noting { (connection) throws(DatabaseError) in
-            try budget.denied(days, now: monotonicNanoseconds(), connection)
-        }
-    }
-
     /// One attempt to store a batch.
     ///
     /// - Parameters:
     ///   - isReplay: it came from the spill, and may be stored already.
     ///   - held: kinds whose rows are left out.
     ///   - counted: what this run has counted of a batch that was stored in part.
+    ///   - oldChunks: how many chunks of long ago sources may open; nil for any number.
     mutating func store(
         _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, isReplay: Bool,
-        without held: KindSet = [], counted: StoredPart? = nil
+        without held: KindSet = [], counted: StoredPart? = nil, oldChunks: OldChunkBudget? = nil
     ) throws(DatabaseError) -> StoredBatch {
         // Of a batch that is nothing but malformed there is nothing to store; one of the spill may be in the ledger.
         guard decoded.recordCount > 0 || isReplay, case .database(_, let fence) = target else { return StoredBatch() }
         try connect()
         let (compression, accepted) = (compression, accepted)
         return try noting { (connection) throws(DatabaseError) in
-            try BatchWriter(connection, fence: fence, compression: compression, accepted: accepted).store(
+            try BatchWriter(
+                connection, fence: fence, compression: compression, accepted: accepted, oldChunks: oldChunks
+            ).store(
                 summary, frames: frames, decoded: decoded, keepsMalformed: isReplay, without: held, counted: counted)
         }
     }

@@ -185,10 +185,8 @@ public final class ConservationLedger: Sendable {
     /// Records that a trigger of the database kept out of their table.
     public func suppressed(source: UInt64, records: Int) { count(source: source, (records, .recordsSuppressed)) }
 
-    /// Records that became dead letters since their times are not accepted.
-    public func outOfBounds(source: UInt64, records: Int) {
-        count(source: source, (records, .recordsDeadLettered), (records, .recordsOutOfBounds))
-    }
+    /// Those of the records in dead letters whose times are not accepted.
+    public func outOfBounds(source: UInt64, records: Int) { count(source: source, (records, .recordsOutOfBounds)) }
 
     /// Records of kinds that this program does not know.
     public func unknownKind(source: UInt64, records: Int) { count(source: source, (records, .recordsUnknownKind)) }

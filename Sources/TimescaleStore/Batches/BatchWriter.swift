@@ -6,6 +6,7 @@
 
 import Delivery
 import FrameCodec
+import LinuxSystem
 import MetricKinds
 
 /// How an attempt to store a batch ended well.
@@ -61,15 +62,17 @@ public struct BatchWriter {
     let compression: DirectCompression?
     /// What the tables took before.
     let accepted: AcceptedRows?
+    private let oldChunks: OldChunkBudget?
 
     public init(
         _ connection: DatabaseConnection, fence: CommitFence, compression: DirectCompression? = nil,
-        accepted: AcceptedRows? = nil
+        accepted: AcceptedRows? = nil, oldChunks: OldChunkBudget? = nil
     ) {
         self.connection = connection
         self.fence = fence
         self.compression = compression
         self.accepted = accepted
+        self.oldChunks = oldChunks
     }
 
     /// Stores a batch in one transaction.
@@ -92,6 +95,9 @@ public struct BatchWriter {
         _ summary: BatchSummary, frames: UnsafeRawBufferPointer, decoded: DecodedBatch, keepsMalformed: Bool = false,
         without held: KindSet = [], counted: StoredPart? = nil
     ) throws(DatabaseError) -> StoredBatch {
+        if held.isEmpty, counted == nil {
+            try judgeOldDays(decoded) { decoded.decode(frames, summary, storedBefore: decoded.storedBefore) }
+        }
         let kept: LedgerEntry.Kept = keepsMalformed ? [.malformed, .outOfBounds] : .outOfBounds
         let entry = LedgerEntry(
             summary, fence: fence, decoded: decoded, frames: frames, keeping: kept)
@@ -139,6 +145,17 @@ public struct BatchWriter {
             else { throw error }
             return try storedBefore(entry)
         }
+    }
+
+    /// Takes rows back that would open too many old chunks.
+    ///
+    /// - Parameter decode: reads the batch once more, as it was read.
+    func judgeOldDays(_ decoded: DecodedBatch, decode: () -> Void) throws(DatabaseError) {
+        guard let oldChunks, !decoded.oldDays.isEmpty else { return }
+        let denied = try oldChunks.denied(decoded.oldDays, now: monotonicNanoseconds(), connection)
+        guard !denied.isEmpty else { return }
+        decoded.judgement.denied.merge(denied) { $0.union($1) }
+        decode()
     }
 
     /// An earlier attempt's COMMIT had no answer, or one in doubt. That its row is visible does not say that it is durable.

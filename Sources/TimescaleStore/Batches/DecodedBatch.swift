@@ -26,7 +26,7 @@ public struct SourceRecords: Sendable, Equatable {
     public var unknownKind = 0
     /// Records of frames that were passed over, since an earlier run has stored them.
     public var resent = 0
-    /// Records whose times are not accepted. They have no row.
+    /// Records whose times are not accepted, of kinds that are not left out. They have no row.
     public var outOfBounds = 0
 
     public init() {}
@@ -54,11 +54,15 @@ public final class DecodedBatch {
     public private(set) var kinds: KindSet = []
     /// The rows were more than `rowBytesMax` and are not held; all else is the account of the whole batch.
     public private(set) var isTooLarge = false
+    /// The kinds with records whose times are not accepted.
+    var kindsOutOfBounds: KindSet { rows.kindsOutOfBounds }
     private var decoder = FrameDecoder()
     /// Frames that are passed over, if they are acknowledged ones.
     private(set) var storedBefore: [SessionKey: SequenceRanges] = [:]
     /// Frames that are passed over, by their places in the batch.
     private(set) var passedOver: Set<Int> = []
+    /// Kinds whose records have no rows.
+    private(set) var leftOut: KindSet = []
 
     private let rowBytesMax: Int
 
@@ -82,7 +86,7 @@ public final class DecodedBatch {
     ///   - firstPlace: of the first of these frames in the batch.
     ///   - storedBefore: acknowledged frames of these sessions that are passed over.
     ///   - passedOver: further frames that are passed over, by their places.
-    ///   - leftOut: kinds whose records have no rows and are counted as `leftOutCount`.
+    ///   - leftOut: kinds whose records have no rows and are counted as `leftOutCount`, whatever their times.
     /// - Complexity: O(bytes), without allocation for a record.
     public func decode(
         _ frames: UnsafeRawBufferPointer, _ summary: BatchSummary = .unacknowledged, firstPlace: Int = 0,
@@ -91,6 +95,7 @@ public final class DecodedBatch {
     ) {
         self.storedBefore = storedBefore
         self.passedOver = passedOver
+        self.leftOut = leftOut
         kinds = []
         rows.removeAll()
         rows.leaveOut(leftOut)

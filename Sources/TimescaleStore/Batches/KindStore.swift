@@ -22,6 +22,8 @@ struct KindStore {
     let counted: StoredPart?
 
     private var connection: DatabaseConnection { writer.connection }
+    /// Records that are out of bounds become letters with the rows of their kind, which are judged only then.
+    private var keptByClaim: LedgerEntry.Kept { kept.intersection(.malformed) }
 
     /// Stores what is not stored yet and not held.
     ///
@@ -35,17 +37,18 @@ struct KindStore {
         let uncounted = parts.kinds.subtracting(counted?.kinds ?? [])
         if !uncounted.isEmpty {
             decode(settled, leavingOut: KindSet.all.subtracting(uncounted))
-            outcome.partRecords = decoded.sources.mapValues(\.rows)
+            outcome.partRecords = decoded.sources.mapValues { $0.rows + $0.outOfBounds }
             outcome.add(writer.deadLetters(of: summary.identity, kinds: uncounted))
         }
         let left = parts.kinds.union(held)
         decode(settled, leavingOut: left)
-        let kinds = decoded.kinds
+        try writer.judgeOldDays(decoded) { decode(settled, leavingOut: left) }
+        let kinds = decoded.kinds.union(decoded.kindsOutOfBounds)
         try storeKinds(kinds, parts, settled, &outcome)
         decode(settled, leavingOut: left)
         if counted == nil {
             outcome.ownRecords = records(of: parts.frames)
-            outcome.add(entry(keeping: kept).letterRecords)
+            outcome.add(entry(keeping: keptByClaim).letterRecords)
         }
         for kind in held.subtracting(parts.kinds).kinds where decoded.rows.leftOutCount(kind) > 0 {
             outcome.waiting[kind] = decoded.rows.leftOutCount(kind)
@@ -88,7 +91,7 @@ struct KindStore {
         }
         let entry = LedgerEntry(
             summary.with(sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }.sorted { $0.key < $1.key }),
-            fence: writer.fence, decoded: decoded, frames: frames, keeping: kept, key: .parts(keys))
+            fence: writer.fence, decoded: decoded, frames: frames, keeping: keptByClaim, key: .parts(keys))
         do throws(DatabaseError) {
             try entry.begin(connection)
             try entry.commit(connection)
@@ -118,7 +121,7 @@ struct KindStore {
             decode(settled, leavingOut: KindSet.all.subtracting(KindSet(kind)))
             let store = PartedStore(
                 connection: connection, fence: writer.fence, summary: summary, frames: frames, decoded: decoded,
-                kept: [], chunksMax: PartedStore.chunksMax, kind: kind, passedOver: settled)
+                kept: .outOfBounds, chunksMax: PartedStore.chunksMax, kind: kind, passedOver: settled)
             guard try store.store(parts, &outcome) != nil else { throw connection.error(.batchStoredBefore) }
         }
         outcome.add(writer.deadLetters(of: summary.identity, kinds: kinds))
@@ -126,7 +129,7 @@ struct KindStore {
 
     private func storeAtOnce(_ kinds: KindSet) throws(DatabaseError) -> StoredBatch {
         try writer.storeAtOnce(
-            summary, entry(keeping: [], key: .parts(kinds.kinds.map { .kind($0) })), frames, decoded)
+            summary, entry(keeping: .outOfBounds, key: .parts(kinds.kinds.map { .kind($0) })), frames, decoded)
     }
 
     /// The batch's own row replaces those of its parts.

@@ -23,6 +23,8 @@ public final class OldChunkBudget: Sendable {
         var days: Set<TableDay> = []
         /// The length of a new chunk, in whole days and at least one.
         var chunkDays: [MetricKind: Int64] = [:]
+        /// New chunks of one day, where they are shorter than one.
+        var chunksPerDay: [MetricKind: Int] = [:]
 
         /// One value for all days of a chunk.
         func chunk(_ day: TableDay) -> TableDay {
@@ -35,7 +37,7 @@ public final class OldChunkBudget: Sendable {
         var present = Present()
         var nextLook: UInt64 = 0
         /// When each chunk was allowed. At most `chunksMax` in all.
-        var opened: [UInt64: [TableDay: UInt64]] = [:]
+        var opened: [UInt64: [TableDay: (at: UInt64, chunks: Int)]] = [:]
     }
 
     private let state = Mutex(State())
@@ -90,13 +92,15 @@ public final class OldChunkBudget: Sendable {
         var present = Present()
         let lengths = try connection.query(
             """
-            SELECT hypertable_name, extract(epoch FROM time_interval)::bigint / 86400
+            SELECT hypertable_name, extract(epoch FROM time_interval)::bigint
             FROM timescaledb_information.dimensions
             WHERE hypertable_schema = '\(MetricKind.schemaName)' AND dimension_number = 1
             """, operation: "reading the length of chunks")
         for row in lengths {
             guard let kind = MetricKind.allCases.first(where: { $0.tableName == row[0] }) else { continue }
-            present.chunkDays[kind] = max(1, row[1].flatMap { Int64($0) } ?? 1)
+            let seconds = max(1, row[1].flatMap { Int64($0) } ?? 86_400)
+            present.chunkDays[kind] = max(1, seconds / 86_400)
+            present.chunksPerDay[kind] = Int(max(1, (86_400 + seconds - 1) / seconds))
         }
         let rows = try connection.query(
             """
@@ -104,34 +108,40 @@ public final class OldChunkBudget: Sendable {
             FROM timescaledb_information.chunks
             WHERE hypertable_schema = '\(MetricKind.schemaName)' AND range_start < now() - interval '6 days'
             """, operation: "listing the old chunks")
+        // A day with some of its chunks may open the others.
+        var covered: [TableDay: Int64] = [:]
         for row in rows {
             guard let kind = MetricKind.allCases.first(where: { $0.tableName == row[0] }),
                 let start = row[1].flatMap({ Int64($0) }), let end = row[2].flatMap({ Int64($0) }), start < end
             else { continue }
             let last = UTCDay(microseconds: end - 1).number
             for day in UTCDay(microseconds: start).number...last {
-                present.days.insert(TableDay(kind, day: day))
+                let (dayStart, dayEnd) = (day * Self.dayMicroseconds, (day + 1) * Self.dayMicroseconds)
+                covered[TableDay(kind, day: day), default: 0] += min(end, dayEnd) - max(start, dayStart)
             }
         }
+        present.days = Set(covered.filter { $0.value >= Self.dayMicroseconds }.keys)
         return present
     }
+
+    private static let dayMicroseconds: Int64 = 86_400_000_000
 }
 
 extension OldChunkBudget.State {
     fileprivate mutating func forget(before time: UInt64) {
         for (source, days) in opened {
-            let rest = days.filter { $0.value >= time }
+            let rest = days.filter { $0.value.at >= time }
             if rest.count < days.count { opened[source] = rest.isEmpty ? nil : rest }
         }
     }
 
     fileprivate mutating func allow(_ day: TableDay, to source: UInt64, _ now: UInt64) -> Bool {
         if isAllowed(day, source) { return true }
-        let all = opened.values.reduce(0) { $0 + $1.count }
-        guard all < OldChunkBudget.chunksMax, opened[source]?.count ?? 0 < OldChunkBudget.chunksPerSourceMax else {
-            return false
-        }
-        opened[source, default: [:]][present.chunk(day)] = now
+        let chunks = present.chunksPerDay[day.kind] ?? 1
+        let ofSource = opened[source]?.values.reduce(chunks) { $0 + $1.chunks } ?? chunks
+        let ofAll = opened.values.reduce(chunks) { $0 + $1.values.reduce(0) { $0 + $1.chunks } }
+        guard ofAll <= OldChunkBudget.chunksMax, ofSource <= OldChunkBudget.chunksPerSourceMax else { return false }
+        opened[source, default: [:]][present.chunk(day)] = (now, chunks)
         return true
     }
 

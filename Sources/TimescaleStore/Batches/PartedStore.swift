@@ -258,7 +258,7 @@ struct PartedStore {
         }
         return LedgerEntry(
             summary.with(sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }), fence: fence,
-            decoded: scratch, frames: bytes, keeping: kind == nil ? kept : [],
+            decoded: scratch, frames: bytes, keeping: kept,
             key: .parts(part.places.map { .frame($0, of: kind) }))
     }
 }

@@ -112,7 +112,7 @@ enum TableCheck {
             }
             guard column.typeIDs.contains(type) else {
                 return "\(SchemaSQL.table(kind)).\(column.name) must be \(column.type) and is of another type: "
-                    + "ALTER TABLE \(SchemaSQL.table(kind)) ALTER COLUMN \(column.name) TYPE \(column.type)"
+                    + "ALTER TABLE \(SchemaSQL.table(kind)) ALTER COLUMN \(column.name) TYPE \(column.type) USING \(column.name)::\(column.type)"
             }
         }
         return nil

@@ -73,8 +73,8 @@ extension DeadLetter {
     static let outOfBoundsState = SQLState("22008")
     static let outOfBoundsReason = "time out of bounds"
 
-    /// The records of a batch that are not accepted for their times: a letter for each frame, with those records alone.
-    /// O(bytes of these frames).
+    /// The records of a batch that are not accepted for their times: a letter for each frame and kind, with those records alone.
+    /// Kinds that are left out have none: they are judged when their rows are stored. O(bytes of these frames).
     static func outOfBounds(
         _ decoded: DecodedBatch, _ frames: UnsafeRawBufferPointer, arrival: Int64
     ) -> [DeadLetter] {
@@ -82,7 +82,7 @@ extension DeadLetter {
         var decoder = FrameDecoder()
         for entry in decoded.outOfBounds {
             forEachFrame(UnsafeRawBufferPointer(rebasing: frames[entry.bytes])) { frame, header, _ in
-                let refused = RefusedTimes(decoded.judgement, entry.source, arrival: arrival)
+                let refused = RefusedTimes(decoded, entry.source, arrival: arrival)
                 var collector = RecordCollector { kind, time in refused.note(time, of: kind) }
                 do throws(FrameError) {
                     try decoder.decode(frame, header: header, &collector)
@@ -99,56 +99,74 @@ extension DeadLetter {
 
 /// The records of one frame that are not accepted.
 private final class RefusedTimes {
+    /// Those of one kind.
+    private struct Refused {
+        /// Of each record, its place among those of its kind.
+        var places: [Int] = []
+        var earliest = Int64.max
+        var latest = Int64.min
+
+        mutating func note(_ time: Int64, at place: Int) {
+            places.append(place)
+            earliest = min(earliest, time)
+            latest = max(latest, time)
+        }
+    }
+
     private let judgement: TimeJudgement
+    private let leftOut: KindSet
     private let source: UInt64
     private let arrival: Int64
-    private var earliest = Int64.max
-    private var latest = Int64.min
-    private var count = 0
-    /// Of each refused record, its place among those of its kind.
-    private var places: [Int] = []
+    private var refused: [MetricKind: Refused] = [:]
     private var counts: [MetricKind: Int] = [:]
 
-    init(_ judgement: TimeJudgement, _ source: UInt64, arrival: Int64) {
-        self.judgement = judgement
+    init(_ decoded: DecodedBatch, _ source: UInt64, arrival: Int64) {
+        judgement = decoded.judgement
+        leftOut = decoded.leftOut
         self.source = source
         self.arrival = arrival
     }
 
     /// - Returns: whether the record is refused.
     func note(_ time: Int64, of kind: MetricKind) -> Bool {
-        defer { counts[kind, default: 0] += 1 }
-        guard !judgement.accepts(time, of: kind, source: source, arrival: arrival) else { return false }
-        places.append(counts[kind, default: 0])
-        earliest = min(earliest, time)
-        latest = max(latest, time)
-        count += 1
+        let place = counts[kind, default: 0]
+        counts[kind] = place + 1
+        guard !leftOut.contains(kind), !judgement.accepts(time, of: kind, source: source, arrival: arrival) else {
+            return false
+        }
+        refused[kind, default: Refused()].note(time, at: place)
         return true
     }
 
-    /// One letter where the records fit into a frame, as they do in any that this encoder wrote, or one for each.
+    /// One letter of a kind where its records fit into a frame, as they do in any that this encoder wrote, or one for each.
     func letters(_ records: [AnyRecord], _ frame: [UInt8], _ header: FrameHeader) -> [DeadLetter] {
-        guard records.count < header.recordCount else { return [letter(nil, records.count, frame)] }
-        var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
-        if let own = RowIsolation.frame(records, header.identity, &encoder) { return [letter(nil, records.count, own)] }
-        return zip(records, places).map { record, place in
-            var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
-            guard let own = RowIsolation.frame([record], header.identity, &encoder) else {
-                return letter(record.kind, 1, frame, recordIndex: place)
+        var letters: [DeadLetter] = []
+        for kind in BatchWriter.kindsByTable {
+            guard let refused = refused[kind] else { continue }
+            let own = records.filter { $0.kind == kind }
+            func letter(_ count: Int, _ frame: [UInt8], recordIndex: Int? = nil) -> DeadLetter {
+                DeadLetter(
+                    kind: kind, source: source, records: count, reason: reason(refused.earliest, refused.latest),
+                    sqlstate: DeadLetter.outOfBoundsState, frame: frame, recordIndex: recordIndex)
             }
-            return letter(nil, 1, own)
+            func encoded(_ records: [AnyRecord]) -> [UInt8]? {
+                var encoder = FrameEncoder(frameBytesTarget: FrameLimits.frameBytesMax)
+                return RowIsolation.frame(records, header.identity, &encoder)
+            }
+            if own.count == header.recordCount {
+                letters.append(letter(own.count, frame))
+            } else if let together = encoded(own) {
+                letters.append(letter(own.count, together))
+            } else {
+                letters += zip(own, refused.places).map { record, place in
+                    encoded([record]).map { letter(1, $0) } ?? letter(1, frame, recordIndex: place)
+                }
+            }
         }
+        return letters
     }
 
-    private func letter(
-        _ kind: MetricKind?, _ records: Int, _ frame: [UInt8], recordIndex: Int? = nil
-    ) -> DeadLetter {
-        DeadLetter(
-            kind: kind, source: source, records: records, reason: reason, sqlstate: DeadLetter.outOfBoundsState,
-            frame: frame, recordIndex: recordIndex)
-    }
-
-    private var reason: String {
+    private func reason(_ earliest: Int64, _ latest: Int64) -> String {
         func text(_ time: Int64) -> String { UTCDay.timeText(time) }
         let accepted = judgement.bounds.accepted(at: arrival)
         let times = earliest == latest ? text(earliest) : "\(text(earliest)) to \(text(latest))"
@@ -159,7 +177,8 @@ private final class RefusedTimes {
             return "\(DeadLetter.outOfBoundsReason); \(times), when times \(limits.joined(separator: " ")) were "
                 + "accepted (--accept-past, --accept-future)"
         }
-        return "\(DeadLetter.outOfBoundsReason); \(times), of days for which the source would have opened more than "
-            + "\(OldChunkBudget.chunksPerSourceMax) chunks older than a week within an hour (--accept-past off)"
+        return "\(DeadLetter.outOfBoundsReason); \(times): they would have opened more than "
+            + "\(OldChunkBudget.chunksPerSourceMax) chunks older than a week for the source within an hour, or "
+            + "\(OldChunkBudget.chunksMax) for all sources (--accept-past off)"
     }
 }

@@ -51,6 +51,8 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// So are rows of these days.
     private var deniedDays: Set<TableDay> = []
     private var outOfBounds = 0
+    /// The kinds of such rows since `judge`.
+    private(set) var kindsOutOfBounds: KindSet = []
     /// The days of rows before this time are collected.
     private var oldBefore = Int64.min
     private(set) var oldDaysOfFrame: Set<TableDay> = []
@@ -114,6 +116,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     mutating func judge(_ accepted: ClosedRange<Int64>, oldBefore: Int64) {
         acceptedTimes = accepted
         deniedDays = []
+        kindsOutOfBounds = []
         self.oldBefore = oldBefore
     }
 
@@ -211,15 +214,18 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
 
     private mutating func leaveTable() {
         guard current >= 0 else { return }
-        if earliest < max(acceptedTimes.lowerBound, oldBefore) || latest > acceptedTimes.upperBound
-            || !deniedDays.isEmpty
+        let isLeftOut = !leftOut.isEmpty && leftOut.rawValue & 2 << UInt16(current) != 0
+        // What is left out is judged when it is stored.
+        if !isLeftOut,
+            earliest < max(acceptedTimes.lowerBound, oldBefore) || latest > acceptedTimes.upperBound
+                || !deniedDays.isEmpty
         {
             sift()
         }
         earliestOfAll = min(earliestOfAll, earliest)
         latestOfAll = max(latestOfAll, latest)
         (earliest, latest) = (.max, .min)
-        if leftOut.isEmpty || leftOut.rawValue & 2 << UInt16(current) == 0 {
+        if !isLeftOut {
             tables[current].count = cursor - tables[current].base
             tables[current].rowCount += rowsOfBlock
         } else {
@@ -254,6 +260,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
             offset += length
         }
         outOfBounds += rowsOfBlock - kept
+        if kept < rowsOfBlock { kindsOutOfBounds.insert(KindSet(kind)) }
         rowsOfBlock = kept
         cursor = tables[current].base + end
     }

@@ -154,32 +154,32 @@ public struct DeadLetterBox {
     ) throws(DatabaseError) -> DeadLetterOutcome {
         var outcome = DeadLetterOutcome()
         var last: Int64 = .min
+        var pageSize = Self.lettersAtOnce
         while true {
             let before = outcome
-            let end = try connection.inTransaction { () throws(DatabaseError) -> Int64? in
+            do throws(DatabaseError) {
+                let end = try connection.inTransaction { () throws(DatabaseError) -> Int64? in
+                    try sendPage(filter, behind: last, pageSize, anyTime: anyTime, &outcome)
+                }
+                guard let end else { break }
+                last = end
+                pageSize = Self.lettersAtOnce
+            } catch {
+                // Their days are too many for one transaction.
+                guard error.sqlstate == .outOfMemory, connection.isUsable else { throw error }
                 outcome = before
-                try connection.execute("SET LOCAL lock_timeout = '\(Self.lockTimeout)'")
-                // What another one is at is left to it.
-                let page = try page(filter, behind: last, Self.lettersAtOnce, lock: "FOR UPDATE SKIP LOCKED")
-                var stored: [Int64] = []
-                for letter in page {
+                if pageSize == 1 {
+                    guard let letter = try page(filter, behind: last, 1, lock: "").first else { break }
+                    last = letter.id
                     outcome.letters += 1
-                    if let reason = try store(letter, anyTime: anyTime, &outcome) {
-                        outcome.lettersLeft += 1
-                        outcome.lastReason = reason
-                    } else {
-                        stored.append(letter.id)
-                    }
+                    outcome.lettersLeft += 1
+                    outcome.lastReason =
+                        "its days are too many for one transaction on this server: raise max_locks_per_transaction"
+                    pageSize = Self.lettersAtOnce
+                } else {
+                    pageSize = 1
                 }
-                if !stored.isEmpty {
-                    try connection.query(
-                        "DELETE FROM spillway.dead_letters WHERE id = ANY ($1::bigint[])",
-                        ["{" + stored.map(String.init).joined(separator: ",") + "}"])
-                }
-                return page.last?.id
             }
-            guard let end else { break }
-            last = end
             show(outcome)
         }
         if outcome.recordsStored > 0 {
@@ -188,6 +188,31 @@ public struct DeadLetterBox {
                 "\(outcome.recordsStored) records stored, \(outcome.lettersLeft) letters left")
         }
         return outcome
+    }
+
+    /// - Returns: the id of the last letter that was looked at; nil without any.
+    private func sendPage(
+        _ filter: DeadLetterFilter, behind last: Int64, _ count: Int, anyTime: Bool, _ outcome: inout DeadLetterOutcome
+    ) throws(DatabaseError) -> Int64? {
+        try connection.execute("SET LOCAL lock_timeout = '\(Self.lockTimeout)'")
+        // What another one is at is left to it.
+        let page = try page(filter, behind: last, count, lock: "FOR UPDATE SKIP LOCKED")
+        var stored: [Int64] = []
+        for letter in page {
+            outcome.letters += 1
+            if let reason = try store(letter, anyTime: anyTime, &outcome) {
+                outcome.lettersLeft += 1
+                outcome.lastReason = reason
+            } else {
+                stored.append(letter.id)
+            }
+        }
+        if !stored.isEmpty {
+            try connection.query(
+                "DELETE FROM spillway.dead_letters WHERE id = ANY ($1::bigint[])",
+                ["{" + stored.map(String.init).joined(separator: ",") + "}"])
+        }
+        return page.last?.id
     }
 
     /// - Returns: nil when the letter's records are stored, else why not.

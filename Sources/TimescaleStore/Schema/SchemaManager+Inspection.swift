@@ -55,7 +55,8 @@ extension SchemaManager {
                 if type != column.type, !(column.type == "text" && type.hasPrefix("character varying")) {
                     lines.append(
                         "\(table).\(column.name) is \(type) and must be \(column.type), or nothing is stored there: "
-                            + "ALTER TABLE \(table) ALTER COLUMN \(column.name) TYPE \(column.type)")
+                            + "ALTER TABLE \(table) ALTER COLUMN \(column.name) TYPE \(column.type) USING \(column.name)::\(column.type)"
+                    )
                 }
             }
         }

@@ -29,7 +29,8 @@ package enum EnvironmentNames {
         let known = DatabaseLocation.variableNames
         return environment.filter { $0.key.hasPrefix("TIMESCALEDB_") && !$0.value.isEmpty && !known.contains($0.key) }
             .keys.sorted().compactMap { name in
-                nearestName(name, of: known).map { "environment \(name) is not read; did you mean \($0)?" }
+                (nearestName(name, of: known) ?? known.filter { name.hasPrefix($0) }.max { $0.count < $1.count })
+                    .map { "environment \(name) is not read; did you mean \($0)?" }
             }
     }
 }

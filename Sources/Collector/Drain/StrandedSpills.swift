@@ -38,7 +38,7 @@ final class StrandedSpills: Sendable {
         }
         let owner = spill.database.map { "for \($0)" } ?? "for a database that it does not name"
         return
-            "the spill \(spill.path) holds \(spill.records) records \(owner), which this collector does not store (it "
+            "the spill \(spill.path) holds up to \(spill.records) records \(owner), which this collector does not store (it "
             + "stores to \(database.withLock { $0 })): import them with 'spillway spill replay --spill-directory "
             + "\(spill.path) --database URL', where URL is the database that they are to go to"
     }

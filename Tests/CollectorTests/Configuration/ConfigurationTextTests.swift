@@ -89,6 +89,8 @@ import TimescaleStore
     @Test func aMisspeltVariableOfTheDatabaseIsAWarning() throws {
         let found = try settings([], environment: ["TIMESCALEDB_HOST": "h", "TIMESCALEDB_USERNAM": "me"])
         #expect(found.warnings == ["environment TIMESCALEDB_USERNAM is not read; did you mean TIMESCALEDB_USERNAME?"])
+        let longer = try settings([], environment: ["TIMESCALEDB_HOSTNAME": "h"])
+        #expect(longer.warnings == ["environment TIMESCALEDB_HOSTNAME is not read; did you mean TIMESCALEDB_HOST?"])
         #expect(
             try settings([], environment: ["TIMESCALEDB_COMMUNITY_URL": "x", "TIMESCALEDB_HOST": "h"]).warnings.isEmpty)
     }

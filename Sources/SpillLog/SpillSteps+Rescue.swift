@@ -56,7 +56,7 @@ extension SpillSteps {
         }
         for name in writer.takeEndedSegments() { owner.segmentEnded(name) }
         if !moved.isEmpty { owner.moved(moved) }
-        outcome.recordsRescued = moved.reduce(0) { $0 + $1.from.summary.recordCount }
+        outcome.recordsRescued = moved.reduce(0) { $0 + $1.from.recordsLeft }
         if !lost.isEmpty { outcome.recordsLost = owner.lost(lost) }
         return outcome
     }

@@ -133,7 +133,7 @@ private final class Chaos {
             try root.execute("ALTER TABLE metrics.execution_metrics DROP COLUMN language")
             pause(seconds)
         case .lettersDropped:
-            try root.execute("DROP TABLE spillway.dead_letters")
+            try root.execute("DROP TABLE IF EXISTS spillway.dead_letters")
             pause(seconds)
         case .viewInPlace:
             try root.execute(

@@ -136,6 +136,6 @@ extension SpillImportProgress {
         let malformed = decoded.refused.reduce(0) { $0 + ($1.isAcknowledged ? $1.recordCount : 0) }
         let suppressed = stored.suppressed.values.reduce(0, +)
         recordsSuppressed += suppressed
-        recordsStored += rows - max(0, dead - malformed) - suppressed
+        recordsStored += max(0, rows - max(0, dead - malformed - stored.partDeadLetters) - suppressed)
     }
 }

@@ -114,7 +114,7 @@ final class Lane: Sendable {
                         ? "a batch of the spill is damaged and lost; its segment is moved to the quarantine"
                         : "a batch of the spill cannot be read, and the attempt is repeated",
                     metadata: [
-                        "batch": "\(batch.summary.identity)", "records": "\(batch.summary.recordCount)",
+                        "batch": "\(batch.summary.identity)", "records": "\(batch.recordsLeft)",
                         "error": "\(error)",
                     ])
                 return

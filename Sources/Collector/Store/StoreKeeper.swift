@@ -78,7 +78,7 @@ final class StoreKeeper: Sendable {
     private func changePolicies(_ connection: DatabaseConnection) throws(DatabaseError) {
         guard let wanted = reloaded.withLock({ $0 }) else { return }
         do throws(DatabaseError) {
-            let report = try SchemaManager(connection).apply(
+            let report = try SchemaManager(connection, usesTimescale: usesTimescale).apply(
                 daysAhead: daysAhead, changes: wanted, compressesChunks: directCompress)
             log.notice(
                 report.changes.isEmpty

@@ -4,8 +4,8 @@
 // Memory: about 780 bytes a source, up to 290 for its name, and 280 a session: 29 MB for all 10,000 sources and 65,536 sessions
 // of the defaults.
 // Up to twice that, since arrays grow by doubling. 4 MB at most for the sessions evicted last.
-// Invariant, at rest: records_received = records_committed + records_dead_lettered + records in the spill
-// + ring_full_drops + quota_drops + records_refused + records_unknown_kind + records_resent + records_damaged; in
+// Invariant, at rest: records_received = records_committed + records_dead_lettered + records_suppressed + records in the
+// spill + ring_full_drops + quota_drops + records_refused + records_unknown_kind + records_resent + records_damaged; in
 // total, and for each source.
 // Invariant, always: what evictions leave out makes the reported losses smaller, never larger. The exception is a
 // session that returns with a late copy of its very first frame, after so many other evictions that its own is

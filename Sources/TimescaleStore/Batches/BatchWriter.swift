@@ -20,6 +20,8 @@ public struct StoredBatch: Sendable, Equatable {
     public var ownRecords: [UInt64: Int]
     /// Records, by source, of kinds that an earlier attempt at this very batch had stored and that the caller has not counted.
     public var partRecords: [UInt64: Int] = [:]
+    /// Those of the dead letters that belong to `partRecords`.
+    public var partDeadLetters = 0
     /// Of a batch that is stored kind by kind, the kinds that are stored.
     public var kinds: KindSet = []
     /// The places of its frames that were stored before it was claimed, see `KindStore`.
@@ -117,7 +119,7 @@ public struct BatchWriter {
             if known.isClaimed { return try byKinds() }
             let parts = PartedStore(
                 connection: connection, fence: fence, summary: summary, frames: frames, decoded: decoded,
-                kept: kept, chunksMax: chunksMax)
+                kept: kept, chunksMax: chunksMax, accepted: accepted)
             var outcome = StoredBatch()
             guard let ownRecords = try parts.store(known, &outcome) else { return try storedBefore(entry) }
             // A part that a live attempt stored has none of the malformed frames, which are acknowledged by now.

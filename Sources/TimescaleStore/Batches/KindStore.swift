@@ -39,6 +39,7 @@ struct KindStore {
             decode(settled, leavingOut: KindSet.all.subtracting(uncounted))
             outcome.partRecords = decoded.sources.mapValues { $0.rows + $0.outOfBounds }
             outcome.add(writer.deadLetters(of: summary.identity, kinds: uncounted))
+            outcome.partDeadLetters = outcome.deadLetters.values.reduce(0, +)
         }
         let left = parts.kinds.union(held)
         decode(settled, leavingOut: left)
@@ -49,6 +50,8 @@ struct KindStore {
         if counted == nil {
             outcome.ownRecords = records(of: parts.frames)
             outcome.add(entry(keeping: keptByClaim).letterRecords)
+            // Frames that an earlier attempt stored as parts have letters of any kind.
+            if !parts.frames.isEmpty { outcome.deadLetters = writer.deadLetters(of: summary.identity) }
         }
         for kind in held.subtracting(parts.kinds).kinds where decoded.rows.leftOutCount(kind) > 0 {
             outcome.waiting[kind] = decoded.rows.leftOutCount(kind)
@@ -121,7 +124,8 @@ struct KindStore {
             decode(settled, leavingOut: KindSet.all.subtracting(KindSet(kind)))
             let store = PartedStore(
                 connection: connection, fence: writer.fence, summary: summary, frames: frames, decoded: decoded,
-                kept: .outOfBounds, chunksMax: PartedStore.chunksMax, kind: kind, passedOver: settled)
+                kept: .outOfBounds, chunksMax: PartedStore.chunksMax, accepted: writer.accepted, kind: kind,
+                passedOver: settled)
             guard try store.store(parts, &outcome) != nil else { throw connection.error(.batchStoredBefore) }
         }
         outcome.add(writer.deadLetters(of: summary.identity, kinds: kinds))

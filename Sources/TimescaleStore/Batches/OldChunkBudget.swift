@@ -21,10 +21,13 @@ public final class OldChunkBudget: Sendable {
     /// What old chunks there are.
     struct Present: Sendable {
         var days: Set<TableDay> = []
-        /// The length of a new chunk, in whole days and at least one.
+        /// The length of a hypertable's new chunk, in whole days and at least one.
         var chunkDays: [MetricKind: Int64] = [:]
         /// New chunks of one day, where they are shorter than one.
         var chunksPerDay: [MetricKind: Int] = [:]
+
+        /// A table that is no hypertable has none to open: it takes rows of any day as they are.
+        func opensChunk(_ day: TableDay) -> Bool { chunkDays[day.kind] != nil && !days.contains(day) }
 
         /// One value for all days of a chunk.
         func chunk(_ day: TableDay) -> TableDay {
@@ -79,7 +82,7 @@ public final class OldChunkBudget: Sendable {
             var denied: [UInt64: Set<TableDay>] = [:]
             // In one order, whatever the dictionary's.
             for (source, days) in days.sorted(by: { $0.key < $1.key }) {
-                for day in days.sorted(by: TableDay.isNewer) where !state.present.days.contains(day) {
+                for day in days.sorted(by: TableDay.isNewer) where state.present.opensChunk(day) {
                     if !state.allow(day, to: source, now) { denied[source, default: []].insert(day) }
                 }
             }

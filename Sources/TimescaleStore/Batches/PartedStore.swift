@@ -24,6 +24,7 @@ struct PartedStore {
     let decoded: DecodedBatch
     let kept: LedgerEntry.Kept
     let chunksMax: Int
+    var accepted: AcceptedRows?
     /// Nil: all kinds. A kind of a batch that is stored kind by kind has its frames' sessions and its malformed frames settled
     /// before, see `KindStore`.
     var kind: MetricKind?
@@ -180,7 +181,7 @@ struct PartedStore {
                 decode(bytes, firstPlace: part.places[0], scratch)
                 let stored = try RowIsolation(
                     connection: connection, frames: bytes, decoded: scratch, summary: summary,
-                    firstPlace: part.places[0]
+                    firstPlace: part.places[0], accepted: accepted
                 ).store(entry(part, bytes, scratch, keeping: kept))
                 outcome.addSuppressed(stored)
                 return

@@ -88,6 +88,7 @@ struct RowIsolation {
         while next < rowCount {
             var run = next..<min(next + runLength, rowCount)
             var isStored = true
+            let before = rowsStored
             while let report = try copy(run, of: kind, bytes, offsets, &rowsStored) {
                 runLength = max(1, min(Self.firstRunRows, runLength / 8))
                 if run.count == 1 {
@@ -111,8 +112,12 @@ struct RowIsolation {
             }
             if isStored {
                 equal.count = 0
-                accepted?.note(
-                    kind, UnsafeRawBufferPointer(rebasing: bytes[offsets[run.lowerBound]..<offsets[run.upperBound]]))
+                // A row that a trigger suppressed says nothing about the table.
+                if rowsStored - before == run.count {
+                    accepted?.note(
+                        kind,
+                        UnsafeRawBufferPointer(rebasing: bytes[offsets[run.lowerBound]..<offsets[run.upperBound]]))
+                }
             }
             next = run.upperBound
             runLength = min(runLength * 2, rowCount)
@@ -228,8 +233,12 @@ struct RowIsolation {
             place += 1
             guard failure == nil, !decoded.skips(header, at: place, of: summary) else { return }
             let before = rowIndex
+            // A letter names a record by its place among all of its kind in the frame.
+            var placeOfKind: [MetricKind: Int] = [:]
             var reports: [(ServerReport, index: Int)] = []
             var collector = RecordCollector { kind, time in
+                let placeInFrame = placeOfKind[kind, default: 0]
+                placeOfKind[kind] = placeInFrame + 1
                 guard
                     decoded.judgement.accepts(
                         time, of: kind, source: header.identity.source, arrival: summary.openedMicroseconds)
@@ -237,7 +246,7 @@ struct RowIsolation {
                 let index = rowIndex[kind, default: 0]
                 rowIndex[kind] = index + 1
                 guard let report = waiting[kind]?[index] else { return false }
-                reports.append((report, index - before[kind, default: 0]))
+                reports.append((report, placeInFrame))
                 return true
             }
             do throws(FrameError) {

@@ -183,7 +183,7 @@ import Testing
         func denied(_ days: [UInt64: Set<TableDay>], at seconds: UInt64) throws -> [UInt64: Set<TableDay>] {
             try budget.denied(days, now: seconds * 1_000_000_000) { () throws(DatabaseError) in
                 looks += 1
-                return OldChunkBudget.Present(days: Self.days(0..<10), chunkDays: [.rag: 7])
+                return OldChunkBudget.Present(days: Self.days(0..<10), chunkDays: [.point: 1, .rag: 7])
             }
         }
         // Those that are there cost nothing, the newest come first, and what was allowed stays allowed.
@@ -198,10 +198,18 @@ import Testing
         #expect(try denied([1: Self.days(10..<18)], at: 3_700).isEmpty)
     }
 
+    /// Native partitions on a server with TimescaleDB.
+    @Test func aTableWithoutChunksOpensNone() throws {
+        let denied = try OldChunkBudget().denied([1: Self.days(0..<90)], now: 5_000_000_000_000) {
+            () throws(DatabaseError) in OldChunkBudget.Present(chunkDays: [.rag: 1])
+        }
+        #expect(denied.isEmpty)
+    }
+
     @Test func chunksOfAnHourCountAsMany() throws {
         let budget = OldChunkBudget()
         let denied = try budget.denied([1: Self.days(0..<5)], now: 5_000_000_000_000) { () throws(DatabaseError) in
-            OldChunkBudget.Present(chunksPerDay: [.point: 24])
+            OldChunkBudget.Present(chunkDays: [.point: 1], chunksPerDay: [.point: 24])
         }
         #expect(denied == [1: Self.days(0..<4)])
     }
@@ -211,7 +219,7 @@ import Testing
         let wanted = Dictionary(
             uniqueKeysWithValues: (0..<20).map { (UInt64($0), Self.days(Int64($0) * 100..<Int64($0) * 100 + 32)) })
         let denied = try budget.denied(wanted, now: 5_000_000_000_000) { () throws(DatabaseError) in
-            OldChunkBudget.Present()
+            OldChunkBudget.Present(chunkDays: [.point: 1])
         }
         #expect(denied.values.reduce(0) { $0 + $1.count } == 20 * 32 - 256)
     }

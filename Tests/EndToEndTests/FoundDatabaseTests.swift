@@ -116,7 +116,8 @@ import TimescaleStore
     @Test func aMisspeltVariableStopsEveryCommand() throws {
         for command in [
             ["serve", "--database", "discard"], ["query", "routing"], ["schema", "status"], ["stats"], ["encode"],
-            ["send", "--generate", "routing", "--count", "1"], ["spill", "list"],
+            ["send", "--to", "udp://127.0.0.1:9", "--generate", "routing", "--count", "1"],
+            ["spill", "list", "--spill-directory", "/nowhere"],
         ] {
             let result = try Programs.run(command, environment: ["SPILLWAY_DATABSE": "postgresql://h/d"])
             #expect(result.status == 78, "\(command) \(result.errors)")

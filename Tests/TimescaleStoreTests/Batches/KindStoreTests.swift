@@ -106,6 +106,33 @@ import Testing
         #expect(!connection.isInTransaction)
     }
 
+    /// A batch over many days is stored in parts until a table refuses everything: what the parts set aside is counted.
+    @Test func lettersOfEarlierPartsAreCounted() throws {
+        let connection = try Self.made(.plain)
+        try connection.execute(
+            """
+            ALTER TABLE metrics.memory_metrics ADD CHECK (time < now() - interval '12 hours') NOT VALID;
+            CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF new.time < now() - interval '50 days' THEN RAISE EXCEPTION 'no' USING ERRCODE = '42P01'; END IF;
+                RETURN new; END $$;
+            CREATE TRIGGER no BEFORE INSERT ON metrics.rag_metrics FOR EACH ROW EXECUTE FUNCTION no()
+            """)
+        let batch = try MixedBatch(sequence: 1, kinds: Self.kinds, count: 100, days: 100)
+        #expect(throws: DatabaseError.self) { try batch.store(connection) }
+        let letters = try connection.query("SELECT kind, records FROM spillway.dead_letters")
+        #expect(letters == [["memory", "1"]])
+        let first = try batch.store(connection, without: KindSet(.rag))
+        #expect(first.stored.deadLetters == [9: 1], "\(first.stored)")
+        let own = try #require(first.stored.ownRecords[9])
+        let waiting = try #require(first.stored.waiting[.rag])
+        #expect(own > 0 && own + first.rows + waiting == 300)
+        try connection.execute("DROP TRIGGER no ON metrics.rag_metrics")
+        let rest = try batch.store(connection, counted: Self.part(KindSet([.routing, .memory])))
+        #expect(rest.stored.deadLetters.isEmpty && rest.rows == waiting, "\(rest.stored)")
+        let stored = try Self.kinds.map { try Self.count(connection, SchemaSQL.table($0)) }
+        #expect(stored == [100, 99, 100])
+    }
+
     /// The frames of a batch that waits belong to it: another batch with the same frames stores none of their rows.
     @Test func framesThatAreClaimedAreNotStoredByAnotherBatch() throws {
         let connection = try Self.made(.plain)

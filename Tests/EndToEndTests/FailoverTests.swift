@@ -23,7 +23,8 @@ import TimescaleStore
             "--flush-interval", "20", "--batch-records", "2000",
         ])
         let count = rounds * 250_000
-        let sender = try Torture.sender(port, count: count, rate: 20_000)
+        let rate = 20_000
+        let sender = try Torture.sender(port, count: count, rate: rate)
         _ = try collector.waitForStats { $0["records_committed"] > 10_000 }
         for round in 1...rounds {
             #expect(sender.isRunning, "the load ended too early")
@@ -52,7 +53,8 @@ import TimescaleStore
             #expect(try Self.number(pair.location, Self.lanes) > 0)
             #expect(try Self.number(#require(pair.standby).location(), Self.lanes) == 0)
         }
-        #expect(Torture.wait(sender, seconds: 120))
+        // The rounds may be over long before all is sent.
+        #expect(Torture.wait(sender, seconds: Double(count / rate) + 60))
         let stats = try collector.waitForStats(seconds: 60) { $0["records_in_spill"] == 0 && $0.unaccounted == 0 }
         #expect(collector.stop() == 0, "\(collector.logText)")
         let rows = try Torture.rows(pair.location)

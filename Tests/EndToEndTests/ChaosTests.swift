@@ -237,7 +237,11 @@ private final class Chaos {
     }
 
     private func endSessions(_ root: DatabaseConnection) throws {
-        try root.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'")
+        // One that has just been let in is listed a moment later.
+        for _ in 0..<3 {
+            try root.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'")
+            usleep(200_000)
+        }
     }
 
     private func pause(_ seconds: Double) { usleep(UInt32(seconds * 1e6)) }

@@ -77,7 +77,8 @@ import TimescaleStore
         #expect(stats["records_committed"] == 200 && stats["records_out_of_bounds"] == 0)
         #expect(collector.stop() == 0, "\(collector.logText)")
         let wrong = try Programs.run(["serve", "--accept-past", "90", "--print-configuration"])
-        #expect(wrong.status == 78 && wrong.errors.contains("'off' or a length of time with its unit"), "\(wrong.errors)")
+        #expect(
+            wrong.status == 78 && wrong.errors.contains("'off' or a length of time with its unit"), "\(wrong.errors)")
     }
 
     /// What waited in the spill for longer than the bounds is as good as on its first day.

@@ -239,6 +239,14 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// Takes back the rows of the present block whose times are not accepted. O(bytes of the block).
     private mutating func sift() {
         guard let kind = MetricKind(rawValue: UInt8(current + 1)) else { preconditionFailure("a table has a kind") }
+        let day = TableDay(kind, at: earliest)
+        if acceptedTimes.contains(earliest), acceptedTimes.contains(latest), day == TableDay(kind, at: latest),
+            !deniedDays.contains(day)
+        {
+            // All of one day, as records that come together mostly are.
+            if rowsOfBlock > 0, earliest < oldBefore { oldDaysOfFrame.insert(day) }
+            return
+        }
         let block = UnsafeRawBufferPointer(start: tables[current].base, count: cursor - tables[current].base)
         var offset = tables[current].count
         var end = offset

@@ -170,6 +170,9 @@ struct SendCommand: ParsableCommand {
         if let failure = fault ?? outcome.failure { throw failure }
     }
 
+    /// How far generated times run ahead of the clock at most.
+    private static let generatedAheadMicroseconds: Int64 = 1_800_000_000
+
     private func advice(_ recordCount: Int) -> String {
         if session != nil { return "correct it, and send the whole input again with --resume" }
         return recordCount == 0
@@ -182,7 +185,10 @@ struct SendCommand: ParsableCommand {
         whenIdle: @escaping ByteInput.IdleHandler
     ) throws(CommandError) {
         guard var input else {
-            var feed = try generator.feed(startTimeDefault: Timestamp.now)
+            // A collector takes no times that are far in the future, and records are a millisecond apart.
+            let span = Int64(min(generator.count ?? 0, 1_000_000_000_000)) * 1_000
+            let start = Timestamp.now - max(0, span - Self.generatedAheadMicroseconds)
+            var feed = try generator.feed(startTimeDefault: start)
             try sender.sendAll(&feed, &encoder)
             return try sender.sendHeartbeat()
         }

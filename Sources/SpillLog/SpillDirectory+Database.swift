@@ -20,15 +20,28 @@ extension SpillDirectory {
     /// The database that the batches are for; nil where nothing is recorded, as by earlier collectors.
     public var database: String? { Self.database(in: path) }
 
-    /// The same of any directory. Reads only.
+    /// The same of any directory; nil also where it cannot be read. Reads only.
     public static func database(in path: String) -> String? {
-        let descriptor = Glibc.open(path + "/" + databaseName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: databaseBytesMax)
-        let count = pread(descriptor, &bytes, bytes.count, 0)
-        let line = bytes[..<max(0, count)].prefix { $0 != UInt8(ascii: "\n") }
-        return line.isEmpty ? nil : String(decoding: line, as: UTF8.self)
+        do throws(SpillError) { return try recordedDatabase(in: path) } catch { return nil }
+    }
+
+    /// - Throws: where something is recorded and cannot be read.
+    private static func recordedDatabase(in path: String) throws(SpillError) -> String? {
+        let file = path + "/" + databaseName
+        do throws(SystemCallError) {
+            let descriptor = Int32(
+                try checkedCall("open", object: file) {
+                    Int(Glibc.open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC))
+                })
+            defer { close(descriptor) }
+            var bytes = [UInt8](repeating: 0, count: databaseBytesMax)
+            let count = try checkedCall("pread64", object: file) { pread(descriptor, &bytes, bytes.count, 0) }
+            let line = bytes[..<count].prefix { $0 != UInt8(ascii: "\n") }
+            return line.isEmpty ? nil : String(decoding: line, as: UTF8.self)
+        } catch {
+            guard error.code == ENOENT else { throw .system(error) }
+            return nil
+        }
     }
 
     /// Makes the directory the spill of a database. Segments of another one are set aside first.
@@ -43,10 +56,11 @@ extension SpillDirectory {
         let database = String(
             decoding: database.utf8.filter { $0 >= 0x20 }.prefix(Self.databaseBytesMax / 2), as: UTF8.self)
         place?.database.withLock { $0 = database }
-        let before = self.database
+        let before = try Self.recordedDatabase(in: path)
         var aside: String?
         if before != database {
-            let isForeign = (before != nil || !takesUnknown) && Self.hasSegments(path)
+            let mayBeForeign = before != nil || !takesUnknown
+            let isForeign = mayBeForeign ? try Self.holdsSegments(path) : false
             if isForeign { aside = try setAside(before) }
             do throws(SpillError) {
                 try Self.record(database, in: path)
@@ -63,9 +77,9 @@ extension SpillDirectory {
 
     /// Takes back what was set aside for this database while the collector stored to another one.
     private func takeBack(_ database: String) throws(SpillError) {
-        for name in Self.entries(of: path) where name.hasPrefix(Self.otherPrefix) {
+        for name in try Self.names(in: path) where name.hasPrefix(Self.otherPrefix) {
             let other = path + "/" + name
-            guard Self.database(in: other) == database, Self.hasSegments(other) else { continue }
+            guard Self.database(in: other) == database, try Self.holdsSegments(other) else { continue }
             do throws(SpillError) {
                 let folder = try Self.openFolder(other)
                 defer { close(folder) }
@@ -79,9 +93,18 @@ extension SpillDirectory {
         }
     }
 
-    /// Whether a directory holds segments. Reads only.
+    /// Whether a directory holds segments, as far as it can be read. Reads only.
     public static func hasSegments(_ path: String) -> Bool {
-        Self.entries(of: path).contains { SegmentName($0) != nil }
+        readableFolderNames(path).contains { SegmentName($0) != nil }
+    }
+
+    /// The same for who must know: segments that are overlooked would be replayed into another database.
+    private static func holdsSegments(_ path: String) throws(SpillError) -> Bool {
+        try names(in: path).contains { SegmentName($0) != nil }
+    }
+
+    private static func names(in path: String) throws(SpillError) -> [String] {
+        do throws(SystemCallError) { return try folderNames(path) } catch { throw .system(error) }
     }
 
     // MARK: Parts
@@ -122,7 +145,7 @@ extension SpillDirectory {
     /// - Parameter folder: the descriptor of the one of both that is not this directory.
     private func moveSegments(from source: String, _ folder: Int32, to target: String) throws(SpillError) {
         do throws(SystemCallError) {
-            for name in Self.entries(of: source) where SegmentName(name) != nil {
+            for name in try folderNames(source) where SegmentName(name) != nil {
                 try checkedCall("rename", object: source + "/" + name) {
                     Int(rename(source + "/" + name, target + "/" + name))
                 }
@@ -156,19 +179,5 @@ extension SpillDirectory {
         } catch {
             throw .system(error)
         }
-    }
-
-    /// The names in a folder; none where it cannot be read.
-    static func entries(of path: String) -> [String] {
-        guard let stream = opendir(path) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names.sorted()
     }
 }

@@ -99,12 +99,7 @@ public final class SpillDirectory: Sendable {
     /// What the quarantine holds now. Nothing where it cannot be read.
     public var quarantine: SpillQuarantine {
         var found = SpillQuarantine(path: path + "/" + LinuxFileSystem.quarantineName)
-        guard let stream = opendir(found.path) else { return found }
-        defer { closedir(stream) }
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
+        for name in readableFolderNames(found.path) {
             var status = stat()
             guard lstat(found.path + "/" + name, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
             found.files += 1
@@ -191,18 +186,12 @@ public final class SpillDirectory: Sendable {
 
     /// A folder given by mistake must not become a spill.
     static func checkContents(_ path: String) throws(SpillError) {
-        guard let stream = opendir(path) else { throw unusable(path, String(cString: strerror(errno))) }
-        defer { closedir(stream) }
-        var isEmpty = true
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name == "." || name == ".." { continue }
-            if ownNames.contains(name) || name == LinuxFileSystem.quarantineName || SegmentName(name) != nil { return }
-            isEmpty = false
+        let names: [String]
+        do throws(SystemCallError) { names = try folderNames(path) } catch { throw unusable(path, "\(error)") }
+        let isSpill = names.contains {
+            ownNames.contains($0) || $0 == LinuxFileSystem.quarantineName || SegmentName($0) != nil
         }
-        guard isEmpty else {
+        guard isSpill || names.isEmpty else {
             throw unusable(path, "it is not empty and not a spill: name a new or an empty directory")
         }
     }

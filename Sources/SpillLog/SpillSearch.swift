@@ -39,7 +39,7 @@ public struct SpillSearch {
 
     private mutating func search(_ folder: String, levels: Int) {
         guard levels > 0, found.count < Self.foundMax else { return }
-        for name in SpillDirectory.entries(of: folder) {
+        for name in readableFolderNames(folder).sorted() {
             let path = folder + "/" + name
             var status = stat()
             guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,

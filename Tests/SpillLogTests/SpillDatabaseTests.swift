@@ -44,6 +44,20 @@ struct SpillDatabaseTests {
         withExtendedLifetime(opened) {}
     }
 
+    /// Taken for unrecorded ones, its batches would go into whatever database comes next.
+    @Test func aRecordThatCannotBeReadIsNoMissingOne() throws {
+        let folder = try SpillFolder()
+        _ = try folder.directory.claim(for: "one", takesUnknown: true)
+        try spill(folder, epoch: 1, 1...3)
+        let record = folder.path + "/database"
+        try FileManager.default.removeItem(atPath: record)
+        try FileManager.default.createDirectory(atPath: record, withIntermediateDirectories: false)
+        #expect(throws: SpillError.self) { try folder.directory.claim(for: "two", takesUnknown: true) }
+        #expect(folder.directory.database == nil)
+        try FileManager.default.removeItem(atPath: record)
+        #expect(try segments(folder.path) == 1)
+    }
+
     @Test func whatWasSetAsideIsTakenBackWithItsDatabase() throws {
         let folder = try SpillFolder()
         _ = try folder.directory.claim(for: "one", takesUnknown: true)

@@ -38,16 +38,7 @@ public struct RunningCollector: Equatable, Sendable {
     }
 
     static func fileNames(in folder: String) -> [String] {
-        guard let stream = opendir(folder) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while names.count < filesMax, let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if !name.hasPrefix(".") { names.append(name) }
-        }
-        return names.sorted()
+        readableFolderNames(folder, atMost: filesMax).filter { !$0.hasPrefix(".") }.sorted()
     }
 
     /// Nil for a file that no running collector holds.

@@ -32,7 +32,7 @@ struct EmbeddedCluster: Sendable {
     /// What interrupted starts left. Their initdb may still be ending and write into it, so a failure is tried again by the
     /// next start.
     private func removeUnfinished() {
-        for name in Files.names(in: directory.path) where name.hasPrefix("data.new") {
+        for name in readableFolderNames(directory.path) where name.hasPrefix("data.new") {
             let folder = "\(directory.path)/\(name)"
             do {
                 try run(["rm", "-rf", "--", folder])

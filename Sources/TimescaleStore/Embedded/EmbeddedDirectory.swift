@@ -107,7 +107,8 @@ struct EmbeddedDirectory: Sendable {
         var status = stat()
         guard stat(path, &status) == 0 else { throw unusable(String(cString: strerror(errno))) }
         guard status.st_mode & S_IFMT == S_IFDIR else { throw unusable("it is not a directory") }
-        let names = Set(Files.names(in: path))
+        let names: Set<String>
+        do throws(SystemCallError) { names = Set(try folderNames(path)) } catch { throw unusable("\(error)") }
         // Each of these may have been removed; a directory given by mistake has none.
         let isOurs = names.contains("lock") || names.isSuperset(of: ["socket", "password"])
         guard names.isEmpty || isOurs else {

@@ -2,6 +2,7 @@
 // the version that created it, whatever is installed in addition.
 
 import Glibc
+import LinuxSystem
 
 extension EmbeddedServer {
     /// A source of PostgreSQL programs.
@@ -32,7 +33,7 @@ extension EmbeddedServer {
 
         /// The `bin` folders of the versions in a folder like Debian's, newest first.
         private static func binDirectories(in folder: String) -> [String] {
-            let versions = Files.names(in: folder).compactMap { Int($0) }.filter { $0 >= oldestMajorVersion }
+            let versions = readableFolderNames(folder).compactMap { Int($0) }.filter { $0 >= oldestMajorVersion }
                 .sorted(by: >)
             return versions.map { "\(folder)/\($0)/bin" }.filter { access("\($0)/postgres", F_OK) == 0 }
         }

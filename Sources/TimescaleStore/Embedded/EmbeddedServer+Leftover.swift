@@ -32,7 +32,9 @@ extension EmbeddedServer {
     /// itself. It finds shared memory of an earlier server without the file, by the inode number of the folder `data`.
     private func blockingLockFiles() -> [String: String] {
         var files = [directory.data + "/postmaster.pid"]
-        files += Files.names(in: directory.socket).filter { $0.hasSuffix(".lock") }.map { "\(directory.socket)/\($0)" }
+        files += readableFolderNames(directory.socket).filter { $0.hasSuffix(".lock") }.map {
+            "\(directory.socket)/\($0)"
+        }
         var blocking: [String: String] = [:]
         for file in files where access(file, F_OK) == 0 {
             guard let text = readSmallFile(file) else {
@@ -78,7 +80,7 @@ private struct ServerProcesses {
         areVisible = stat("/proc/self/cwd", &own) == 0 && stat(data, &status) == 0
         folder = status
         guard areVisible else { return }
-        let found = Files.names(in: "/proc").compactMap { Int32($0) }.filter { isServer($0) }
+        let found = readableFolderNames("/proc").compactMap { Int32($0) }.filter { isServer($0) }
         ids = found
         postmasters = found.filter { pid in Self.parent(of: pid).map { !found.contains($0) } ?? false }
     }

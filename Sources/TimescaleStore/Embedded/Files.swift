@@ -7,20 +7,6 @@ enum Files {
     /// No file read here is larger; the rest is not read.
     private static let textBytesMax = 1 << 20
 
-    /// The names in a folder, without `.` and `..`; empty when it is not there or not readable.
-    static func names(in folder: String) -> [String] {
-        guard let stream = opendir(folder) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
-    }
-
     static func text(of path: String) throws(EmbeddedServerError) -> String {
         let descriptor = try open(path, O_RDONLY, mode: 0)
         defer { close(descriptor) }

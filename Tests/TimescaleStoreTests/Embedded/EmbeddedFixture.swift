@@ -84,7 +84,7 @@ enum EmbeddedFixture {
 
     /// Processes of that name with `text` on their command lines.
     static func processes(named name: String, with text: String) -> [Int32] {
-        Files.names(in: "/proc").compactMap { Int32($0) }.filter { pid in
+        readableFolderNames("/proc").compactMap { Int32($0) }.filter { pid in
             readSmallFile("/proc/\(pid)/comm") == name + "\n"
                 && readSmallFile("/proc/\(pid)/cmdline")?.contains(text) == true
         }

@@ -54,6 +54,12 @@ struct BatchParts {
         }
     }
 
+    /// The statement that removes the rows of a batch, of all kinds or of one, in front of the one that replaces them.
+    static func deletion(of identity: BatchIdentity, _ kind: MetricKind? = nil) -> String {
+        "DELETE FROM spillway.batch_parts WHERE epoch = \(identity.epoch) AND sequence = \(identity.sequence)"
+            + (kind.map { " AND kind = \($0.rawValue)" } ?? "") + "; "
+    }
+
     /// What is stored; nil when all of the batch is. One statement, and so one moment: the rows go with the transaction that
     /// writes the batch's row.
     static func read(

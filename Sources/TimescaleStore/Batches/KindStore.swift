@@ -95,13 +95,7 @@ struct KindStore {
         let entry = LedgerEntry(
             summary.with(sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }.sorted { $0.key < $1.key }),
             fence: writer.fence, decoded: decoded, frames: frames, keeping: keptByClaim, key: .parts(keys))
-        do throws(DatabaseError) {
-            try entry.begin(connection)
-            try entry.commit(connection)
-        } catch {
-            if connection.isUsable { try connection.rollback() }
-            throw error
-        }
+        try entry.commitAlone(connection)
         for key in keys { claimed.add(key) }
         return claimed
     }
@@ -141,16 +135,7 @@ struct KindStore {
         let last = LedgerEntry(
             summary.with(sessions: []), fence: writer.fence, decoded: decoded, frames: frames, keeping: [],
             recordsBefore: recordsBefore)
-        do throws(DatabaseError) {
-            try last.begin(
-                connection,
-                before: "DELETE FROM spillway.batch_parts WHERE epoch = \(summary.identity.epoch) "
-                    + "AND sequence = \(summary.identity.sequence); ")
-            try last.commit(connection)
-        } catch {
-            if connection.isUsable { try connection.rollback() }
-            throw error
-        }
+        try last.commitAlone(connection, before: BatchParts.deletion(of: summary.identity))
     }
 
     /// The records of these frames, by source. O(bytes) where there are any.

@@ -152,6 +152,23 @@ struct LedgerEntry {
         try connection.commit()
     }
 
+    /// A transaction of its own.
+    ///
+    /// - Parameter body: runs between its beginning and its end.
+    /// - Throws: as `begin` and `commit` do; the transaction is rolled back then.
+    func commitAlone(
+        _ connection: DatabaseConnection, before: String = "", _ body: () throws(DatabaseError) -> Void = {}
+    ) throws(DatabaseError) {
+        do throws(DatabaseError) {
+            try begin(connection, before: before)
+            try body()
+            try commit(connection)
+        } catch {
+            if connection.isUsable { try connection.rollback() }
+            throw error
+        }
+    }
+
     /// Held by every attempt at a batch: whole or in parts, one waits for the other, and sees what it has left.
     static func lockStatement(_ identity: BatchIdentity) -> String {
         let mixed = UInt64(bitPattern: identity.epoch) ^ UInt64(bitPattern: identity.sequence) &* 0x9E37_79B9_7F4A_7C15

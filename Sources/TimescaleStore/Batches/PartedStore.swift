@@ -95,16 +95,7 @@ struct PartedStore {
         let last = LedgerEntry(
             summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keeping: [],
             recordsBefore: ownRecords.values.reduce(0, +))
-        do throws(DatabaseError) {
-            try last.begin(
-                connection,
-                before: "DELETE FROM spillway.batch_parts WHERE epoch = \(summary.identity.epoch) "
-                    + "AND sequence = \(summary.identity.sequence); ")
-            try last.commit(connection)
-        } catch {
-            if connection.isUsable { try connection.rollback() }
-            throw error
-        }
+        try last.commitAlone(connection, before: BatchParts.deletion(of: summary.identity))
         return ownRecords
     }
 
@@ -113,16 +104,7 @@ struct PartedStore {
         let last = LedgerEntry(
             summary.with(sessions: []), fence: fence, decoded: decoded, frames: frames, keeping: [],
             key: .parts([.kind(kind)]))
-        do throws(DatabaseError) {
-            try last.begin(
-                connection,
-                before: "DELETE FROM spillway.batch_parts WHERE epoch = \(summary.identity.epoch) "
-                    + "AND sequence = \(summary.identity.sequence) AND kind = \(kind.rawValue); ")
-            try last.commit(connection)
-        } catch {
-            if connection.isUsable { try connection.rollback() }
-            throw error
-        }
+        try last.commitAlone(connection, before: BatchParts.deletion(of: summary.identity, kind))
     }
 
     /// Of the frames that are passed over, those that parts of this batch have stored. O(bytes) where there are any.
@@ -235,14 +217,9 @@ struct PartedStore {
                         + "raise max_locks_per_transaction, then send it again",
                     sqlstate: cause.sqlstate, frame: frame.withUnsafeBytes { Array($0) }))
         }
-        let entry = entry(part, bytes, scratch, keeping: [])
-        do throws(DatabaseError) {
-            try entry.begin(connection)
-            try DeadLetter.insert(letters, connection, summary.identity)
-            try entry.commit(connection)
-        } catch {
-            if connection.isUsable { try connection.rollback() }
-            throw error
+        let set = letters
+        try entry(part, bytes, scratch, keeping: []).commitAlone(connection) { () throws(DatabaseError) in
+            try DeadLetter.insert(set, connection, summary.identity)
         }
     }
 

@@ -25,6 +25,11 @@ struct RequiredColumn: Equatable {
             + ["tags", "metadata"].map { RequiredColumn(name: $0, type: "jsonb", typeIDs: [3802]) }
     }
 
+    /// What makes a column of another type into this one.
+    func correction(of kind: MetricKind) -> String {
+        "ALTER TABLE \(SchemaSQL.table(kind)) ALTER COLUMN \(name) TYPE \(type) USING \(name)::\(type)"
+    }
+
     private static func typeIDs(_ type: ColumnType) -> Set<UInt32> {
         switch type {
         // `varchar` has the form of `text`.
@@ -112,7 +117,7 @@ enum TableCheck {
             }
             guard column.typeIDs.contains(type) else {
                 return "\(SchemaSQL.table(kind)).\(column.name) must be \(column.type) and is of another type: "
-                    + "ALTER TABLE \(SchemaSQL.table(kind)) ALTER COLUMN \(column.name) TYPE \(column.type) USING \(column.name)::\(column.type)"
+                    + column.correction(of: kind)
             }
         }
         return nil

@@ -55,8 +55,7 @@ extension SchemaManager {
                 if type != column.type, !(column.type == "text" && type.hasPrefix("character varying")) {
                     lines.append(
                         "\(table).\(column.name) is \(type) and must be \(column.type), or nothing is stored there: "
-                            + "ALTER TABLE \(table) ALTER COLUMN \(column.name) TYPE \(column.type) USING \(column.name)::\(column.type)"
-                    )
+                            + column.correction(of: kind))
                 }
             }
         }

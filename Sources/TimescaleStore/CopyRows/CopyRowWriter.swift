@@ -46,16 +46,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     private var leftOutInFrame = [Int](repeating: 0, count: kindCount)
     private var leftOutBefore = [Int](repeating: 0, count: kindCount)
 
-    /// Rows with other times are taken back and counted.
-    private var acceptedTimes = Int64.min...Int64.max
-    /// So are rows of these days.
-    private var deniedDays: Set<TableDay> = []
-    private var outOfBounds = 0
-    /// The kinds of such rows since `judge`.
-    private(set) var kindsOutOfBounds: KindSet = []
-    /// The days of rows before this time are collected.
-    private var oldBefore = Int64.min
-    private(set) var oldDaysOfFrame: Set<TableDay> = []
+    private var times = TimeSieve()
 
     /// Memory of all tables together that is kept for the next batch, in bytes.
     static let keptBytesMax = 32 << 20
@@ -85,8 +76,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         leaveTable()
         for index in 0..<Self.kindCount { marks[index] = (tables[index].count, tables[index].rowCount) }
         skippedInFrame = 0
-        outOfBounds = 0
-        if !oldDaysOfFrame.isEmpty { oldDaysOfFrame.removeAll() }
+        times.beginFrame()
         guard !leftOut.isEmpty else { return }
         for index in 0..<Self.kindCount {
             leftOutBefore[index] += leftOutInFrame[index]
@@ -102,8 +92,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
             tables[index].rowCount = marks[index].rowCount
         }
         skippedInFrame = 0
-        outOfBounds = 0
-        oldDaysOfFrame.removeAll()
+        times.beginFrame()
         guard !leftOut.isEmpty else { return }
         for index in 0..<Self.kindCount { leftOutInFrame[index] = 0 }
     }
@@ -114,23 +103,25 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     ///   - accepted: in microseconds since the Unix epoch.
     ///   - oldBefore: the days of earlier rows are collected in `oldDaysOfFrame`.
     mutating func judge(_ accepted: ClosedRange<Int64>, oldBefore: Int64) {
-        acceptedTimes = accepted
-        deniedDays = []
-        kindsOutOfBounds = []
-        self.oldBefore = oldBefore
+        times = TimeSieve(accepted, oldBefore: oldBefore)
     }
 
     /// Rows of these days are taken back as well, from the next block on.
     mutating func deny(_ days: Set<TableDay>) {
         leaveTable()
-        deniedDays = days
+        times.deniedDays = days
     }
 
     /// Records of the present frame that were taken back for their times, once it is read.
     mutating func outOfBoundsOfFrame() -> Int {
         leaveTable()
-        return outOfBounds
+        return times.outOfBoundsOfFrame
     }
+
+    /// The days of the present frame's old rows, once `outOfBoundsOfFrame` was asked.
+    var oldDaysOfFrame: Set<TableDay> { times.oldDaysOfFrame }
+    /// The kinds of which rows were taken back since `judge`.
+    var kindsOutOfBounds: KindSet { times.kindsOutOfBounds }
 
     /// From now on the records of these kinds are counted and have no rows. Forgets what was counted before.
     mutating func leaveOut(_ kinds: KindSet) {
@@ -216,12 +207,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         guard current >= 0 else { return }
         let isLeftOut = !leftOut.isEmpty && leftOut.rawValue & 2 << UInt16(current) != 0
         // What is left out is judged when it is stored.
-        if !isLeftOut,
-            earliest < max(acceptedTimes.lowerBound, oldBefore) || latest > acceptedTimes.upperBound
-                || !deniedDays.isEmpty
-        {
-            sift()
-        }
+        if !isLeftOut, times.concerns(earliest, latest) { sift() }
         earliestOfAll = min(earliestOfAll, earliest)
         latestOfAll = max(latestOfAll, latest)
         (earliest, latest) = (.max, .min)
@@ -239,14 +225,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// Takes back the rows of the present block whose times are not accepted. O(bytes of the block).
     private mutating func sift() {
         guard let kind = MetricKind(rawValue: UInt8(current + 1)) else { preconditionFailure("a table has a kind") }
-        let day = TableDay(kind, at: earliest)
-        if acceptedTimes.contains(earliest), acceptedTimes.contains(latest), day == TableDay(kind, at: latest),
-            !deniedDays.contains(day)
-        {
-            // All of one day, as records that come together mostly are.
-            if rowsOfBlock > 0, earliest < oldBefore { oldDaysOfFrame.insert(day) }
-            return
-        }
+        if times.takesBlock(kind, earliest, latest, rowCount: rowsOfBlock) { return }
         let block = UnsafeRawBufferPointer(start: tables[current].base, count: cursor - tables[current].base)
         var offset = tables[current].count
         var end = offset
@@ -256,19 +235,15 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
         for _ in 0..<rowsOfBlock {
             let length = RowIsolation.firstRowEnd(UnsafeRawBufferPointer(rebasing: block[offset...]))
             let time = Self.time(ofRowAt: offset, in: block)
-            let isDenied = !deniedDays.isEmpty && deniedDays.contains(TableDay(kind, at: time))
-            if acceptedTimes.contains(time), !isDenied {
+            if times.takesRow(kind, at: time) {
                 if end < offset { memmove(tables[current].base + end, tables[current].base + offset, length) }
                 end += length
                 kept += 1
                 earliest = min(earliest, time)
                 latest = max(latest, time)
-                if time < oldBefore { oldDaysOfFrame.insert(TableDay(kind, at: time)) }
             }
             offset += length
         }
-        outOfBounds += rowsOfBlock - kept
-        if kept < rowsOfBlock { kindsOutOfBounds.insert(KindSet(kind)) }
         rowsOfBlock = kept
         cursor = tables[current].base + end
     }

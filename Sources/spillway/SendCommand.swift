@@ -94,7 +94,7 @@ struct SendCommand: ParsableCommand {
         switch address.transport {
         case .udp:
             guard !acknowledged else {
-                throw CommandError(.usage, "--acknowledged: nobody answers over UDP; send to tcp://HOST:PORT")
+                throw CommandError(.usage, "--acknowledged: nothing is answered over UDP; send to tcp://HOST:PORT")
             }
             if let bytes = frames.frameBytes, bytes > FrameLimits.datagramBytesMax {
                 throw CommandError(

@@ -6,7 +6,9 @@ import SpillLog
 /// Counts what was done to the spill from outside since the start. A plain value.
 struct SpillDisturbances {
     private(set) var segments = 0
+    /// Up to `knownMax` of them.
     private var known: Set<SegmentName> = []
+    private static let knownMax = 1_024
     private var recordsRescued = 0
     private var recordsLost = 0
     private var last: SegmentRescue?
@@ -19,6 +21,7 @@ struct SpillDisturbances {
 
     mutating func add(_ rescue: SegmentRescue) {
         // A segment that is put off comes again.
+        if known.count >= Self.knownMax { known.removeAll() }
         if known.insert(rescue.name).inserted { segments += 1 }
         recordsRescued += rescue.recordsRescued
         recordsLost += rescue.recordsLost

@@ -65,12 +65,6 @@ public struct DatabaseLocation: Equatable, Sendable {
     /// The database's name, from wherever libpq has it; nil when not even that can be said.
     public var database: String? { value(of: "dbname") }
 
-    /// Whether both name the same database of the same server, whoever the user is. Names that resolve to one host differ.
-    public func isSameDatabase(as other: DatabaseLocation) -> Bool {
-        let (own, others) = (resolved(), other.resolved())
-        return ["host", "hostaddr", "port", "dbname"].allSatisfy { own[$0] == others[$0] }
-    }
-
     /// An `@` or `/` in a URL's password ends it too early: its rest would be taken for the host, the port or the
     /// database, and printed as such.
     private func checkForSplitPassword() throws(DatabaseError) {

@@ -22,7 +22,7 @@ enum CollectorWarnings {
 
     private static func stores(_ collector: RunningCollector, into location: DatabaseLocation) -> Bool {
         do throws(CommandError) {
-            return try DatabaseChoice.location(of: collector).isSameDatabase(as: location)
+            return try DatabaseChoice.location(of: collector).targetDescription == location.targetDescription
         } catch {
             // It drops its records, or its embedded server is gone.
             return false

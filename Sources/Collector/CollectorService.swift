@@ -28,6 +28,8 @@ public final class CollectorService {
     private let epoch = Int64.random(in: 1...Int64.max)
     private let budget: DescriptorBudget
     private let descriptors: DescriptorWatch
+    /// The configuration's warnings, which a reload replaces.
+    public let configurationNotes: ConfigurationNotes
     private var spill: SpillDirectory?
     private var spillThread: NamedThread?
     private var stranded: StrandedSpills?
@@ -59,6 +61,7 @@ public final class CollectorService {
         _ settings: CollectorSettings, environment: [String: String], log: Logger, onAccepting: () -> Void = {}
     ) throws(CollectorError) {
         self.settings = settings
+        configurationNotes = ConfigurationNotes(settings.warnings)
         self.log = log
         try AddressCheck.run(settings) { RunningCollector.all(environment: environment) }
         var limits = ConservationLedger.Limits()
@@ -214,7 +217,8 @@ public final class CollectorService {
         let database = address.isLoopback ? settings.database.publicAddress(environment: environment) : nil
         let status = StatusSource(
             settings: settings, startedAt: startedAt, ledger: ledger, ring: ring, hub: hub, health: health,
-            gate: store?.gate, descriptors: descriptors, stranded: stranded, databaseAddress: database)
+            gate: store?.gate, descriptors: descriptors, stranded: stranded, configuration: configurationNotes,
+            databaseAddress: database)
         let descriptors = descriptors
         do {
             http = try HTTPServer(

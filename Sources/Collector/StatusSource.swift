@@ -17,13 +17,14 @@ final class StatusSource: Sendable {
     private let gate: StoreGate?
     private let descriptors: DescriptorWatch
     private let stranded: StrandedSpills?
+    private let configuration: ConfigurationNotes
     private let databaseAddress: String?
     private let stalled: Mutex<StalledClaimGauge>
 
     init(
         settings: CollectorSettings, startedAt: UInt64, ledger: ConservationLedger, ring: FrameRing, hub: DeliveryHub,
         health: LaneHealth, gate: StoreGate?, descriptors: DescriptorWatch, stranded: StrandedSpills?,
-        databaseAddress: String?
+        configuration: ConfigurationNotes, databaseAddress: String?
     ) {
         self.settings = settings
         self.startedAt = startedAt
@@ -34,6 +35,7 @@ final class StatusSource: Sendable {
         self.gate = gate
         self.descriptors = descriptors
         self.stranded = stranded
+        self.configuration = configuration
         self.databaseAddress = databaseAddress
         stalled = Mutex(StalledClaimGauge(ring: ring))
     }
@@ -139,7 +141,7 @@ final class StatusSource: Sendable {
         }
         var warnings =
             held + refusals + health.suppressionWarnings + outOfBounds + delivery.warnings + (stranded?.warnings ?? [])
-            + descriptors.warnings + (gate?.warnings ?? [])
+            + descriptors.warnings + (gate?.warnings ?? []) + configuration.warnings
         // Nothing more can be taken: what waits for these tables fills memory and spill.
         if delivery.isStuck { notReady += held }
         if hub.hasSpill, delivery.spillBlock == nil, !notReady.isEmpty {

@@ -31,12 +31,13 @@ extension DeliveryPlan {
         let released = KindSet(holds.keys).intersection(kinds)
         guard !released.isEmpty else { return }
         for kind in released.kinds { holds[kind] = nil }
-        // Oldest first, as they came here.
-        for batch in heldBatches where !batch.waitingKinds.isDisjoint(with: released) {
-            countAsTaken(batch)
-            replay.append(batch)
-        }
+        let freed = heldBatches.filter { !$0.waitingKinds.isDisjoint(with: released) }
+        guard !freed.isEmpty else { return }
         heldBatches.removeAll { !$0.waitingKinds.isDisjoint(with: released) }
+        for batch in freed { countAsTaken(batch) }
+        // They waited longest.
+        replay = freed + replay[replayStart...]
+        replayStart = 0
     }
 
     /// The lane's replayed batch is stored but for the rows of tables that are held.

@@ -2,6 +2,7 @@
 // written again while they can still be read, and what cannot is counted at once. A spill that takes nothing is tried.
 
 import Delivery
+import LinuxSystem
 
 extension SpillSteps {
     /// Checks that the folder is at its path, and takes the one that is there if it is not.
@@ -59,6 +60,20 @@ extension SpillSteps {
         outcome.recordsRescued = moved.reduce(0) { $0 + $1.from.recordsLeft }
         if !lost.isEmpty { outcome.recordsLost = owner.lost(lost) }
         return outcome
+    }
+
+    /// Why a batch of so many bytes would find no room now, although none is offered: a full disk is to be known before the
+    /// outage in which the spill is needed. Two system calls.
+    package func missingRoom(for bytes: Int) -> SpillError? {
+        do throws(SpillError) {
+            try writer.checkRoom(for: bytes)
+            let space: DiskSpace
+            do throws(SystemCallError) { space = try writer.fileSystem.space() } catch { throw .system(error) }
+            return space.freeBytes < UInt64(bytes)
+                ? .quotaReached(reason: "the disk has \(space.freeBytes) bytes left") : nil
+        } catch {
+            return error
+        }
     }
 
     /// Tries whether a spill that takes nothing would take a batch again, so that it is not shown as blocked for longer than it

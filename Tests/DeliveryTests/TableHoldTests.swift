@@ -65,6 +65,19 @@ struct TableHoldTests {
         #expect(plan.leaseRemovals(now: 0).count == 1)
     }
 
+    @Test func whatWaitedForATableGoesBeforeWhatCameLater() {
+        var plan = plan(batches: 1...4)
+        holdRouting(&plan, batches: 2, now: 0)
+        #expect(sequence(plan.work(forLane: 0, now: Self.second)) == 1, "the trial")
+        plan.accepted(KindSet(.routing))
+        _ = plan.stored(lane: 0)
+        #expect(plan.oldestSpilledMicroseconds == 2)
+        for expected in [2, 3, 4] as [Int64] {
+            #expect(sequence(plan.work(forLane: 1, now: Self.second)) == expected)
+            _ = plan.stored(lane: 1)
+        }
+    }
+
     @Test func trialsBecomeRarerAndTakeTheOldestAndTheNewestInTurns() throws {
         var plan = plan(batches: 1...3)
         holdRouting(&plan, batches: 3, now: 0)

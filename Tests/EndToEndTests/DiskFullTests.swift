@@ -20,6 +20,12 @@ import TimescaleStore
             folder + "/spill", "--spill-free-percent", "0", "--ring-bytes", "8388608", "--batch-records", "5000",
             "--flush-interval", "20",
         ])
+        // It is reported before the database is away.
+        _ = try Shell.run(["fallocate", "-l", "7m", folder + "/other"])
+        _ = try collector.waitForStats(seconds: 10) {
+            $0.warnings.contains { $0.contains("would take no batch in an outage") }
+        }
+        _ = try Shell.run(["rm", folder + "/other"])
         server.stop()
         let log = try Programs.temporaryFile("acknowledged")
         let count = 1_500_000

@@ -77,6 +77,9 @@ import TimescaleStore
         kill(collector.processID, SIGHUP)
         #expect(Self.wait(for: "nothing is reloaded, the collector goes on with what it has", in: collector))
         #expect(collector.logText.contains("30x"))
+        // Who sends the signal may not read the log.
+        func warnings() throws -> String { try collector.get("/readyz").body }
+        #expect(try warnings().contains("warning: nothing is reloaded, the collector goes on with what it has"))
         #expect(!collector.logText.contains("log-level: info -> debug"))
 
         // While records come.
@@ -92,6 +95,8 @@ import TimescaleStore
         #expect(Self.wait(for: "log-level: info -> debug", in: collector), "\(collector.logText)")
         #expect(collector.logText.contains("lanes: 2 -> 3"))
         #expect(collector.logText.contains("takes effect at the next start"))
+        #expect(try warnings().contains("warning: lanes: 2 -> 3"))
+        #expect(try !warnings().contains("nothing is reloaded"))
         #expect(Self.wait(for: "the retention was changed in the database", in: collector), "\(collector.logText)")
         #expect(try retention() == ["720"])
         #expect(Torture.wait(sender, seconds: 60))
@@ -100,6 +105,7 @@ import TimescaleStore
         try write("log-level = error\nretention = 30d\nlanes = 2\n")
         kill(collector.processID, SIGHUP)
         #expect(Self.wait(for: "log-level: debug -> error", in: collector))
+        #expect(try !warnings().contains("lanes"))
         kill(collector.processID, SIGUSR1)
         usleep(300_000)
         #expect(!collector.logText.contains("SIGUSR1"))

@@ -18,6 +18,8 @@ struct SpillDisturbances {
     var path = ""
     /// Why the path has no folder that can be the spill's.
     var placeFailure: SpillError?
+    /// Why the next batch would not find room.
+    var missingRoom: SpillError?
 
     mutating func add(_ rescue: SegmentRescue) {
         // A segment that is put off comes again.
@@ -33,6 +35,11 @@ struct SpillDisturbances {
     /// One line for each kind of fault.
     var warnings: [String] {
         var lines: [String] = []
+        if let missingRoom {
+            lines.append(
+                "the spill in \(path) would take no batch in an outage of the database: \(missingRoom). Free space on its disk, "
+                    + "or allow more with --spill-quota or --spill-free-percent")
+        }
         if let placeFailure {
             lines.append("the spill's directory is not at its place, and batches cannot be spilled: \(placeFailure)")
         } else if foldersTaken > 0 {

@@ -19,6 +19,8 @@ final class SpillThread: Sendable {
     private static let rescueRetryNanoseconds: UInt64 = 5_000_000_000
     /// Between two tries of a spill that takes nothing.
     private static let probeNanoseconds: UInt64 = 1_000_000_000
+    /// What the spill should have room for at any time, if its quota is ten times as large.
+    private static let roomBytesMax: UInt64 = 8 << 20
     private static let logEveryNanoseconds: UInt64 = 10_000_000_000
 
     private let hub: DeliveryHub
@@ -48,6 +50,7 @@ final class SpillThread: Sendable {
         var nextRescueLog: UInt64 = 0
         var isBlocked = false
         var isPlaceLost = false
+        var isRoomMissing = false
         var backlog: SpillBacklog
     }
 
@@ -100,6 +103,17 @@ final class SpillThread: Sendable {
     /// Whether what was written is still there, under its name.
     private func check(_ steps: inout SpillSteps, _ rounds: inout Rounds, now: UInt64) {
         rounds.nextCheck = now &+ Self.checkNanoseconds
+        // A spill that is blocked says so by itself.
+        let missing =
+            rounds.isBlocked
+            ? nil
+            : steps.missingRoom(
+                for: Int(min(Self.roomBytesMax, limits.quotaBytes / 10)))
+        hub.disturbed { $0.missingRoom = missing }
+        if let missing, !rounds.isRoomMissing {
+            log.error("the spill would take no batch in an outage of the database: \(missing)")
+        }
+        rounds.isRoomMissing = missing != nil
         do throws(SpillError) {
             if try steps.keepPlace() {
                 hub.disturbed { $0.tookFolder() }

@@ -109,7 +109,7 @@ public struct CopyRowWriter: FrameVisitor, ~Copyable {
     /// Rows of these days are taken back as well, from the next block on.
     mutating func deny(_ days: Set<TableDay>) {
         leaveTable()
-        times.deniedDays = days
+        times.deny(days)
     }
 
     /// Records of the present frame that were taken back for their times, once it is read.

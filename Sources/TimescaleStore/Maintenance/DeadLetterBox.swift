@@ -63,6 +63,8 @@ public struct DeadLetterOutcome: Equatable, Sendable {
     public var lettersLeft = 0
     /// Why the last of them stays.
     public var lastReason: String?
+    /// The kinds whose tables accept nothing, and why: their letters stay, and the others are stored.
+    fileprivate var refusing: [MetricKind: String] = [:]
 }
 
 /// The letters of a database. Used by one thread, outside of transactions. Memory is bounded by `lettersAtOnce` frames.
@@ -165,9 +167,15 @@ public struct DeadLetterBox {
                 last = end
                 pageSize = Self.lettersAtOnce
             } catch {
-                // Their days are too many for one transaction.
-                guard error.sqlstate == .outOfMemory, connection.isUsable else { throw error }
+                guard connection.isUsable else { throw error }
                 outcome = before
+                if let kind = error.refusingKind, outcome.refusing[kind] == nil {
+                    // The page is tried again without the letters of this table.
+                    outcome.refusing[kind] = "\(SchemaSQL.table(kind)) accepts nothing: \(error)"
+                    continue
+                }
+                // Their days are too many for one transaction.
+                guard error.sqlstate == .outOfMemory else { throw error }
                 if pageSize == 1 {
                     guard let letter = try page(filter, behind: last, 1, lock: "").first else { break }
                     last = letter.id
@@ -244,6 +252,11 @@ public struct DeadLetterBox {
             return nil
         }
         if let problem { return problem }
+        if let kind = BatchWriter.kindsByTable.first(where: {
+            decoded.rows.kinds.contains($0) && outcome.refusing[$0] != nil
+        }) {
+            return outcome.refusing[kind]
+        }
         try TableCheck.run(decoded.rows.kinds, connection)
         try connection.execute("SAVEPOINT letter")
         do throws(DatabaseError) {
@@ -267,21 +280,31 @@ public struct DeadLetterBox {
             outcome.recordsStored += rows
             return rows == 0 ? "this program knows none of its records" : nil
         } catch {
-            guard connection.isUsable, error.isAboutRows, case .server(let report) = error.kind else { throw error }
+            guard connection.isUsable, error.isAboutRows, error.refusingKind == nil,
+                case .server(let report) = error.kind
+            else { throw error }
             try connection.execute("ROLLBACK TO SAVEPOINT letter; RELEASE SAVEPOINT letter")
             return report.reason
         }
     }
 
     private func copy(_ decoded: DecodedBatch, _ kind: MetricKind, _ rows: Range<Int>) throws(DatabaseError) -> Int {
-        try connection.beginCopy(into: kind)
-        try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
-            let offsets = RowIsolation.rowOffsets(bytes)
-            try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: bytes[..<CopyTable.headerBytes]))
-            try connection.sendCopyData(
-                UnsafeRawBufferPointer(rebasing: bytes[offsets[rows.lowerBound]..<offsets[rows.upperBound]]))
+        do throws(DatabaseError) {
+            try connection.beginCopy(into: kind)
+        } catch {
+            throw error.attributed(to: kind, hasBegun: false)
         }
-        return try connection.endRows()
+        do throws(DatabaseError) {
+            try decoded.rows.withRows(kind) { (bytes) throws(DatabaseError) in
+                let offsets = RowIsolation.rowOffsets(bytes)
+                try connection.sendCopyData(UnsafeRawBufferPointer(rebasing: bytes[..<CopyTable.headerBytes]))
+                try connection.sendCopyData(
+                    UnsafeRawBufferPointer(rebasing: bytes[offsets[rows.lowerBound]..<offsets[rows.upperBound]]))
+            }
+            return try connection.endRows()
+        } catch {
+            throw error.attributed(to: kind, hasBegun: true)
+        }
     }
 
     /// Removes letters for good.

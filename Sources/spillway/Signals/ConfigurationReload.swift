@@ -7,6 +7,8 @@ import Logging
 /// The settings that are in effect. Used by the main thread.
 struct ConfigurationReload {
     private var current: CollectorSettings
+    /// Changes that wait for the next start, one line each.
+    private var waiting: [String] = []
 
     init(_ settings: CollectorSettings) { current = settings }
 
@@ -21,23 +23,22 @@ struct ConfigurationReload {
         // Opening a pipe would wait for its writer, and no signal would be taken meanwhile.
         var status = stat()
         if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-            return log.error("nothing is reloaded: \(path) is not a regular file")
+            return refuse("\(path) is not a regular file", service, log)
         }
         let new: CollectorSettings
         do throws(ConfigurationError) {
             new = try CollectorSettings(
                 ConfigurationResolver(flags: flags, environment: environment, filePath: path))
         } catch {
-            return log.error("nothing is reloaded, the collector goes on with what it has: \(error)")
+            return refuse("\(error)", service, log)
         }
         for warning in new.warnings where !current.warnings.contains(warning) { log.warning("\(warning)") }
         let changes = current.changes(to: new)
         if changes.isEmpty {
             log.notice("the configuration file was read again: nothing has changed", metadata: ["file": "\(path)"])
         }
-        for change in changes where !change.isReloadable {
-            log.warning("\(change.description), which takes effect at the next start")
-        }
+        waiting = changes.filter { !$0.isReloadable }.map { "\($0.description), which takes effect at the next start" }
+        for line in waiting { log.warning("\(line)") }
         for change in changes where change.isReloadable {
             switch change.setting {
             case .logLevel:
@@ -52,5 +53,13 @@ struct ConfigurationReload {
             }
         }
         current = current.reloaded(new)
+        service.configurationNotes.set(current.warnings + waiting)
+    }
+
+    /// The operator who sends the signal may not read the log: the status says it too, until a reload works.
+    private func refuse(_ reason: String, _ service: CollectorService, _ log: Logger) {
+        let line = "nothing is reloaded, the collector goes on with what it has: \(reason)"
+        log.error("\(line)")
+        service.configurationNotes.set(current.warnings + waiting + [line])
     }
 }

@@ -130,7 +130,7 @@ private final class Chaos {
             try root.execute("ALTER TABLE metrics.compute_metrics RENAME TO compute_metrics_archive\(archives)")
             try shows(["belong to metrics.compute_metrics_archive"], seconds)
         case .columnDropped:
-            try root.execute("ALTER TABLE metrics.execution_metrics DROP COLUMN language")
+            try root.execute("ALTER TABLE metrics.execution_metrics DROP COLUMN IF EXISTS language")
             pause(seconds)
         case .lettersDropped:
             try root.execute("DROP TABLE IF EXISTS spillway.dead_letters")

@@ -122,27 +122,29 @@ private final class Chaos {
         let root = try DatabaseConnection(administrator)
         switch fault {
         case .columnOfAnotherType:
-            try root.execute("ALTER TABLE metrics.rag_metrics ALTER COLUMN query_id TYPE bytea USING NULL")
+            try change(root, "ALTER TABLE metrics.rag_metrics ALTER COLUMN query_id TYPE bytea USING NULL")
             try shows(["metrics.rag_metrics.query_id must be text"], seconds)
-            try root.execute("ALTER TABLE metrics.rag_metrics ALTER COLUMN query_id TYPE text USING NULL")
+            try change(root, "ALTER TABLE metrics.rag_metrics ALTER COLUMN query_id TYPE text USING NULL")
         case .tableRenamed:
             archives += 1
-            try root.execute("ALTER TABLE metrics.compute_metrics RENAME TO compute_metrics_archive\(archives)")
+            try change(root, "ALTER TABLE metrics.compute_metrics RENAME TO compute_metrics_archive\(archives)")
             try shows(["belong to metrics.compute_metrics_archive"], seconds)
         case .columnDropped:
-            try root.execute("ALTER TABLE metrics.execution_metrics DROP COLUMN IF EXISTS language")
+            try change(root, "ALTER TABLE metrics.execution_metrics DROP COLUMN IF EXISTS language")
             pause(seconds)
         case .lettersDropped:
             try root.execute("DROP TABLE IF EXISTS spillway.dead_letters")
             pause(seconds)
         case .viewInPlace:
-            try root.execute(
+            try change(
+                root,
                 """
                 ALTER TABLE metrics.attention_metrics RENAME TO attention_hidden;
                 CREATE VIEW metrics.attention_metrics AS SELECT * FROM metrics.attention_hidden
                 """)
             try shows(["metrics.attention_metrics"], seconds)
-            try root.execute(
+            try change(
+                root,
                 "DROP VIEW metrics.attention_metrics; ALTER TABLE metrics.attention_hidden RENAME TO attention_metrics")
         case .partitionDetached:
             let rows = try root.query(
@@ -151,7 +153,7 @@ private final class Chaos {
                 AND pg_get_expr((SELECT relpartbound FROM pg_class WHERE oid = inhrelid), inhrelid) <> 'DEFAULT' ORDER BY 1
                 """)
             if let partition = rows.randomElement(using: &generator)?[0] {
-                try root.execute("ALTER TABLE metrics.agent_evolution_metrics DETACH PARTITION \(partition)")
+                try change(root, "ALTER TABLE metrics.agent_evolution_metrics DETACH PARTITION \(partition)")
             }
             pause(seconds)
         case .tableLocked:
@@ -204,13 +206,15 @@ private final class Chaos {
             pause(seconds)
             try server.location().reset(setting)
         case .rowLevelSecurity:
-            try root.execute(
+            try change(
+                root,
                 """
                 ALTER TABLE metrics.system_metrics ENABLE ROW LEVEL SECURITY;
                 ALTER TABLE metrics.system_metrics FORCE ROW LEVEL SECURITY
                 """)
             try shows(["row-level security"], seconds)
-            try root.execute(
+            try change(
+                root,
                 """
                 ALTER TABLE metrics.system_metrics NO FORCE ROW LEVEL SECURITY;
                 ALTER TABLE metrics.system_metrics DISABLE ROW LEVEL SECURITY
@@ -241,6 +245,19 @@ private final class Chaos {
         for _ in 0..<3 {
             try root.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'")
             usleep(200_000)
+        }
+    }
+
+    /// What an operator does about a deadlock with a collector that repairs its schema: the same again.
+    private func change(_ root: DatabaseConnection, _ statements: String) throws {
+        do throws(DatabaseError) {
+            try root.execute(statements)
+        } catch {
+            guard error.sqlstate == SQLState("40P01") else { throw error }
+            let lines = server.logText.split(separator: "\n")
+            let last = lines.lastIndex { $0.contains("deadlock detected") } ?? lines.startIndex
+            print("chaos: a deadlock, repeated: \(lines[last...].prefix(8).joined(separator: "\n"))")
+            try root.execute(statements)
         }
     }
 

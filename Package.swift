@@ -37,13 +37,22 @@ let package = Package(
         .target(name: "CChecksum"),
         .target(name: "FrameCodec", dependencies: ["MetricKinds", "CChecksum"], swiftSettings: strict),
         .target(name: "FrameRing", swiftSettings: strict),
-        // What is decided on a frame's way, without I/O, threads and clocks.
-        .target(name: "Delivery", dependencies: ["MetricKinds", "FrameCodec"], swiftSettings: strict),
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
+        // What was sent and what has become of it, in numbers.
+        .target(name: "Accounting", dependencies: ["FrameCodec", "LinuxSystem"], swiftSettings: strict),
+        // What is decided on a frame's way, without I/O, threads and clocks.
+        .target(name: "Delivery", dependencies: ["MetricKinds", "FrameCodec", "Accounting"], swiftSettings: strict),
+        // What may enter, and how it gets into the ring.
+        .target(
+            name: "Admission", dependencies: ["FrameCodec", "FrameRing", "Accounting", "Delivery"],
+            swiftSettings: strict),
         .target(
             name: "Listeners",
-            dependencies: ["FrameCodec", "FrameRing", "Delivery", "CLinux", "LinuxSystem", log, nioCore, nioPosix],
+            dependencies: [
+                "FrameCodec", "Admission", "FrameRing", "Accounting", "Delivery", "CLinux", "LinuxSystem", log, nioCore,
+                nioPosix,
+            ],
             swiftSettings: strict),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .target(
@@ -54,10 +63,19 @@ let package = Package(
             name: "TimescaleStore",
             dependencies: ["MetricKinds", "FrameCodec", "Delivery", "LinuxSystem", "CPostgreSQL", log],
             swiftSettings: strict),
+        // From the ring to the database, by way of the spill.
+        .target(
+            name: "Drain",
+            dependencies: [
+                "MetricKinds", "FrameCodec", "FrameRing", "Accounting", "Delivery", "SpillLog", "TimescaleStore",
+                "LinuxSystem", log,
+            ],
+            swiftSettings: strict),
         .target(
             name: "Collector",
             dependencies: [
-                "MetricKinds", "Listeners", "SpillLog", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix,
+                "MetricKinds", "FrameCodec", "FrameRing", "Delivery", "Drain", "LinuxSystem", "Accounting", "Listeners",
+                "SpillLog", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix,
                 nioHTTP1,
             ],
             swiftSettings: strict),
@@ -70,7 +88,7 @@ let package = Package(
         .executableTarget(
             name: "spillway",
             dependencies: [
-                "Collector", "JSONLines", "SpillLog", "SpillwayClient",
+                "Accounting", "Collector", "Drain", "JSONLines", "SpillLog", "SpillwayClient",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -87,15 +105,26 @@ let package = Package(
         .testTarget(name: "FrameRingTests", dependencies: ["FrameRing"], swiftSettings: strict),
         .testTarget(name: "JSONLinesTests", dependencies: ["JSONLines", "FrameCodec"], swiftSettings: strict),
         .testTarget(
-            name: "ListenersTests", dependencies: ["Listeners", "Delivery", "FrameCodec", "FrameRing", "LinuxSystem"],
-            swiftSettings: strict),
+            name: "AccountingTests",
+            dependencies: ["Accounting", "FrameCodec", "LinuxSystem", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ListenersTests",
+            dependencies: [
+                "Listeners", "Accounting", "Admission", "Delivery", "FrameCodec", "FrameRing", "LinuxSystem",
+                "TestSupport",
+            ], swiftSettings: strict),
         .testTarget(
             name: "SpillwayClientTests", dependencies: ["SpillwayClient", "LinuxSystem"], swiftSettings: strict),
         .target(
-            name: "TestSupport", dependencies: ["TimescaleStore", "LinuxSystem", log], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["FrameCodec", "TimescaleStore", "LinuxSystem", log],
+            path: "Tests/TestSupport",
             swiftSettings: strict),
         .testTarget(
-            name: "TimescaleStoreTests", dependencies: ["TimescaleStore", "FrameCodec", "LinuxSystem", "TestSupport"],
+            name: "TimescaleStoreTests",
+            dependencies: ["TimescaleStore", "Delivery", "FrameCodec", "LinuxSystem", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DrainTests", dependencies: ["Drain", "Accounting", "Delivery", "FrameCodec"],
             swiftSettings: strict),
         .testTarget(
             name: "CollectorTests", dependencies: ["Collector", "SpillwayClient", "TimescaleStore"],
@@ -103,13 +132,16 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TimescaleStore", "SpillLog", "SpillwayClient", "Delivery", "FrameCodec", "MetricKinds", "LinuxSystem",
-                "TestSupport", "spillway",
+                "TimescaleStore", "SpillLog", "SpillwayClient", "Accounting", "Delivery", "FrameCodec", "MetricKinds",
+                "LinuxSystem", "TestSupport", "spillway",
             ],
             exclude: ["Support/short-writes.c"], swiftSettings: strict),
         .executableTarget(
             name: "DeliverySimulation",
-            dependencies: ["MetricKinds", "SpillLog", "Delivery", "FrameCodec", "LinuxSystem"],
+            dependencies: [
+                "MetricKinds", "SpillLog", "Accounting", "Admission", "Delivery", "Drain", "FrameCodec", "FrameRing",
+                "LinuxSystem", "TimescaleStore", log,
+            ],
             path: "Tests/DeliverySimulation", exclude: ["mutants"], swiftSettings: strict),
         .executableTarget(
             name: "RingTorture", dependencies: ["FrameRing"], path: "Tests/RingTorture", swiftSettings: strict),

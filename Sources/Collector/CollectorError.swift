@@ -5,9 +5,9 @@ import Listeners
 import SpillLog
 
 /// A start that failed.
-public struct CollectorError: Error, Sendable, CustomStringConvertible {
+package struct CollectorError: Error, Sendable, CustomStringConvertible {
     /// The groups that a caller tells apart.
-    public enum Kind: Sendable {
+    package enum Kind: Sendable {
         /// A setting.
         case configuration
         /// The database or a port.
@@ -18,8 +18,8 @@ public struct CollectorError: Error, Sendable, CustomStringConvertible {
         case disk
     }
 
-    public let kind: Kind
-    public let description: String
+    package let kind: Kind
+    package let description: String
 
     init(_ kind: Kind, _ description: String) {
         self.kind = kind

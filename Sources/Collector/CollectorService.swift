@@ -1,9 +1,11 @@
 // The composition: listeners, ring, drainer, lanes, spill, keeper, HTTP. A frame goes down this list once.
 //
 // Threads: one for each UDP socket, an event loop for TCP and one for HTTP, the drainer, one for each lane, the spill's
-// writer, the keeper of the store, who asks for sessions, the host's reporter. All of them are joined by `stop`.
+// writer, the maintenance thread of the store, who asks for sessions, the host's reporter. All of them are joined by `stop`.
 
+import Accounting
 import Delivery
+import Drain
 import FrameRing
 import Glibc
 import LinuxSystem
@@ -15,25 +17,25 @@ import SpillLog
 import TimescaleStore
 
 /// A running collector. `init` starts it, `stop` ends it; both wait, and belong on the main thread.
-public final class CollectorService {
+package final class CollectorService {
     private let settings: CollectorSettings
     private let log: Logger
     private let startedAt = monotonicNanoseconds()
     private let group: MultiThreadedEventLoopGroup
-    private let ledger: ConservationLedger
+    private let accounting: Accounting
     private let ring: FrameRing
-    private let desk: SessionDesk
+    private let registry: SessionRegistry
     private let appended = AppendedSessions()
     private let inquiry: WakeEvent
     private let epoch = Int64.random(in: 1...Int64.max)
     private let budget: DescriptorBudget
     private let descriptors: DescriptorWatch
     /// The configuration's warnings, which a reload replaces.
-    public let configurationNotes: ConfigurationNotes
+    package let configurationNotes: ConfigurationNotes
     private var spill: SpillDirectory?
     private var spillThread: NamedThread?
     private var stranded: StrandedSpills?
-    private let hub: DeliveryHub
+    private let coordinator: DeliveryCoordinator
     private let health = LaneHealth()
     private let giveUp: WakeEvent
     /// Nil where nothing is stored.
@@ -57,25 +59,25 @@ public final class CollectorService {
     /// - Parameter onAccepting: called once, before the first listener starts: from then on records may have been accepted,
     ///   and only `stop`, or this initializer's own failure, brings them to the database or the spill.
     /// - Throws: one line; whatever was started is stopped again, in the order of `stop`.
-    public init(
+    package init(
         _ settings: CollectorSettings, environment: [String: String], log: Logger, onAccepting: () -> Void = {}
     ) throws(CollectorError) {
         self.settings = settings
         configurationNotes = ConfigurationNotes(settings.warnings)
         self.log = log
         try AddressCheck.run(settings) { RunningCollector.all(environment: environment) }
-        var limits = ConservationLedger.Limits()
+        var limits = Accounting.Limits()
         limits.sourcesMax = settings.sourcesMax
         // Each source that has an account has room for one session.
         limits.sessionsMax = max(limits.sessionsMax, settings.sourcesMax)
-        ledger = ConservationLedger(limits: limits)
+        accounting = Accounting(limits: limits)
         let wake: WakeEvent
         do throws(SystemCallError) {
             wake = try WakeEvent()
             giveUp = try WakeEvent()
             let inquiry = try WakeEvent()
             self.inquiry = inquiry
-            desk = SessionDesk(book: SessionBook(hasStore: settings.database != .discard)) { inquiry.signal() }
+            registry = SessionRegistry(SessionTable(hasStore: settings.database != .discard)) { inquiry.signal() }
         } catch {
             throw CollectorError(.system, "\(error)")
         }
@@ -95,21 +97,23 @@ public final class CollectorService {
             log.error("the spill of an earlier version could not be moved: \(error)")
         }
         budget = DescriptorBudget(limit: limit, settings, hasSpill: path != nil)
-        descriptors = DescriptorWatch(limit: limit, budget: budget, ledger: ledger, log: log)
+        descriptors = DescriptorWatch(limit: limit, budget: budget, accounting: accounting, log: log)
         guard path != nil || !settings.isJournal else {
             throw CollectorError(.configuration, "journal: it needs a spill; name one with --spill-directory")
         }
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         ring = FrameRing(capacityBytes: settings.ringBytes) { wake.signal() }
-        hub = DeliveryHub(
+        coordinator = DeliveryCoordinator(
             limits: DeliveryPlan.Limits(
                 // One in each lane and one waiting for each, those that are spilled together and one that waits for
                 // them, and the one that is filled.
-                slots: 2 * settings.lanes + (path == nil ? 0 : SpillThread.groupMax + 1) + 1, lanes: settings.lanes,
+                slots: 2 * settings.lanes + (path == nil ? 0 : SpillSchedule.groupMax + 1) + 1, lanes: settings.lanes,
                 waitingMax: settings.lanes, replayPercent: settings.replaySharePercent,
                 isJournal: settings.isJournal, hasSpill: path != nil),
-            batch: settings.batch, ledger: ledger, desk: desk, epoch: epoch, onFreeLane: { wake.signal() })
-        drainer = Drainer(ring: ring, wake: wake, hub: hub, flushMilliseconds: settings.flushMilliseconds)
+            batch: settings.batch, accounting: accounting, registry: registry, epoch: epoch,
+            onFreeLane: { wake.signal() })
+        drainer = Drainer(
+            ring: ring, wake: wake, coordinator: coordinator, flushMilliseconds: settings.flushMilliseconds)
         do {
             if let path { try startSpill(path) }
             try startStore(environment)
@@ -130,7 +134,7 @@ public final class CollectorService {
     }
 
     /// The line that says that the collector is ready, with every address.
-    public var readyLine: String {
+    package var readyLine: String {
         var parts = udp.map { "udp=\($0.localAddress)" } + tcp.map { "tcp=\($0.localAddress)" }
         if let address = http?.localAddress { parts.append("http=\(Self.text(address))") }
         parts.append("database=\(database)")
@@ -139,7 +143,7 @@ public final class CollectorService {
     }
 
     /// Where rows go, without a password.
-    private var database: String { store.map { "\($0.gate.openLocation.description)" } ?? "discard" }
+    private var database: String { store.map { "\($0.availability.openLocation.description)" } ?? "discard" }
 
     // MARK: Start
 
@@ -160,28 +164,46 @@ public final class CollectorService {
 
     private func startSpill(_ path: String) throws {
         let opened = try OpenedSpill(
-            path, settings: settings, segmentsOpenMax: budget.segments, hub: hub, desk: desk, log: log)
+            path, settings: settings, segmentsOpenMax: budget.segments, coordinator: coordinator, registry: registry,
+            log: log)
         spill = opened.directory
-        spillThread = try NamedThread(name: "spill") { opened.writer.run() }
+        spillThread = try NamedThread(name: "spill") {
+            var schedule = opened.makeSchedule()
+            schedule.run()
+        }
     }
 
     private func startStore(_ environment: [String: String]) throws {
         store = try StoreService(
-            settings: settings, environment: environment, spillID: spill?.directoryID, desk: desk, appended: appended,
+            settings: settings, environment: environment, spillID: spill?.directoryID, registry: registry,
+            appended: appended,
             inquiry: inquiry, giveUp: giveUp, log: log)
     }
 
     private func startDrain() throws {
-        let target = store?.target ?? .discard
-        let oldChunks = settings.timeBounds.past == nil ? nil : OldChunkBudget()
         for number in 0..<settings.lanes {
-            let lane = Lane(
-                number: number, target: target, hub: hub, spill: spill, appended: appended, health: health,
-                bounds: settings.timeBounds, oldChunks: oldChunks, giveUp: giveUp, log: log)
-            laneThreads.append(try NamedThread(name: "lane-\(number)") { lane.run() })
+            if let context = store?.context {
+                try startLane(number) { DatabaseSink(name: "lane \(number)", context) }
+            } else {
+                let bounds = settings.timeBounds
+                try startLane(number) { DiscardSink(bounds: bounds) }
+            }
         }
         let drainer = drainer
         drainerThread = try NamedThread(name: "drainer") { drainer.run() }
+    }
+
+    private func startLane<Sink: BatchSink & SendableMetatype>(
+        _ number: Int, _ makeSink: @escaping @Sendable () -> Sink
+    ) throws {
+        let (coordinator, spill, health, log) = (coordinator, spill, health, log)
+        laneThreads.append(
+            try NamedThread(name: "lane-\(number)") {
+                var lane = Lane(
+                    number: number, sink: makeSink(), coordinator: coordinator, reader: spill.map { ReplayReader($0) },
+                    health: health, log: log)
+                lane.run()
+            })
     }
 
     private func startListeners() throws {
@@ -190,7 +212,7 @@ public final class CollectorService {
             configuration.sockets = settings.udpThreads
             configuration.receiveBufferBytes = settings.receiveBufferBytes
             configuration.allowUnauthenticated = settings.allowUnauthenticated
-            udp.append(try UDPListener(configuration, ring: ring, ledger: ledger, logger: log))
+            udp.append(try UDPListener(configuration, ring: ring, accounting: accounting, logger: log))
         }
         for text in settings.tcp {
             var configuration = TCPListener.Configuration(address: try ListenAddress(parsing: text))
@@ -199,12 +221,14 @@ public final class CollectorService {
             configuration.frameDeadline = .seconds(Int64(settings.frameDeadlineSeconds))
             configuration.idleDeadline = .seconds(Int64(settings.idleDeadlineSeconds))
             configuration.allowUnauthenticated = settings.allowUnauthenticated
-            let (chosen, ring, ledger, desk, group, log) = (configuration, ring, ledger, desk, group, log)
+            let (chosen, ring, accounting, registry, group, log) = (
+                configuration, ring, accounting, registry, group, log
+            )
             let descriptors = descriptors
             tcp.append(
                 try waitForTask {
                     try await TCPListener.start(
-                        chosen, ring: ring, ledger: ledger, desk: desk, logger: log, group: group,
+                        chosen, ring: ring, accounting: accounting, registry: registry, logger: log, group: group,
                         acceptFailed: { descriptors.acceptFailed($0, side: "TCP") })
                 })
         }
@@ -216,8 +240,10 @@ public final class CollectorService {
         // Other machines have no use for it.
         let database = address.isLoopback ? settings.database.publicAddress(environment: environment) : nil
         let status = StatusSource(
-            settings: settings, startedAt: startedAt, ledger: ledger, ring: ring, hub: hub, health: health,
-            gate: store?.gate, descriptors: descriptors, stranded: stranded, configuration: configurationNotes,
+            settings: settings, startedAt: startedAt, accounting: accounting, ring: ring, coordinator: coordinator,
+            health: health,
+            availability: store?.availability, descriptors: descriptors, stranded: stranded,
+            configuration: configurationNotes,
             databaseAddress: database)
         let descriptors = descriptors
         do {
@@ -260,9 +286,9 @@ public final class CollectorService {
 
     // MARK: Reload
 
-    /// Lets the database keep another retention, of which only that part of the changes counts. Returns at once: the keeper
+    /// Lets the database keep another retention, of which only that part of the changes counts. Returns at once: the maintenance thread
     /// does it when the database can be reached, and the log says so.
-    public func reload(retention: PolicyChanges) { store?.change(retention.only(.retention)) }
+    package func reload(retention: PolicyChanges) { store?.change(retention.only(.retention)) }
 
     // MARK: Stop
 
@@ -270,41 +296,41 @@ public final class CollectorService {
     ///
     /// - Returns: whether everything that was accepted is stored or in the spill.
     @discardableResult
-    public func stop() -> Bool {
+    package func stop() -> Bool {
         runningRecord = nil
         reporter?.stop()
         reporterThread?.join()
         reporterThread = nil
         for listener in udp { listener.stop() }
         forEachStream("take its last frames") { await $0.quiesce() }
-        hub.stopReplay()
+        coordinator.stopReplay()
         drainer.stop()
-        let hub = hub
-        let patience =
+        let coordinator = coordinator
+        let deadline =
             drainerThread == nil
             ? nil
-            : ShutdownPatience(seconds: settings.shutdownDeadlineSeconds, giveUp: giveUp) {
-                hub.giveUpOnDatabase()
+            : ShutdownDeadline(seconds: settings.shutdownDeadlineSeconds, giveUp: giveUp) {
+                coordinator.giveUpOnDatabase()
             } second: {
-                hub.abandon()
+                coordinator.abandon()
             }
         let lost = drain()
         forEachStream("stop") { await $0.finish() }
-        store?.stopAsking()
+        store?.stopLookups()
         // Until here something may wait for the database.
-        patience?.end()
-        store?.stopKeeping()
+        deadline?.end()
+        store?.stopMaintenance()
         endEventLoop("HTTP") { try http?.close() }
         http = nil
         store?.stopServer()
         endEventLoop("TCP") { try group.syncShutdownGracefully() }
-        let left = ledger.snapshot().recordsInFlight
+        let left = accounting.snapshot().recordsInFlight
         if lost > 0 || left > 0 {
             log.error(
                 "accepted records are lost: they are neither stored nor in the spill",
                 metadata: ["records": "\(max(Int64(lost), left))"])
         }
-        let spilled = ledger.snapshot().spillRecords
+        let spilled = accounting.snapshot().spillRecords
         if spilled > 0 {
             log.notice("records remain in the spill; the next start replays them", metadata: ["records": "\(spilled)"])
         }
@@ -331,19 +357,19 @@ public final class CollectorService {
         }
         drainerThread.join()
         self.drainerThread = nil
-        while !hub.waitUntilEmpty(timeoutMilliseconds: 500), !hub.isAbandoned {}
+        while !coordinator.waitUntilEmpty(timeoutMilliseconds: 500), !coordinator.isAbandoned {}
         return endDelivery()
     }
 
     private func endDelivery() -> Int {
-        hub.end()
+        coordinator.end()
         for thread in laneThreads { thread.join() }
         laneThreads = []
         spillThread?.join()
         spillThread = nil
         // What came back from a lane or the writer behind the last moment.
-        hub.abandon()
-        return hub.abandonedRecords
+        coordinator.abandon()
+        return coordinator.abandonedRecords
     }
 
     private func forEachStream(_ what: String, _ body: @escaping @Sendable (TCPListener) async -> Void) {

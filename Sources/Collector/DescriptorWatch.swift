@@ -1,6 +1,7 @@
 // What an operator must know of descriptors: a limit that is too low for the settings, and connections that wait because no
 // descriptor is free.
 
+import Accounting
 import Glibc
 import LinuxSystem
 import Listeners
@@ -15,7 +16,7 @@ final class DescriptorWatch: Sendable {
 
     let limit: Int
     private let budgetWarning: String?
-    private let ledger: ConservationLedger
+    private let accounting: Accounting
     private let log: Logger
 
     private struct Failure {
@@ -26,10 +27,10 @@ final class DescriptorWatch: Sendable {
 
     private let failure = Mutex<Failure?>(nil)
 
-    init(limit: Int, budget: DescriptorBudget, ledger: ConservationLedger, log: Logger) {
+    init(limit: Int, budget: DescriptorBudget, accounting: Accounting, log: Logger) {
         self.limit = limit
         budgetWarning = budget.warning
-        self.ledger = ledger
+        self.accounting = accounting
         self.log = log
         if let warning = budget.warning { log.warning("\(warning)") }
     }
@@ -38,7 +39,7 @@ final class DescriptorWatch: Sendable {
     ///
     /// - Parameter side: for example `TCP`.
     func acceptFailed(_ code: Int32, side: String) {
-        ledger.acceptFailed()
+        accounting.acceptFailed()
         let now = monotonicNanoseconds()
         let reason =
             switch code {

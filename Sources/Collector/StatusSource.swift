@@ -1,5 +1,7 @@
 // Takes the collector's status for its HTTP endpoints, from whatever thread asks.
 
+import Accounting
+import Drain
 import FrameCodec
 import FrameRing
 import LinuxSystem
@@ -10,11 +12,11 @@ import Synchronization
 final class StatusSource: Sendable {
     private let settings: CollectorSettings
     private let startedAt: UInt64
-    private let ledger: ConservationLedger
+    private let accounting: Accounting
     private let ring: FrameRing
-    private let hub: DeliveryHub
+    private let coordinator: DeliveryCoordinator
     private let health: LaneHealth
-    private let gate: StoreGate?
+    private let availability: StoreAvailability?
     private let descriptors: DescriptorWatch
     private let stranded: StrandedSpills?
     private let configuration: ConfigurationNotes
@@ -22,17 +24,18 @@ final class StatusSource: Sendable {
     private let stalled: Mutex<StalledClaimGauge>
 
     init(
-        settings: CollectorSettings, startedAt: UInt64, ledger: ConservationLedger, ring: FrameRing, hub: DeliveryHub,
-        health: LaneHealth, gate: StoreGate?, descriptors: DescriptorWatch, stranded: StrandedSpills?,
+        settings: CollectorSettings, startedAt: UInt64, accounting: Accounting, ring: FrameRing,
+        coordinator: DeliveryCoordinator,
+        health: LaneHealth, availability: StoreAvailability?, descriptors: DescriptorWatch, stranded: StrandedSpills?,
         configuration: ConfigurationNotes, databaseAddress: String?
     ) {
         self.settings = settings
         self.startedAt = startedAt
-        self.ledger = ledger
+        self.accounting = accounting
         self.ring = ring
-        self.hub = hub
+        self.coordinator = coordinator
         self.health = health
-        self.gate = gate
+        self.availability = availability
         self.descriptors = descriptors
         self.stranded = stranded
         self.configuration = configuration
@@ -42,12 +45,12 @@ final class StatusSource: Sendable {
 
     /// The status now. O(sources).
     func now() -> CollectorStatus {
-        let snapshot = ledger.snapshot()
+        let snapshot = accounting.snapshot()
         let lanes = health.snapshot
-        let delivery = hub.view
+        let delivery = coordinator.view
         let now = monotonicNanoseconds()
         let stalledSeconds = stalled.withLock { Double($0.ageNanoseconds(nowNanoseconds: now)) / 1e9 }
-        let connected = gate == nil ? settings.lanes : lanes.connected.count
+        let connected = availability == nil ? settings.lanes : lanes.connected.count
         var gauges = [
             Gauge(
                 name: "records_in_memory", help: "Records that are neither stored nor counted as lost yet.",
@@ -109,7 +112,7 @@ final class StatusSource: Sendable {
             Gauge(
                 name: "database_reachable",
                 help: "1 while lanes reach the database and it answers, 0 while records wait for it.",
-                value: connected > 0 && gate?.reason == nil ? 1 : 0),
+                value: connected > 0 && availability?.reason == nil ? 1 : 0),
             Gauge(
                 name: "batches_committed", help: "Batches committed since the start.",
                 value: Double(lanes.batchesCommitted)),
@@ -126,9 +129,9 @@ final class StatusSource: Sendable {
                 name: "uptime_seconds", help: "Since the start.", value: Double(now &- startedAt) / 1e9),
         ]
         var notReady: [String] = []
-        if let reason = gate?.reason {
+        if let reason = availability?.reason {
             notReady = [reason]
-        } else if gate != nil, connected == 0 {
+        } else if availability != nil, connected == 0 {
             let errors = Set(lanes.errors.values).sorted()
             notReady = errors.isEmpty ? ["no lane has reached the database yet"] : errors
         }
@@ -141,10 +144,10 @@ final class StatusSource: Sendable {
         }
         var warnings =
             held + refusals + health.suppressionWarnings + outOfBounds + delivery.warnings + (stranded?.warnings ?? [])
-            + descriptors.warnings + (gate?.warnings ?? []) + configuration.warnings
+            + descriptors.warnings + (availability?.warnings ?? []) + configuration.warnings
         // Nothing more can be taken: what waits for these tables fills memory and spill.
         if delivery.isStuck { notReady += held }
-        if hub.hasSpill, delivery.spillBlock == nil, !notReady.isEmpty {
+        if coordinator.hasSpill, delivery.spillBlock == nil, !notReady.isEmpty {
             let consequence =
                 connected > 0
                 ? "the database does not answer as it should while \(connected) of \(settings.lanes) lanes are connected"
@@ -164,11 +167,12 @@ final class StatusSource: Sendable {
             Gauge(
                 name: "database_durability_faults",
                 help: "Settings and unlogged tables of the database that can lose what was acknowledged.",
-                value: Double(gate?.durabilityWarnings.count ?? 0)),
+                value: Double(availability?.durabilityWarnings.count ?? 0)),
         ]
         return CollectorStatus(
-            ledger: snapshot, gauges: gauges, heldTables: delivery.heldTables, notReady: notReady, warnings: warnings,
-            database: gate?.identity.map { "\($0)" }, spillDirectory: settings.spillPath,
+            accounting: snapshot, gauges: gauges, heldTables: delivery.heldTables, notReady: notReady,
+            warnings: warnings,
+            database: availability?.identity.map { "\($0)" }, spillDirectory: settings.spillPath,
             databaseAddress: databaseAddress)
     }
 }

@@ -54,7 +54,7 @@ public struct FrameHeader: Equatable, Sendable {
     static let authenticatedFlag: UInt8 = 1
     package static let criticalFlags: UInt8 = 0b1110
     private static let flagsOffset = 7
-    static let checksumOffset = 12
+    package static let checksumOffset = 12
     private static let sourceOffset = 16
     private static let sessionOffset = 24
     package static let sequenceOffset = 32

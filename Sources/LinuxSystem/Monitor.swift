@@ -42,12 +42,15 @@ public final class Monitor<State>: @unchecked Sendable {
     public func read<Result>(_ body: (borrowing State) -> Result) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        return body(state)
+        // By reference: a class's property would be copied for the call.
+        func borrow(_ state: inout State) -> Result { body(state) }
+        return borrow(&state)
     }
 
     /// Runs `body` now and after each change until it gives something, and then wakes all who wait.
     ///
-    /// - Returns: nil when it gave nothing until `timeoutMilliseconds` were over.
+    /// - Parameter timeoutMilliseconds: 0 for running it once.
+    /// - Returns: nil when it gave nothing until `timeoutMilliseconds` had passed.
     public func wait<Result>(timeoutMilliseconds: Int, _ body: (inout State) -> Result?) -> Result? {
         let nanoseconds = monotonicNanoseconds() &+ UInt64(max(timeoutMilliseconds, 0)) &* 1_000_000
         var deadline = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
@@ -58,6 +61,7 @@ public final class Monitor<State>: @unchecked Sendable {
                 pthread_cond_broadcast(changed)
                 return result
             }
+            guard timeoutMilliseconds > 0 else { return nil }
             if pthread_cond_timedwait(changed, mutex, &deadline) == ETIMEDOUT {
                 guard let result = body(&state) else { return nil }
                 pthread_cond_broadcast(changed)

@@ -1,6 +1,7 @@
 // Says who sent what was refused and why, at most a line a second for each reason: a flood of garbage must not become a
-// flood of log. The ledger has the exact numbers.
+// flood of log. The accounting has the exact numbers.
 
+import Accounting
 import FrameCodec
 import LinuxSystem
 import Logging

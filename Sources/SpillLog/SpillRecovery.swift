@@ -5,6 +5,7 @@
 // Invariants: an intact batch is never cut or removed, and no byte but zeros is cut or removed that is not in the quarantine.
 
 import Delivery
+import FrameCodec
 import LinuxSystem
 
 /// Bytes of a segment that hold no intact batch.

@@ -14,7 +14,7 @@ package protocol SpillOwner: AnyObject {
         _ slot: BatchSlot, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result
     /// The batches are durable.
-    func spilled(_ batches: [(slot: BatchSlot, batch: SpilledBatch)])
+    func spilled(_ batches: [SpilledSlot])
     /// The batches are not durable, and stay in memory.
     func spillFailed(_ slots: [BatchSlot], reason: String, retryAt: UInt64)
     func segmentEnded(_ name: SegmentName)
@@ -75,11 +75,13 @@ package struct SpillSteps: ~Copyable {
     /// Writes the batches to one segment, or to the next ones when it is full. The segment is abandoned when that fails.
     private mutating func attempt(
         _ slots: [BatchSlot], for owner: some SpillOwner, _ nowMicroseconds: Int64
-    ) -> (written: [(slot: BatchSlot, batch: SpilledBatch)], failure: SpillError?) {
-        var written: [(slot: BatchSlot, batch: SpilledBatch)] = []
+    ) -> (written: [SpilledSlot], failure: SpillError?) {
+        var written: [SpilledSlot] = []
         var failure: SpillError?
         do throws(SpillError) {
-            for slot in slots { written.append((slot, try append(slot, for: owner, nowMicroseconds))) }
+            for slot in slots {
+                written.append(SpilledSlot(slot: slot, batch: try append(slot, for: owner, nowMicroseconds)))
+            }
         } catch {
             failure = error
         }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Collector
+import Drain
 import LinuxSystem
 import SpillLog
 import SpillwayClient

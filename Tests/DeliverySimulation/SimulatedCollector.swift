@@ -1,21 +1,16 @@
-// One run of a collector, from its start to its stop or crash: the real decisions and the real spill, with the threads' work
-// done step by step in whatever order the scheduler chooses.
+// One run of a collector, from its start to its stop or crash: the production steps of admission, drainer, lanes and spill, called
+// one by one in whatever order the scheduler chooses, over a simulated disk, database and clock.
 
+import Accounting
+import Admission
 import Delivery
+import Drain
 import FrameCodec
-import MetricKinds
+import FrameRing
+import LinuxSystem
+import Logging
 import SpillLog
-
-/// What a run has counted, by the equation of the conservation ledger, in frames.
-struct SimulatedBooks {
-    var received = 0
-    var committed = 0
-    var resent = 0
-    var refused = 0
-    var deadLettered = 0
-    var lost = 0
-    var damaged = 0
-}
+import Synchronization
 
 /// How small a collector's memory is.
 struct SimulatedLimits {
@@ -25,423 +20,314 @@ struct SimulatedLimits {
     var isJournal = false
 }
 
+/// The time of a simulation.
+final class SimulatedTime: Sendable {
+    private let nanosecondsNow = Atomic<UInt64>(1)
+
+    var nanoseconds: UInt64 { nanosecondsNow.load(ordering: .relaxed) }
+
+    func advance(nanoseconds: UInt64) { nanosecondsNow.add(nanoseconds, ordering: .relaxed) }
+
+    var clock: Clock {
+        Clock(
+            nanoseconds: { self.nanoseconds },
+            wallMicroseconds: { SimulatedTime.startMicroseconds + Int64(self.nanoseconds / 1_000) })
+    }
+
+    private static let startMicroseconds: Int64 = 1_700_000_000_000_000
+}
+
+/// A client's connection, which polls for its acknowledgements.
+final class SimulatedConnection: SessionConnection {
+    private let refused = Mutex<[UInt64]>([])
+
+    func notify() {}
+
+    func refuse(_ identity: FrameIdentity, _ error: FrameError, records: Int) {
+        refused.withLock { $0.append(identity.sequence) }
+    }
+
+    /// Frames that were not taken, or were found malformed.
+    func takeRefusals() -> [UInt64] {
+        refused.withLock { refused in
+            defer { refused = [] }
+            return refused
+        }
+    }
+
+    func refuse(_ sequences: [UInt64]) { refused.withLock { $0 += sequences } }
+}
+
 final class SimulatedCollector {
     static let slots = 7
     static let lanes = 2
     static let batchFramesMax = 6
+    private static let flushMilliseconds = 200
+    private static let ringBytes = 16 << 10
+
+    /// An open connection's frames on their way into the ring.
+    private final class Stream {
+        let connection: SimulatedConnection
+        var arrivals: StreamArrivals
+        /// The bytes of those that wait.
+        var bytes: [UInt8] = []
+
+        init(_ connection: SimulatedConnection, _ arrivals: StreamArrivals) {
+            self.connection = connection
+            self.arrivals = arrivals
+        }
+    }
+
+    private final class LaneBox {
+        var lane: Lane<SimulatedSink>
+        /// What it has taken and not begun.
+        var work: LaneWork?
+
+        init(_ lane: consuming Lane<SimulatedSink>) { self.lane = lane }
+    }
+
+    /// The bytes of one datagram.
+    private struct DatagramFrame: FrameBytes {
+        let bytes: [UInt8]
+
+        func withFrame<Result>(_ arrival: FrameArrival, _ body: (RawSpan) -> Result) -> Result {
+            body(bytes.span.bytes)
+        }
+    }
 
     let epoch: Int64
-    var plan: DeliveryPlan
-    var book: SessionBook
-    private(set) var books = SimulatedBooks()
-    /// Batches that were stored in part.
-    private(set) var totalParts = 0
     /// Batches that were found damaged at the start.
     let damagedBatches: Int
-    /// The frames of every batch that was closed in this run.
-    private(set) var closed: [BatchIdentity: [SimulatedFrame]] = [:]
-    /// Frames that were not taken, until their client hears of it.
-    private var refusals: [(client: Int, sequence: UInt64)] = []
-    private var steps: SpillSteps
     private let disk: SimulatedDisk
     private let files = SegmentFiles()
-    private let readers: [SpillReader]
-    private var frames: [[SimulatedFrame]]
-    private var ring: [SimulatedFrame] = []
-    private var open: BatchSlot?
-    private var sequence: Int64 = 0
-    private var laneWork: [LaneWork?] = Array(repeating: nil, count: lanes)
-    private var spilling: [BatchSlot] = []
-    var now: UInt64 = 1
+    private let time: SimulatedTime
+    let accounting: Accounting
+    let registry: SessionRegistry
+    let coordinator: DeliveryCoordinator
+    private let ring: FrameRing
+    private var drainer: DrainSteps
+    private var lanes: [LaneBox] = []
+    private var schedule: SpillSchedule
+    private var datagrams: DatagramArrivals
+    private var streams: [UInt64: Stream] = [:]
+    private(set) var hasDrained = false
+    /// The frames of every batch that was closed in this run.
+    private(set) var closed: [BatchIdentity: [SimulatedFrame]] = [:]
+    private static let peer = PeerAddress(ip: .loopback, port: 5_000)
 
     /// Starts on what is on the disk.
-    init(epoch: Int64, disk: SimulatedDisk, limits: SimulatedLimits) throws(SpillError) {
+    init(
+        epoch: Int64, disk: SimulatedDisk, database: SimulatedDatabase, time: SimulatedTime, limits: SimulatedLimits,
+        dice: inout Dice
+    ) throws(SpillError) {
         self.epoch = epoch
         self.disk = disk
-        plan = DeliveryPlan(
-            limits: DeliveryPlan.Limits(
-                slots: Self.slots, lanes: Self.lanes, waitingMax: Self.lanes, isJournal: limits.isJournal))
-        var sessionLimits = SessionBook.Limits()
+        self.time = time
+        let (files, clock) = (files, time.clock)
+        let log = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
+        var sessionLimits = SessionTable.Limits()
         sessionLimits.sessionsMax = limits.sessionsMax
         sessionLimits.rangesPerSessionMax = limits.rangesPerSessionMax
-        book = SessionBook(limits: sessionLimits, hasStore: true)
-        let files = files
-        readers = (0..<Self.lanes).map { _ in SpillReader(fileSystem: disk, files: files) }
-        frames = Array(repeating: [], count: Self.slots)
-        var recovered: [[SessionFrames]] = []
+        accounting = Accounting(startedMicroseconds: clock.wallMicroseconds())
+        registry = SessionRegistry(SessionTable(limits: sessionLimits, hasStore: true))
+        var batch = BatchLimits()
+        batch.recordsMax = Self.batchFramesMax
+        batch.bytesMax = 64 << 10
+        coordinator = DeliveryCoordinator(
+            limits: DeliveryPlan.Limits(
+                slots: Self.slots, lanes: Self.lanes, waitingMax: Self.lanes, isJournal: limits.isJournal),
+            batch: batch, accounting: accounting, registry: registry, epoch: epoch, clock: clock, onFreeLane: {})
+        ring = FrameRing(capacityBytes: Self.ringBytes)
+        drainer = DrainSteps(
+            ring: ring, coordinator: coordinator, flushMilliseconds: Self.flushMilliseconds, clock: clock,
+            pollMilliseconds: 0)
+        datagrams = DatagramArrivals(ring: ring, accounting: accounting)
+
+        let registry = registry
         let recovery = try SpillRecovery(
-            fileSystem: disk, onSessions: { sessions, isDurable in if isDurable { recovered.append(sessions) } })
-        for sessions in recovered { book.recovered(sessions) }
-        for segment in recovery.segments {
-            plan.recovered(
-                segment.name, batches: segment.batches, copies: segment.copies,
-                keepInQuarantine: segment.mustKeepInQuarantine)
-        }
-        files.keep(recovery.segments.map(\.name), of: disk)
-        books.received = recovery.records + recovery.damagedRecords
-        books.damaged = recovery.damagedRecords
+            fileSystem: disk, onSessions: { sessions, isDurable in if isDurable { registry.recovered(sessions) } })
+        coordinator.recovered(recovery)
         damagedBatches = recovery.damagedBatches
+        files.keep(recovery.segments.map(\.name), of: disk)
         var spillLimits = SpillLimits()
-        spillLimits.segmentBytesMax = 2_000
+        spillLimits.segmentBytesMax = 3_000
         spillLimits.quotaBytes = limits.quotaBytes
-        steps = SpillSteps(
+        schedule = SpillSchedule(
             SpillWriter(
                 fileSystem: disk, directoryID: 1, epoch: UInt64(bitPattern: epoch), limits: spillLimits,
                 found: Dictionary(uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) }),
-                files: files))
+                files: files),
+            coordinator: coordinator, path: "/spill", quotaBytes: limits.quotaBytes, clock: clock, log: log)
+        for number in 0..<Self.lanes {
+            lanes.append(
+                LaneBox(
+                    Lane(
+                        number: number, sink: SimulatedSink(database), coordinator: coordinator,
+                        reader: ReplayReader(fileSystem: disk, files: files), health: LaneHealth(), clock: clock,
+                        generator: Dice(seed: dice.next()), log: log)))
+        }
     }
 
     // MARK: Listeners
 
-    /// A frame over TCP.
+    func openConnection() -> UInt64 {
+        let connection = SimulatedConnection()
+        let number = registry.openConnection(connection)
+        streams[number] = Stream(
+            connection, StreamArrivals(ring: ring, registry: registry, accounting: accounting))
+        return number
+    }
+
+    /// What waits for the ring is dropped and counted.
+    func closeConnection(_ number: UInt64) {
+        _ = streams.removeValue(forKey: number)?.arrivals.drop()
+        registry.closeConnection(number)
+    }
+
+    /// Frames over TCP.
     ///
-    /// - Returns: false when there is no room for it: the connection ends.
-    func receive(_ frame: SimulatedFrame) -> Bool {
-        switch book.admit(frame.key, frame.sequence) {
-        case .fresh:
-            books.received += 1
-            ring.append(frame)
-        case .resent: break
-        case .refused: refusals.append((frame.client, frame.sequence))
-        case .crowded: return false
+    /// - Returns: false when there is no room to remember one of them: the connection ends.
+    func receive(_ frames: [SimulatedFrame], on number: UInt64) -> Bool {
+        guard let stream = streams[number], handOver(stream) else { return true }
+        for frame in frames {
+            let bytes = frame.bytes
+            guard case .frame(let header) = FrameCut(at: bytes.span.bytes) else {
+                preconditionFailure("a client's frames pass admission")
+            }
+            stream.arrivals.append(
+                FrameArrival(
+                    header, at: stream.bytes.count, inBuffer: 0, beginsDatagram: false, peer: Self.peer))
+            stream.bytes += bytes
         }
+        let judgement = stream.arrivals.judge(nowMicroseconds: time.clock.wallMicroseconds())
+        stream.connection.refuse(judgement.refused.map(\.sequence))
+        _ = handOver(stream)
+        return !judgement.isCrowded
+    }
+
+    /// - Returns: false while the ring has no room: nothing more is read.
+    private func handOver(_ stream: Stream) -> Bool {
+        let bytes = stream.bytes
+        let receipt = stream.arrivals.handOver { arrivals, append in
+            for arrival in arrivals {
+                append(bytes.span.bytes.extracting(arrival.offset..<arrival.offset + Int(arrival.frameBytes)))
+            }
+        }
+        guard receipt != nil else { return false }
+        stream.bytes.removeAll(keepingCapacity: true)
         return true
     }
 
     /// A datagram, which is dropped and counted when there is no room.
     func receiveDatagram(_ frame: SimulatedFrame) {
-        books.received += 1
-        if ring.count < 40 { ring.append(frame) } else { books.lost += 1 }
+        let bytes = frame.bytes
+        guard case .frame(let header) = FrameCut(at: bytes.span.bytes) else {
+            preconditionFailure("a sender's frames pass admission")
+        }
+        datagrams.append(FrameArrival(header, at: 0, inBuffer: 0, beginsDatagram: true, peer: Self.peer))
+        _ = datagrams.handOver(from: DatagramFrame(bytes: bytes), nowMicroseconds: time.clock.wallMicroseconds())
     }
 
-    var hasRoom: Bool { ring.count < 30 }
-
     /// What a client hears on its connection, beside acknowledgements.
-    func takeRefusals(of client: Int) -> [UInt64] {
-        defer { refusals.removeAll { $0.client == client } }
-        return refusals.filter { $0.client == client }.map(\.sequence)
+    func takeRefusals(on number: UInt64) -> [UInt64] {
+        let refusals = streams[number]?.connection.takeRefusals() ?? []
+        for _ in refusals { registry.refusalSent(on: number) }
+        return refusals
     }
 
     // MARK: Threads, a step each
 
-    func drain(_ dice: inout Dice) {
-        guard open != nil || !ring.isEmpty, let slot = open ?? plan.openSlot() else { return }
-        open = slot
-        while frames[slot].count < Self.batchFramesMax, !ring.isEmpty { frames[slot].append(ring.removeFirst()) }
-        guard plan.isStopping || frames[slot].count == Self.batchFramesMax || dice.happens(perMille: 300) else {
-            return
-        }
-        sequence += 1
-        var sessions: [SessionKey: SequenceRanges] = [:]
-        var acknowledged = FrameFlags()
-        for frame in frames[slot] {
-            acknowledged.append(!frame.isDatagram)
-            if !frame.isDatagram { sessions[frame.key, default: SequenceRanges()].insert(frame.sequence) }
-        }
-        let identity = BatchIdentity(epoch: epoch, sequence: sequence)
-        closed[identity] = frames[slot]
-        plan.close(
-            slot,
-            BatchSummary(
-                identity: identity, recordCount: frames[slot].count, frameCount: frames[slot].count,
-                byteCount: frames[slot].count * SimulatedFrame.byteCount, openedMicroseconds: Int64(now),
-                sessions: sessions.map { SessionFrames(key: $0, sequences: $1) }.sorted { $0.key < $1.key },
-                acknowledged: acknowledged))
-        open = nil
+    /// - Parameter isStopping: nothing is received any more.
+    func drain(isStopping: Bool = false) {
+        guard !hasDrained else { return }
+        if case .ended = drainer.step(isStopping: isStopping) { hasDrained = true }
+        noteClosed()
     }
 
-    func stepLane(_ lane: Int, _ database: inout SimulatedDatabase, _ dice: inout Dice) {
-        guard let work = laneWork[lane] else {
-            if case .lost = plan.laneStates[lane] {
-                if database.isUp { plan.laneConnected(lane) }
-                return
+    /// For the oracle: what is in each batch.
+    private func noteClosed() {
+        let batches = coordinator.read { plan in
+            plan.places.indices.compactMap { slot in
+                plan.places[slot] == .waiting || plan.places[slot] == .toSpill
+                    ? (slot, plan.summary(slot).identity) : nil
             }
-            laneWork[lane] = plan.work(forLane: lane, now: now)
+        }
+        for (slot, identity) in batches where closed[identity] == nil {
+            closed[identity] = coordinator.batch(slot).withFrames { SimulatedFrame.read($0) }
+        }
+    }
+
+    /// Takes work, or does what was taken: a crash may come in between.
+    func stepLane(_ number: Int, _ dice: inout Dice) {
+        let box = lanes[number]
+        guard let work = box.work else {
+            box.lane.connectIfDue()
+            box.work = coordinator.work(forLane: number, timeoutMilliseconds: 0)
             return
         }
         // A thread that asks for work again without an answer gets the same: it owns nothing of its own.
-        if dice.happens(perMille: 50) { precondition(plan.work(forLane: lane, now: now) == work) }
-        laneWork[lane] = nil
-        switch work {
-        case .live(let slot, let summary): store(lane, work, summary, frames[slot], &database, &dice)
-        case .replay(let batch):
-            var bytes = [UInt8](repeating: 0, count: batch.summary.byteCount)
-            let summary: BatchSummary
-            do throws(SpillError) {
-                var span = bytes.mutableSpan
-                var target = span.mutableBytes
-                summary = try readers[lane].summary(of: batch)
-                try target.withUnsafeMutableBytes { (target) throws(SpillError) in
-                    try readers[lane].read(batch, into: target)
-                }
-            } catch {
-                if let lost = plan.unreadable(lane: lane, error.readFailure, now: now) {
-                    books.damaged += lost.recordsLeft
-                }
-                return
-            }
-            store(lane, work, summary, SimulatedFrame.read(bytes), &database, &dice)
+        if dice.happens(perMille: 50) {
+            precondition(coordinator.work(forLane: number, timeoutMilliseconds: 0) == work)
         }
+        box.work = nil
+        box.lane.store(work)
     }
 
-    /// What decoding makes of a batch.
-    private struct Decoded {
-        var rows: [SimulatedFrame] = []
-        var resent = 0
-        var letters: [SimulatedFrame] = []
-        var refused: [(frame: SimulatedFrame, isAcknowledged: Bool)] = []
-        var sessions: [SessionFrames]
-    }
+    /// - Returns: false when the writer has ended.
+    @discardableResult
+    func stepSpill() -> Bool { schedule.step(timeoutMilliseconds: 0) }
 
-    private func decode(
-        _ content: [SimulatedFrame], _ summary: BatchSummary, without known: [SessionKey: SequenceRanges],
-        isReplay: Bool
-    ) -> Decoded {
-        var decoded = Decoded(sessions: summary.sessions)
-        for (place, frame) in content.enumerated() {
-            let isAcknowledged = summary.isAcknowledged(frame.identity, at: place)
-            if isAcknowledged, known[frame.key]?.contains(frame.sequence) == true {
-                decoded.resent += 1
-            } else if !frame.isMalformed {
-                decoded.rows.append(frame)
-            } else if isReplay, isAcknowledged {
-                decoded.letters.append(frame)
-            } else {
-                decoded.refused.append((frame, isAcknowledged))
-            }
-        }
-        for index in decoded.sessions.indices {
-            let key = decoded.sessions[index].key
-            for (frame, isAcknowledged) in decoded.refused where isAcknowledged && frame.key == key {
-                decoded.sessions[index].sequences.remove(frame.sequence)
-            }
-            if let known = known[key] { decoded.sessions[index].sequences.subtract(known) }
-        }
-        return decoded
-    }
-
-    private func store(
-        _ lane: Int, _ work: LaneWork, _ summary: BatchSummary, _ content: [SimulatedFrame],
-        _ database: inout SimulatedDatabase, _ dice: inout Dice
-    ) {
-        let spilled: SpilledBatch? = if case .replay(let batch) = work { batch } else { nil }
-        let isReplay = spilled != nil
-        guard database.isUp else { return plan.failed(lane: lane, isLaneLost: true, now: now) }
-        var known = isReplay ? database.stored(among: summary.sessions) : [:]
-        var refused: KindSet = []
-        for _ in 0..<6 {
-            let decoded = decode(content, summary, without: known, isReplay: isReplay)
-            let kinds: KindSet =
-                isReplay && decoded.resent > 0
-                ? .all : KindSet(decoded.rows.map(\.kind)).union(spilled?.waitingKinds ?? [])
-            let held = plan.heldKinds(among: kinds, lane: lane, now: now).union(refused)
-            guard isReplay || held.isEmpty else { return plan.failed(lane: lane, isLaneLost: false, now: now) }
-            let outcome: CommitOutcome
-            if let spilled, !held.isEmpty || spilled.part != nil || database.parts(of: summary.identity, &dice) != nil {
-                outcome = storeByKinds(lane, spilled, summary, content, decoded, without: held, &database, &dice)
-                if case .stored = outcome { return }
-            } else {
-                outcome = database.store(
-                    SimulatedTransaction(
-                        identity: summary.identity, rows: decoded.rows, letters: decoded.letters,
-                        sessions: decoded.sessions), &dice)
-            }
-            switch outcome {
-            case .tableRefuses(let kind):
-                plan.hold(kind, reason: "no", now: now)
-                refused.insert(KindSet(kind))
-            case .framesStoredBefore: known = database.stored(among: summary.sessions)
-            case .refused: return plan.failed(lane: lane, isLaneLost: false, now: now)
-            case .unknown: return plan.failed(lane: lane, isLaneLost: true, now: now)
-            case .stored, .storedBefore:
-                let isOwn = if case .storedBefore = outcome { true } else { false }
-                if isOwn { database.keep(decoded.letters) } else { plan.accepted(KindSet(decoded.rows.map(\.kind))) }
-                return settle(lane, summary, decoded, isOwn: isOwn, isReplay: isReplay)
-            }
-        }
-        plan.failed(lane: lane, isLaneLost: false, now: now)
-    }
-
-    /// As `KindStore` does, a transaction each.
-    private func storeByKinds(
-        _ lane: Int, _ spilled: SpilledBatch, _ summary: BatchSummary, _ content: [SimulatedFrame], _ decoded: Decoded,
-        without held: KindSet, _ database: inout SimulatedDatabase, _ dice: inout Dice
-    ) -> CommitOutcome {
-        func attempt(
-            _ part: SimulatedTransaction.Part, _ rows: [SimulatedFrame] = [], letters: [SimulatedFrame] = [],
-            sessions: [SessionFrames] = []
-        ) -> CommitOutcome {
-            database.store(
-                SimulatedTransaction(
-                    identity: summary.identity, rows: rows, letters: letters, sessions: sessions, part: part), &dice)
-        }
-        let counted = spilled.part?.kinds
-        if database.isStored(summary.identity, &dice) {
-            guard let counted else { return .storedBefore }
-            // Only the rest was not counted.
-            let settled = spilled.part?.settledFrames ?? []
-            for (place, frame) in content.enumerated() where !settled.contains(place) {
-                if !frame.isMalformed, !counted.contains(frame.kind) { books.committed += 1 }
-            }
-            book.durable(summary.sessions)
-            _ = plan.stored(lane: lane)
-            return .stored
-        }
-        if database.parts(of: summary.identity, &dice) == nil {
-            var passedOver: Set<SimulatedFrame> = []
-            for (place, frame) in content.enumerated() where summary.isAcknowledged(frame.identity, at: place) {
-                let isMissing = decoded.sessions.contains {
-                    $0.key == frame.key && $0.sequences.contains(frame.sequence)
-                }
-                if !isMissing { passedOver.insert(frame) }
-            }
-            let outcome = attempt(
-                .claim(passedOver: passedOver), letters: decoded.letters, sessions: decoded.sessions)
-            guard case .stored = outcome else { return outcome }
-        }
-        guard let parts = database.parts(of: summary.identity, &dice) else { preconditionFailure("it is claimed") }
-        let own = content.filter { !parts.passedOver.contains($0) }
-        func rows(_ kinds: KindSet) -> [SimulatedFrame] { own.filter { !$0.isMalformed && kinds.contains($0.kind) } }
-        let now = KindSet.all.subtracting(parts.kinds).subtracting(held)
-        let stored = KindSet(rows(now).map(\.kind))
-        if !stored.isEmpty {
-            let outcome = attempt(.kinds(stored), rows(stored))
-            guard case .stored = outcome else { return outcome }
-            plan.accepted(stored)
-        }
-        let waiting = rows(held.subtracting(parts.kinds)).reduce(into: [MetricKind: Int]()) {
-            $0[$1.kind, default: 0] += 1
-        }
-        if waiting.isEmpty {
-            let outcome = attempt(.end)
-            guard case .stored = outcome else { return outcome }
-        }
-        let kinds = parts.kinds.union(stored)
-        books.committed += rows(kinds.subtracting(counted ?? [])).count
-        if counted == nil {
-            // A frame that its session has forgotten as durable may be in a batch twice.
-            books.resent += content.count { parts.passedOver.contains($0) }
-            for (place, frame) in content.enumerated() where frame.isMalformed && !parts.passedOver.contains(frame) {
-                if summary.isAcknowledged(frame.identity, at: place) {
-                    books.deadLettered += 1
-                } else {
-                    books.refused += 1
-                }
-            }
-        }
-        book.durable(summary.sessions)
-        if waiting.isEmpty {
-            _ = plan.stored(lane: lane)
-        } else {
-            totalParts += 1
-            let settled = Set(content.indices.filter { parts.passedOver.contains(content[$0]) })
-            plan.storedInPart(
-                lane: lane, StoredPart(kinds: kinds, waiting: waiting, settledFrames: settled), now: self.now)
-        }
-        return .stored
-    }
-
-    private func settle(_ lane: Int, _ summary: BatchSummary, _ decoded: Decoded, isOwn: Bool, isReplay: Bool) {
-        books.committed += decoded.rows.count + (isOwn ? decoded.resent : 0)
-        books.resent += isOwn ? 0 : decoded.resent
-        books.deadLettered += decoded.letters.count
-        books.refused += decoded.refused.count
-        var sessions = summary.sessions
-        if !isReplay {
-            for (frame, isAcknowledged) in decoded.refused where isAcknowledged {
-                book.withdraw(frame.key, SequenceRanges([frame.sequence..<frame.sequence + 1]))
-                refusals.append((frame.client, frame.sequence))
-                guard let index = sessions.firstIndex(where: { $0.key == frame.key }) else { continue }
-                sessions[index].sequences.remove(frame.sequence)
-            }
-        }
-        book.durable(sessions)
-        if let slot = plan.stored(lane: lane).slot { frames[slot] = [] }
-    }
-
-    /// Takes batches for the spill, or writes those that were taken: a crash may come in between.
-    func stepSpill() {
-        guard !spilling.isEmpty else {
-            spilling = plan.spillWork(max: 3, now: now)
-            return
-        }
-        precondition(plan.spillWork(max: 3, now: now) == spilling)
-        _ = steps.write(spilling, for: self, now: now, nowMicroseconds: Int64(now))
-        spilling = []
-    }
-
-    func tidy() {
-        if let name = steps.currentSegment, spilling.isEmpty, plan.isSettled(name) { _ = steps.endSegment(for: self) }
-        _ = steps.removeSettled(for: self, now: now)
-        _ = steps.rescueDisturbed(for: self, nowMicroseconds: Int64(now))
-    }
+    func checkSpill() { schedule.check(now: time.nanoseconds) }
 
     /// Something removes one of the segments that are held open. Damage that it removes with one is lost, so such a segment is
     /// left out.
     ///
     /// - Returns: whether there was one.
     func removeSegmentFromOutside(_ dice: inout Dice) -> Bool {
-        let held = plan.neededSegments.filter { files.keeps($0) && !plan.isKeptInQuarantine($0) }
+        let held = coordinator.read { plan in
+            plan.neededSegments.filter { files.keeps($0) && !plan.isKeptInQuarantine($0) }
+        }
         guard !held.isEmpty else { return false }
         disk.removeFromOutside(held[dice.below(held.count)].text)
         return true
     }
 
-    /// The stop has no more time: what is nowhere else is counted as lost.
-    func abandon() {
-        for (slot, summary) in plan.abandonAll() {
-            books.lost += summary.recordCount
-            frames[slot] = []
+    // MARK: The stop
+
+    /// In the order of the collector's: what was received is stored or spilled, or lost and counted.
+    ///
+    /// - Parameter roundsMax: steps until the stop stops waiting for the database, and again until it waits for nothing.
+    func stop(roundsMax: Int, _ dice: inout Dice) {
+        for number in streams.keys.sorted() { _ = streams[number]?.arrivals.drop() }
+        coordinator.stopReplay()
+        for round in 0..<2 * roundsMax where !(hasDrained && isEmpty) {
+            if round == roundsMax { coordinator.giveUpOnDatabase() }
+            time.advance(nanoseconds: 50_000_000)
+            drain(isStopping: true)
+            stepLane(dice.below(Self.lanes), &dice)
+            stepSpill()
         }
-        books.lost += ring.count
-        ring = []
+        if !(hasDrained && isEmpty) { coordinator.abandon() }
+        while !hasDrained { drain(isStopping: true) }
+        coordinator.end()
+        // Each lane ends what it has begun.
+        for (number, box) in lanes.enumerated() where box.work != nil { stepLane(number, &dice) }
+        while stepSpill() {}
+        coordinator.abandon()
     }
 
-    var isEmpty: Bool { ring.isEmpty && open == nil && plan.isEmpty && laneWork.allSatisfy { $0 == nil } }
-    var spillUsedBytes: UInt64 { steps.usedBytes }
+    var isEmpty: Bool { coordinator.waitUntilEmpty(timeoutMilliseconds: 0) && lanes.allSatisfy { $0.work == nil } }
+
+    /// Nothing is on its way anywhere.
+    var isAtRest: Bool {
+        ring.usedBytes == 0 && drainer.isIdle && streams.values.allSatisfy(\.arrivals.isEmpty)
+            && coordinator.read { $0.isAtRest }
+            && lanes.allSatisfy { $0.work == nil }
+    }
+
+    var isSpillBlocked: Bool { coordinator.read { $0.spillBlock != nil } }
+    var spillUsedBytes: UInt64 { schedule.usedBytes }
 
     /// Received and neither stored nor lost nor in the spill.
-    var unaccounted: Int {
-        books.received - books.committed - books.resent - books.refused - books.deadLettered - books.lost
-            - books.damaged - Int(plan.spillRecords)
-    }
-}
-
-extension SimulatedCollector: SpillOwner {
-    func summary(_ slot: BatchSlot) -> BatchSummary { plan.summary(slot) }
-
-    func withFrames<Result, Failure: Error>(
-        _ slot: BatchSlot, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        let bytes = SimulatedFrame.bytes(frames[slot])
-        return try bytes.span.bytes.withUnsafeBytes { (raw) throws(Failure) in try body(raw) }
-    }
-
-    func spilled(_ batches: [(slot: BatchSlot, batch: SpilledBatch)]) {
-        for (slot, batch) in batches {
-            book.durable(batch.summary.sessions)
-            frames[slot] = []
-        }
-        plan.spilled(batches)
-    }
-
-    func spillFailed(_ slots: [BatchSlot], reason: String, retryAt: UInt64) {
-        plan.spillFailed(slots, reason: reason, retryAt: now + 5)
-    }
-
-    func segmentEnded(_ name: SegmentName) { plan.segmentEnded(name) }
-    func isSettled(_ name: SegmentName) -> Bool { plan.isSettled(name) }
-    func leaseRemovals(now: UInt64) -> [SegmentRemoval] { plan.leaseRemovals(now: now) }
-    func removed(_ name: SegmentName) { plan.removed(name) }
-    func removalFailed(_ name: SegmentName, now: UInt64) { plan.removalFailed(name, now: now) }
-    func neededSegments() -> [SegmentName] { plan.neededSegments }
-    func neededBatches(in name: SegmentName) -> [SpilledBatch] { plan.neededBatches(in: name) }
-    func moved(_ batches: [(from: SpilledBatch, to: SpilledBatch)]) { plan.moved(batches) }
-    func lost(_ batches: [SpilledBatch]) -> Int {
-        let records = plan.lost(batches).reduce(0) { $0 + $1.recordsLeft }
-        books.damaged += records
-        return records
-    }
-    func keepInQuarantine(_ name: SegmentName) { plan.keepInQuarantine(name) }
-    func spillRecovered() { plan.spillRecovered() }
+    var unaccounted: Int64 { accounting.snapshot().recordsInFlight }
 }

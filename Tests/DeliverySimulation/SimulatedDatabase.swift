@@ -30,8 +30,8 @@ struct SimulatedTransaction {
 
     /// What a part of a batch writes into the ledger.
     enum Part: Equatable {
-        /// The batch's frames belong to it but for these.
-        case claim(passedOver: Set<SimulatedFrame>)
+        /// The batch's frames belong to it but for those at these places.
+        case claim(passedOver: Set<Int>)
         case kinds(KindSet)
         /// No kind is left.
         case end
@@ -41,14 +41,17 @@ struct SimulatedTransaction {
 /// What the ledger has of a batch that is stored kind by kind.
 struct SimulatedParts {
     var kinds: KindSet = []
-    var passedOver: Set<SimulatedFrame> = []
+    var passedOver: Set<Int> = []
 }
 
-struct SimulatedDatabase {
+final class SimulatedDatabase {
+    private var dice: Dice
     var isUp = true
     /// The kinds whose tables accept nothing.
     var refusing: KindSet = []
     private(set) var parts: [BatchIdentity: SimulatedParts] = [:]
+    /// Transactions that stored some kinds of a batch.
+    private(set) var partsStored = 0
     private(set) var ledger: Set<BatchIdentity> = []
     private(set) var rows: [SimulatedFrame: Int] = [:]
     private(set) var letters: [SimulatedFrame: Int] = [:]
@@ -56,14 +59,16 @@ struct SimulatedDatabase {
     /// Transactions whose COMMIT is on its way.
     private var late: [SimulatedTransaction] = []
 
+    init(dice: Dice) { self.dice = dice }
+
     /// One transaction.
-    mutating func store(_ transaction: SimulatedTransaction, _ dice: inout Dice) -> CommitOutcome {
+    func store(_ transaction: SimulatedTransaction) -> CommitOutcome {
         guard isUp else { return .unknown }
         // A repeated key waits for its owner, and a session's lock for the one who holds it.
         let waits = late.contains { other in
             other.identity == transaction.identity || other.sessions.contains { isShared($0, transaction.sessions) }
         }
-        if waits { finishLate(&dice) }
+        if waits { finishLate() }
         if ledger.contains(transaction.identity) { return .storedBefore }
         if transaction.part == nil { precondition(parts[transaction.identity] == nil, "it was begun in parts") }
         if let row = transaction.rows.first(where: { refusing.contains($0.kind) }) { return .tableRefuses(row.kind) }
@@ -89,13 +94,14 @@ struct SimulatedDatabase {
         others.contains { $0.key == frames.key && $0.sequences.intersects(frames.sequences) }
     }
 
-    private mutating func commit(_ transaction: SimulatedTransaction) {
+    private func commit(_ transaction: SimulatedTransaction) {
         switch transaction.part {
         case nil: precondition(ledger.insert(transaction.identity).inserted)
         case .claim(let passedOver):
             precondition(parts[transaction.identity] == nil)
             parts[transaction.identity] = SimulatedParts(passedOver: passedOver)
         case .kinds(let kinds):
+            partsStored += 1
             precondition(parts[transaction.identity]?.kinds.isDisjoint(with: kinds) == true, "a kind is stored twice")
             parts[transaction.identity]?.kinds.formUnion(kinds)
         case .end:
@@ -110,24 +116,24 @@ struct SimulatedDatabase {
     }
 
     /// Letters that are not there yet.
-    mutating func keep(_ more: [SimulatedFrame]) {
+    func keep(_ more: [SimulatedFrame]) {
         for frame in more where letters[frame] == nil { letters[frame] = 1 }
     }
 
     /// Transactions on their way end, one way or the other. What a new run's fence waits for.
-    mutating func finishLate(_ dice: inout Dice) {
+    func finishLate() {
         for transaction in late where dice.happens(perMille: 500) { commit(transaction) }
         late = []
     }
 
-    /// Behind an attempt whose COMMIT is on its way.
-    mutating func parts(of identity: BatchIdentity, _ dice: inout Dice) -> SimulatedParts? {
-        if late.contains(where: { $0.identity == identity }) { finishLate(&dice) }
+    /// After the end of an attempt whose COMMIT is on its way.
+    func parts(of identity: BatchIdentity) -> SimulatedParts? {
+        if late.contains(where: { $0.identity == identity }) { finishLate() }
         return parts[identity]
     }
 
-    mutating func isStored(_ identity: BatchIdentity, _ dice: inout Dice) -> Bool {
-        if late.contains(where: { $0.identity == identity }) { finishLate(&dice) }
+    func isStored(_ identity: BatchIdentity) -> Bool {
+        if late.contains(where: { $0.identity == identity }) { finishLate() }
         return ledger.contains(identity)
     }
 

@@ -1,6 +1,6 @@
-// A frame of the simulation: what a collector knows of a frame, and what the oracle needs to tell it from any other.
+// A frame of the simulation: real bytes that pass the real admission, ring, batches, spill and decoder, and what the oracle needs
+// to know it by. Its place among all datagrams is its header's base time.
 
-import Delivery
 import FrameCodec
 import MetricKinds
 
@@ -14,8 +14,6 @@ struct SimulatedFrame: Hashable {
     /// Its payload turns out to be no records when a lane decodes it.
     var isMalformed = false
 
-    static let byteCount = 32
-
     /// Of its only record.
     var kind: MetricKind { sequence % 3 == 0 ? .routing : sequence % 7 == 0 ? .rag : .memory }
 
@@ -25,25 +23,49 @@ struct SimulatedFrame: Hashable {
 
     static func key(_ client: Int) -> SessionKey { SessionKey(source: UInt64(client) + 1, session: 7) }
 
-    static func bytes(_ frames: [SimulatedFrame]) -> [UInt8] {
+    private static let firstTime: Int64 = 1_700_000_000_000_000
+    /// No record begins with it.
+    private static let malformedByte: UInt8 = 0x7F
+
+    /// The frame with one record.
+    var bytes: [UInt8] {
+        var encoder = FrameEncoder(frameBytesTarget: 1_400)
+        do throws(RecordError) {
+            let isAppended = try encoder.append(
+                AnyRecord(kind: kind, time: Self.firstTime + Int64(datagram)))
+            precondition(isAppended)
+        } catch {
+            preconditionFailure("an empty record can be encoded: \(error)")
+        }
         var bytes: [UInt8] = []
-        for frame in frames {
-            for value in [UInt64(frame.client), frame.sequence, frame.datagram, frame.isMalformed ? 1 : 0] {
-                withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
-            }
+        _ = encoder.finish(identity) { (frame: RawSpan) in frame.withUnsafeBytes { bytes = Array($0) } }
+        guard isMalformed else { return bytes }
+        bytes[FrameHeader.lengthMin] = Self.malformedByte
+        let checksum = FrameHeader.checksumOffset..<FrameHeader.checksumOffset + 4
+        bytes.replaceSubrange(checksum, with: repeatElement(0, count: 4))
+        withUnsafeBytes(of: Checksum.crc32c(bytes.span.bytes).littleEndian) {
+            bytes.replaceSubrange(checksum, with: $0)
         }
         return bytes
     }
 
-    static func read(_ bytes: [UInt8]) -> [SimulatedFrame] {
-        bytes.withUnsafeBytes { raw in
-            stride(from: 0, to: raw.count, by: byteCount).map { offset in
-                let values = (0..<4).map {
-                    UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: offset + 8 * $0, as: UInt64.self))
-                }
-                return SimulatedFrame(
-                    client: Int(values[0]), sequence: values[1], datagram: values[2], isMalformed: values[3] == 1)
+    /// The frames of a batch, in their places.
+    static func read(_ bytes: UnsafeRawBufferPointer) -> [SimulatedFrame] {
+        var frames: [SimulatedFrame] = []
+        var offset = 0
+        while offset < bytes.count {
+            do throws(FrameError) {
+                let header = try FrameHeader.read(UnsafeRawBufferPointer(rebasing: bytes[offset...]).bytes)
+                frames.append(
+                    SimulatedFrame(
+                        client: Int(header.identity.source) - 1, sequence: header.identity.sequence,
+                        datagram: UInt64(header.baseTime - firstTime),
+                        isMalformed: bytes[offset + header.headerLength] == malformedByte))
+                offset += header.frameLength
+            } catch {
+                preconditionFailure("a batch holds admitted frames: \(error)")
             }
         }
+        return frames
     }
 }

@@ -12,10 +12,8 @@ extension Simulation {
     }
 
     mutating func checkEnd() throws {
-        for site in sites {
-            closed.merge(site.collector.closed) { first, _ in first }
-            totals.parts += site.collector.totalParts
-        }
+        for site in sites { closed.merge(site.collector.closed) { first, _ in first } }
+        totals.parts = database.partsStored
         for client in clients {
             for sequence in 1...client.frameCount { try check(client, sequence) }
             totals.acknowledged += Int(client.acknowledged.count)
@@ -32,7 +30,8 @@ extension Simulation {
             let collector = site.collector
             guard collector.unaccounted == 0 else {
                 throw Violation(
-                    description: "at rest the books are off by \(collector.unaccounted): \(collector.books)")
+                    description: "at rest the accounting is off by \(collector.unaccounted): "
+                        + "\(collector.accounting.snapshot().totals)")
             }
         }
     }

@@ -1,8 +1,10 @@
 // One course of the world from one seed: clients that move between two collectors, which crash and start again, on one database,
 // each on a disk that fails. At its end everything works, and then the invariants must hold.
 
+import Accounting
 import Delivery
 import FrameCodec
+import LinuxSystem
 import MetricKinds
 import SpillLog
 
@@ -46,6 +48,7 @@ struct Violation: Error, CustomStringConvertible {
 /// A collector's place: its disk outlives its runs.
 struct SimulatedSite {
     let disk: SimulatedDisk
+    let time: SimulatedTime
     var collector: SimulatedCollector
     /// The disk failed while the present run began.
     var hasStartedOnFaults = false
@@ -59,7 +62,7 @@ struct Simulation: ~Copyable {
     private static let siteCount = 2
 
     private var dice: Dice
-    var database = SimulatedDatabase()
+    let database: SimulatedDatabase
     var clients: [SimulatedClient]
     var sites: [SimulatedSite] = []
     private var lastEpoch: Int64 = 0
@@ -86,12 +89,14 @@ struct Simulation: ~Copyable {
             made.append(SimulatedClient(number: number, frameCount: count, malformed: malformed))
         }
         clients = made
+        database = SimulatedDatabase(dice: Dice(seed: dice.next()))
         for _ in 0..<Self.siteCount {
             let disk = SimulatedDisk(dice: Dice(seed: dice.next()))
+            let time = SimulatedTime()
             lastEpoch += 1
-            sites.append(
-                SimulatedSite(
-                    disk: disk, collector: try SimulatedCollector(epoch: lastEpoch, disk: disk, limits: limits)))
+            let collector = try SimulatedCollector(
+                epoch: lastEpoch, disk: disk, database: database, time: time, limits: limits, dice: &dice)
+            sites.append(SimulatedSite(disk: disk, time: time, collector: collector))
         }
         self.dice = dice
     }
@@ -121,8 +126,8 @@ struct Simulation: ~Copyable {
     private var state: String {
         "clients \(clients.map(\.acknowledged.count)) of \(clients.map(\.frameCount))"
             + sites.map { site in
-                "; empty \(site.collector.isEmpty), places \(site.collector.plan.places), "
-                    + "spilled \(site.collector.plan.spillBatches), files \(site.disk.fileCount), "
+                "; places \(site.collector.coordinator.read { $0.places }), "
+                    + "spilled \(site.collector.coordinator.read { $0.spillBatches }), files \(site.disk.fileCount), "
                     + "bytes of the quota \(site.collector.spillUsedBytes)"
             }.joined()
     }
@@ -131,8 +136,7 @@ struct Simulation: ~Copyable {
         clients.allSatisfy { $0.isDone }
             && sites.allSatisfy {
                 // A removal whose sync failed is tried again: until then its bytes count.
-                $0.collector.isEmpty && $0.collector.plan.spillBatches == 0 && $0.disk.fileCount == 0
-                    && $0.collector.spillUsedBytes == 0
+                $0.collector.isAtRest && $0.disk.fileCount == 0 && $0.collector.spillUsedBytes == 0
             }
     }
 
@@ -141,14 +145,13 @@ struct Simulation: ~Copyable {
     private mutating func step(isTurbulent: Bool) throws {
         totals.steps += 1
         let site = dice.below(sites.count)
-        sites[site].collector.now += UInt64(dice.below(30)) * (isTurbulent ? 10_000_000 : 200_000_000)
+        sites[site].time.advance(nanoseconds: UInt64(dice.below(30)) * (isTurbulent ? 10_000_000 : 200_000_000))
         switch dice.below(100) {
         case 0..<25: sendSome()
         case 25..<32: if isTurbulent { datagram(site) }
-        case 32..<50: sites[site].collector.drain(&dice)
-        case 50..<68: sites[site].collector.stepLane(dice.below(SimulatedCollector.lanes), &database, &dice)
-        case 68..<80: try spill(site, isTurbulent: isTurbulent)
-        case 80..<84: sites[site].collector.tidy()
+        case 32..<50: sites[site].collector.drain()
+        case 50..<68: sites[site].collector.stepLane(dice.below(SimulatedCollector.lanes), &dice)
+        case 68..<84: try spill(site, isTurbulent: isTurbulent)
         case 84..<91: deliverReplies()
         case 91..<93: if isTurbulent { openGhost() } else { clients[dice.below(clients.count)].startOver() }
         case 93..<95: disconnect(dice.below(clients.count))
@@ -164,9 +167,11 @@ struct Simulation: ~Copyable {
     /// A disk that has just refused may lose its power next: what was written and not synced is there in part.
     private mutating func spill(_ site: Int, isTurbulent: Bool) throws {
         let collector = sites[site].collector
-        let wasBlocked = collector.plan.spillBlock != nil
+        let wasBlocked = collector.isSpillBlocked
         collector.stepSpill()
-        guard isTurbulent, !wasBlocked, collector.plan.spillBlock != nil, dice.happens(perMille: 200) else { return }
+        guard isTurbulent, !wasBlocked, collector.isSpillBlocked, dice.happens(perMille: 200) else {
+            return
+        }
         sites[site].disk.losePower()
         totals.powerLosses += 1
         try restart(site)
@@ -186,7 +191,7 @@ struct Simulation: ~Copyable {
         sites[site].disk.faults = DiskFaults()
         guard sites[site].collector.removeSegmentFromOutside(&dice) else { return }
         totals.cleanUps += 1
-        sites[site].collector.tidy()
+        sites[site].collector.checkSpill()
     }
 
     /// An operator changes tables so that they accept nothing, or removes the cause.
@@ -203,25 +208,29 @@ struct Simulation: ~Copyable {
         let index = dice.below(clients.count)
         if clients[index].connection == nil { connect(index) }
         guard let connection = clients[index].connection else { return }
-        let collector = sites[connection.collector].collector
-        for _ in 0..<(1 + dice.below(5)) {
-            guard collector.hasRoom, let frame = clients[index].next() else { return }
-            guard collector.receive(frame) else { return disconnect(index) }
-        }
+        var frames: [SimulatedFrame] = []
+        for _ in 0..<(1 + dice.below(5)) { if let frame = clients[index].next() { frames.append(frame) } }
+        let isOpen = sites[connection.collector].collector.receive(frames, on: connection.number)
+        if !isOpen { disconnect(index) }
     }
 
     private mutating func connect(_ index: Int) {
         let site = dice.below(sites.count)
         totals.moves += 1
         let collector = sites[site].collector
-        let number = collector.book.openConnection()
+        let number = collector.openConnection()
         clients[index].connected(to: site, number)
-        if case .ask = collector.book.open(clients[index].key, on: number), database.isUp,
-            dice.happens(perMille: 500)
-        {
-            collector.book.stored(clients[index].key, database.stored(of: clients[index].key))
+        let registry = collector.registry
+        if case .ask = registry.open(clients[index].key, on: number) {
+            let keys = registry.takeLookups()
+            if database.isUp, dice.happens(perMille: 500) {
+                registry.lookupFound(
+                    Dictionary(uniqueKeysWithValues: keys.map { ($0, database.stored(of: $0)) }))
+            } else {
+                registry.lookupFailed(keys)
+            }
         }
-        if let durable = collector.book.welcome(clients[index].key, on: number) { clients[index].told(durable) }
+        if let durable = registry.welcome(clients[index].key, on: number) { clients[index].told(durable) }
     }
 
     /// A datagram with a number of its own, or a forged one with that of a client's frame, which may be malformed.
@@ -243,8 +252,8 @@ struct Simulation: ~Copyable {
         let index = dice.below(clients.count)
         guard let connection = clients[index].connection else { return }
         let collector = sites[connection.collector].collector
-        let taken = collector.book.takeAcknowledgements(for: connection.number)
-        let refused = collector.takeRefusals(of: clients[index].number)
+        let taken = collector.registry.takeAcknowledgements(for: connection.number)
+        let refused = collector.takeRefusals(on: connection.number)
         // The connection may break with them on their way.
         if dice.happens(perMille: 100) { return disconnect(index) }
         for frames in taken where frames.key == clients[index].key { clients[index].told(frames.sequences) }
@@ -253,7 +262,7 @@ struct Simulation: ~Copyable {
 
     private mutating func disconnect(_ index: Int) {
         guard let connection = clients[index].connection else { return }
-        sites[connection.collector].collector.book.close(connection: connection.number)
+        sites[connection.collector].collector.closeConnection(connection.number)
         clients[index].disconnected()
     }
 
@@ -262,14 +271,14 @@ struct Simulation: ~Copyable {
         guard let connection = clients[dice.below(clients.count)].connection else { return }
         let site = connection.collector
         guard sites[site].ghosts.isEmpty else { return closeGhosts(site) }
-        let book = sites[site].collector
-        let number = book.book.openConnection()
-        _ = book.book.open(clients[dice.below(clients.count)].key, on: number)
+        let collector = sites[site].collector
+        let number = collector.openConnection()
+        _ = collector.registry.open(clients[dice.below(clients.count)].key, on: number)
         sites[site].ghosts.append(number)
     }
 
     private mutating func closeGhosts(_ site: Int) {
-        for number in sites[site].ghosts { sites[site].collector.book.close(connection: number) }
+        for number in sites[site].ghosts { sites[site].collector.closeConnection(number) }
         sites[site].ghosts = []
     }
 
@@ -290,21 +299,19 @@ struct Simulation: ~Copyable {
 
     private mutating func restart(_ site: Int, mayFail: Bool = true) throws {
         closed.merge(sites[site].collector.closed) { first, _ in first }
-        totals.parts += sites[site].collector.totalParts
         for index in clients.indices where clients[index].connection?.collector == site {
             clients[index].disconnected()
         }
         sites[site].ghosts = []
         // What the former run had in the air ends before the fence lets the next one look.
-        database.finishLate(&dice)
+        database.finishLate()
         let disk = sites[site].disk
         let faults = disk.faults
         // A start that fails is a start that is tried again: what matters is what it leaves.
         if dice.happens(perMille: 300) {
-            do { _ = try SimulatedCollector(epoch: 0, disk: disk, limits: limits) } catch {}
+            do { _ = try makeCollector(site, epoch: 0) } catch {}
             if dice.happens(perMille: 300) { disk.losePower() }
         }
-        let now = sites[site].collector.now
         sites[site].hasStartedOnFaults = mayFail && dice.happens(perMille: 300)
         if sites[site].hasStartedOnFaults {
             do throws(SpillError) { try start(site) } catch { sites[site].hasStartedOnFaults = false }
@@ -315,39 +322,33 @@ struct Simulation: ~Copyable {
                 throw Violation(description: "it does not start again: \(error)")
             }
         }
-        sites[site].collector.now = now
         disk.faults = faults
     }
 
     private mutating func start(_ site: Int) throws(SpillError) {
         lastEpoch += 1
-        sites[site].collector = try SimulatedCollector(
-            epoch: lastEpoch, disk: sites[site].disk, limits: limits)
+        sites[site].collector = try makeCollector(site, epoch: lastEpoch)
+    }
+
+    private mutating func makeCollector(_ site: Int, epoch: Int64) throws(SpillError) -> SimulatedCollector {
+        try SimulatedCollector(
+            epoch: epoch, disk: sites[site].disk, database: database, time: sites[site].time, limits: limits,
+            dice: &dice)
     }
 
     /// A stop in order, with whatever works at the time.
     private mutating func stop(_ site: Int) throws {
         totals.stops += 1
         let collector = sites[site].collector
-        collector.plan.stop()
-        var left = 400
-        while !collector.isEmpty, left > 0 {
-            left -= 1
-            if left == 200 { collector.plan.giveUpOnDatabase() }
-            collector.now += 50_000_000
-            collector.drain(&dice)
-            collector.stepLane(dice.below(SimulatedCollector.lanes), &database, &dice)
-            collector.stepSpill()
-        }
-        if !collector.isEmpty { collector.abandon() }
+        collector.stop(roundsMax: 200, &dice)
         for index in clients.indices {
             guard let connection = clients[index].connection, connection.collector == site else { continue }
-            for frames in collector.book.takeAcknowledgements(for: connection.number)
+            for frames in collector.registry.takeAcknowledgements(for: connection.number)
             where frames.key == clients[index].key {
                 clients[index].told(frames.sequences)
             }
         }
-        guard collector.isEmpty == false || collector.unaccounted == 0 else {
+        guard collector.unaccounted == 0 else {
             throw Violation(description: "after a stop the books are off by \(collector.unaccounted)")
         }
         try restart(site)

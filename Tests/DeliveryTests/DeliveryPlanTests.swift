@@ -233,7 +233,7 @@ struct DeliveryPlanTests {
         #expect(work != nil && plan.work(forLane: 0, now: 0) == work)
         let slots = plan.spillWork(max: 1, now: 0)
         #expect(slots.count == 1 && plan.spillWork(max: 4, now: 0) == slots)
-        plan.spilled([(slots[0], spilled(2, segment: 1))])
+        plan.spilled([SpilledSlot(slot: slots[0], batch: spilled(2, segment: 1))])
         #expect(plan.spillWork(max: 4, now: 0) != slots)
     }
 

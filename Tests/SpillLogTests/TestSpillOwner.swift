@@ -25,7 +25,7 @@ final class TestSpillOwner: SpillOwner {
         guard let bytes = batches[slot]?.bytes else { preconditionFailure("the slot has a batch") }
         return try bytes.span.bytes.withUnsafeBytes { (raw) throws(Failure) in try body(raw) }
     }
-    func spilled(_ batches: [(slot: BatchSlot, batch: SpilledBatch)]) { plan.spilled(batches) }
+    func spilled(_ batches: [SpilledSlot]) { plan.spilled(batches) }
     func spillFailed(_ slots: [BatchSlot], reason: String, retryAt: UInt64) {
         plan.spillFailed(slots, reason: reason, retryAt: retryAt)
     }

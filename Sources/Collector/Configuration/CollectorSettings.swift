@@ -1,11 +1,12 @@
 // The settings as values that the collector works with, each checked, with an error that names its origin.
 
+import Drain
 import LinuxSystem
 import Logging
 import TimescaleStore
 
 /// Where rows go.
-public enum DatabaseTarget: Sendable, Equatable {
+package enum DatabaseTarget: Sendable, Equatable {
     /// A server that the collector runs itself; nil is the default folder.
     case embedded(directory: String?)
     case server(DatabaseLocation)
@@ -23,56 +24,56 @@ public enum DatabaseTarget: Sendable, Equatable {
 }
 
 /// Everything that is configured.
-public struct CollectorSettings: Sendable {
-    public let udp: [String]
-    public let tcp: [String]
-    public let http: String?
-    public let database: DatabaseTarget
-    public let databaseTimeoutSeconds: Int
+package struct CollectorSettings: Sendable {
+    package let udp: [String]
+    package let tcp: [String]
+    package let http: String?
+    package let database: DatabaseTarget
+    package let databaseTimeoutSeconds: Int
     /// Nil is the default place; empty is none.
-    public let spillDirectory: String?
+    package let spillDirectory: String?
     /// Where the spill is; nil for none.
-    public let spillPath: String?
+    package let spillPath: String?
     /// What the spill records of the database.
     let spillOwner: String
     /// Where the collectors of this machine keep their state by default.
     let stateDirectory: String
-    public let spillQuotaBytes: Int
-    public let spillFreePercent: Int
-    public let replaySharePercent: Int
-    public let isJournal: Bool
-    public let lanes: Int
-    public let flushMilliseconds: Int
-    public let batch: BatchLimits
-    public let ringBytes: Int
-    public let udpThreads: Int
-    public let receiveBufferBytes: Int
-    public let connectionsMax: Int
-    public let connectionsPerSourceMax: Int
-    public let frameDeadlineSeconds: Int
-    public let idleDeadlineSeconds: Int
-    public let sourcesMax: Int
-    public let allowUnauthenticated: Bool
-    public let systemMetrics: Bool
-    public let systemID: String
+    package let spillQuotaBytes: Int
+    package let spillFreePercent: Int
+    package let replaySharePercent: Int
+    package let isJournal: Bool
+    package let lanes: Int
+    package let flushMilliseconds: Int
+    package let batch: BatchLimits
+    package let ringBytes: Int
+    package let udpThreads: Int
+    package let receiveBufferBytes: Int
+    package let connectionsMax: Int
+    package let connectionsPerSourceMax: Int
+    package let frameDeadlineSeconds: Int
+    package let idleDeadlineSeconds: Int
+    package let sourcesMax: Int
+    package let allowUnauthenticated: Bool
+    package let systemMetrics: Bool
+    package let systemID: String
     /// Whether new tables may be hypertables.
-    public let usesTimescale: Bool
+    package let usesTimescale: Bool
     /// Which times of records are accepted.
-    public let timeBounds: TimeBounds
-    public let daysAhead: Int
+    package let timeBounds: TimeBounds
+    package let daysAhead: Int
     /// What is to hold for the tables other than the database has it.
-    public let policies: PolicyChanges
-    public let directCompress: Bool
+    package let policies: PolicyChanges
+    package let directCompress: Bool
     /// Indexes besides those on time.
-    public let indexes: [FieldIndex]
-    public let shutdownDeadlineSeconds: Int
-    public let logLevel: Logger.Level
+    package let indexes: [FieldIndex]
+    package let shutdownDeadlineSeconds: Int
+    package let logLevel: Logger.Level
     /// What holds and where it came from, for `--print-configuration`; without secrets.
-    public internal(set) var report: [ResolvedSetting]
+    package internal(set) var report: [ResolvedSetting]
     /// What the operator should know about the settings, one line each.
-    public internal(set) var warnings: [String]
+    package internal(set) var warnings: [String]
 
-    public init(_ resolver: ConfigurationResolver) throws(ConfigurationError) {
+    package init(_ resolver: ConfigurationResolver) throws(ConfigurationError) {
         var reader = SettingReader(resolver)
         udp = try reader.addresses(.udp)
         tcp = try reader.addresses(.tcp)

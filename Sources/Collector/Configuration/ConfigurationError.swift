@@ -1,8 +1,8 @@
 // A setting that cannot be used: which one, where it was given, why.
 
 /// One line for the operator. Never holds a secret.
-public struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
-    public let description: String
+package struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let description: String
 
-    public init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }

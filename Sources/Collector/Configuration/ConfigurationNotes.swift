@@ -4,13 +4,13 @@
 import Synchronization
 
 /// The configuration's warnings, one line each. Safe from any thread.
-public final class ConfigurationNotes: Sendable {
+package final class ConfigurationNotes: Sendable {
     private let lines: Mutex<[String]>
 
     init(_ lines: [String]) { self.lines = Mutex(lines) }
 
     /// Replaces all of them.
-    public func set(_ lines: [String]) { self.lines.withLock { $0 = lines } }
+    package func set(_ lines: [String]) { self.lines.withLock { $0 = lines } }
 
     var warnings: [String] { lines.withLock { $0 } }
 }

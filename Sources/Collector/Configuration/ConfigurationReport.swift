@@ -4,7 +4,7 @@ import FrameCodec
 
 extension CollectorSettings {
     /// Lines of `setting = value   # origin`, which a configuration file takes as they are.
-    public var reportText: String {
+    package var reportText: String {
         let lines = report.map { ("\($0.setting.rawValue) = \($0.values.joined(separator: ", "))", $0.origin) }
         let width = lines.map(\.0.count).max() ?? 0
         return lines.map { line, origin in
@@ -13,7 +13,7 @@ extension CollectorSettings {
     }
 
     /// The same as one JSON object.
-    public var reportJSON: String {
+    package var reportJSON: String {
         let members = report.map { entry in
             let values = entry.values.map(jsonString).joined(separator: ", ")
             let value = entry.setting.isList ? "[\(values)]" : jsonString(entry.value)

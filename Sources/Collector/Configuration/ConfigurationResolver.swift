@@ -1,25 +1,25 @@
 // Where each setting comes from: a flag before the environment, the environment before the file, the file before the default.
 
 /// A setting's value as it was given, and by whom.
-public struct ResolvedSetting: Sendable, Equatable {
-    public let setting: Setting
+package struct ResolvedSetting: Sendable, Equatable {
+    package let setting: Setting
     /// One value, or several for a list.
-    public let values: [String]
+    package let values: [String]
     /// For example `flag --lanes`, `environment SPILLWAY_LANES`, `spillway.conf:3`, `default`.
-    public let origin: String
+    package let origin: String
 
     /// The only value.
-    public var value: String { values.first ?? "" }
+    package var value: String { values.first ?? "" }
 }
 
 /// Settings with their origins.
-public struct ConfigurationResolver: Sendable {
+package struct ConfigurationResolver: Sendable {
     private let flags: [Setting: [String]]
     private let environment: [String: String]
     private let file: ConfigurationFile?
 
     /// - Parameter flags: what stood on the command line.
-    public init(
+    package init(
         flags: [Setting: [String]], environment: [String: String], filePath: String?
     ) throws(ConfigurationError) {
         try EnvironmentNames.check(environment)

@@ -3,7 +3,7 @@
 import TimescaleStore
 
 /// What a number counts. A text without a unit is in the unit that the case names.
-public enum Quantity: Equatable, Sendable {
+package enum Quantity: Equatable, Sendable {
     case count
     case bytes
     case milliseconds
@@ -15,7 +15,7 @@ public enum Quantity: Equatable, Sendable {
     ///
     /// Bytes take KiB, MiB, GiB, TiB (powers of 1,024; K, M, G, T mean the same) and kB, MB, GB, TB (powers of 1,000). Lengths
     /// of time take ms, and what `FixedInterval` takes. A space before the unit is allowed.
-    public func value(_ text: String) -> Int? {
+    package func value(_ text: String) -> Int? {
         if let plain = Int(text) { return plain }
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         let unit = text.dropFirst(digits.count).drop { $0 == " " }
@@ -33,7 +33,7 @@ public enum Quantity: Equatable, Sendable {
     }
 
     /// A number in the case's own unit with the largest unit that leaves it whole, for example `10GiB`.
-    public func text(_ value: Int) -> String {
+    package func text(_ value: Int) -> String {
         let units: [(name: String, size: Int)]
         switch self {
         case .count: return "\(value)"
@@ -51,7 +51,7 @@ public enum Quantity: Equatable, Sendable {
     }
 
     /// What is allowed, for an error: the range with its unit.
-    public func allowed(_ range: ClosedRange<Int>) -> String {
+    package func allowed(_ range: ClosedRange<Int>) -> String {
         let bounds = "from \(text(range.lowerBound)) to \(text(range.upperBound))"
         return switch self {
         case .count: "a whole number from \(range.lowerBound) to \(range.upperBound)"

@@ -1,7 +1,7 @@
 // What can be configured: each setting stands here once, with its names, default and help.
 
 /// A setting of the collector. The raw value is its key in the file; the flag and the variable are made from it.
-public enum Setting: String, CaseIterable, Sendable {
+package enum Setting: String, CaseIterable, Sendable {
     case udp
     case tcp
     case http
@@ -40,16 +40,16 @@ public enum Setting: String, CaseIterable, Sendable {
     case logLevel = "log-level"
 
     /// On the command line.
-    public var flag: String { "--" + rawValue }
+    package var flag: String { "--" + rawValue }
 
     /// In the environment, beside the older names of `alias`.
-    public var variable: String { "SPILLWAY_" + rawValue.uppercased().replacing("-", with: "_") }
+    package var variable: String { "SPILLWAY_" + rawValue.uppercased().replacing("-", with: "_") }
 
     /// A variable that users of this family of systems have already.
-    public var alias: String? { self == .systemMetrics ? "ENABLE_SYSTEM_METRICS" : nil }
+    package var alias: String? { self == .systemMetrics ? "ENABLE_SYSTEM_METRICS" : nil }
 
     /// Whether the setting is a list: repeated flags, or values with commas between them.
-    public var isList: Bool {
+    package var isList: Bool {
         switch self {
         case .udp, .tcp, .retention, .compression, .chunkInterval, .index: true
         default: false
@@ -57,7 +57,7 @@ public enum Setting: String, CaseIterable, Sendable {
     }
 
     /// The value without any configuration; nil for what is found out, or is as the database has it.
-    public var defaultText: String? {
+    package var defaultText: String? {
         switch self {
         case .udp, .tcp: "127.0.0.1:8127"
         case .http: "127.0.0.1:8128"
@@ -105,7 +105,7 @@ public enum Setting: String, CaseIterable, Sendable {
     }
 
     /// One line for people.
-    public var help: String {
+    package var help: String {
         switch self {
         case .udp: "Where to take datagrams: ADDR:PORT, port 0 for a free one, 'none' for none. Repeatable."
         case .tcp: "Where to take connections: ADDR:PORT, port 0 for a free one, 'none' for none. Repeatable."

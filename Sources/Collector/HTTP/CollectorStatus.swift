@@ -1,5 +1,7 @@
 // What the collector says about itself, taken at one moment: /stats, /metrics and /readyz are three ways to print it.
 
+import Accounting
+import Drain
 import FrameCodec
 import Glibc
 import Listeners
@@ -14,7 +16,7 @@ struct Gauge: Sendable {
 
 /// The ledger, the gauges and the health at one moment.
 struct CollectorStatus: Sendable {
-    let ledger: LedgerSnapshot
+    let accounting: AccountingSnapshot
     let gauges: [Gauge]
     let heldTables: [HeldTable]
     /// Why the collector is not ready; empty when it is.
@@ -30,12 +32,12 @@ struct CollectorStatus: Sendable {
 }
 
 extension CollectorStatus {
-    /// A counter and its value, in the ledger's order, with what is not in `LedgerCounter`.
+    /// A counter and its value, in the ledger's order, with what is not in `Counter`.
     var totals: [(name: String, value: UInt64)] {
-        LedgerCounter.allCases.map { ($0.name, ledger.totals[$0]) } + [
-            ("sequence_gap_frames", ledger.sequenceGapFrames),
-            ("spill_bytes", ledger.spillBytes),
-            ("records_in_spill", ledger.spillRecords),
+        Counter.allCases.map { ($0.name, accounting.totals[$0]) } + [
+            ("sequence_gap_frames", accounting.sequenceGapFrames),
+            ("spill_bytes", accounting.spillBytes),
+            (Balance.inSpill, accounting.spillRecords),
         ]
     }
 
@@ -44,11 +46,11 @@ extension CollectorStatus {
         var out = "{\n  \"totals\": "
         append(totals, to: &out)
         out += ",\n  \"reconciliation\": "
-        append(ledger.reconciliation, to: &out)
+        append(accounting.reconciliation, to: &out)
         out += ",\n  \"frames_refused\": "
-        append(reasons(ledger.totals), to: &out)
+        append(reasons(accounting.totals), to: &out)
         out += ",\n  \"connections_refused\": "
-        append(ledger.connectionsRefused.map { ($0.reason.name, $0.count) }, to: &out)
+        append(accounting.connectionsRefused.map { ($0.reason.name, $0.count) }, to: &out)
         out += ",\n  \"gauges\": {"
         out += gauges.map { "\(jsonString($0.name)): \(number($0.value))" }.joined(separator: ", ")
         out += "},\n  \"database\": \(database.map(jsonString) ?? "null")"
@@ -63,7 +65,7 @@ extension CollectorStatus {
         out += ",\n  \"warnings\": [\(warnings.map(jsonString).joined(separator: ", "))]"
         out += ",\n  \"sources\": ["
         var separator = "\n    "
-        for source in ledger.sources {
+        for source in accounting.sources {
             out += separator
             append(source, to: &out)
             separator = ",\n    "
@@ -72,7 +74,7 @@ extension CollectorStatus {
     }
 
     /// There may be ten thousand of them: in one string, without texts in between.
-    private func append(_ source: LedgerSnapshot.Source, to out: inout String) {
+    private func append(_ source: AccountingSnapshot.Source, to out: inout String) {
         out += "{\"source\": \""
         out += hexadecimal(source.source)
         out += "\", \"name\": "
@@ -106,7 +108,7 @@ extension CollectorStatus {
     }
 
     /// Names as members of an object, made once.
-    private static let counterKeys = LedgerCounter.allCases.map { ($0, jsonString($0.name) + ": ") }
+    private static let counterKeys = Counter.allCases.map { ($0, jsonString($0.name) + ": ") }
     private static let reasonKeys = refusalReasons.map { ($0, jsonString($0.name) + ": ") }
 
     private func append(_ books: Reconciliation, to out: inout String) {
@@ -136,7 +138,7 @@ extension CollectorStatus {
         out += members.isEmpty ? "{}" : "}"
     }
 
-    private func reasons(_ counts: LedgerCounts) -> [(name: String, value: UInt64)] {
+    private func reasons(_ counts: Counts) -> [(name: String, value: UInt64)] {
         refusalReasons.map { ($0.name, counts[refused: $0]) }.filter { $0.1 > 0 }
     }
 
@@ -151,20 +153,20 @@ extension CollectorStatus {
             out += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
             for sample in samples { out += "\(name)\(sample.labels) \(sample.value)\n" }
         }
-        for counter in LedgerCounter.allCases {
+        for counter in Counter.allCases {
             family(
-                "spillway_\(counter.name)_total", "counter", counter.help, [("", "\(ledger.totals[counter])")])
+                "spillway_\(counter.name)_total", "counter", counter.help, [("", "\(accounting.totals[counter])")])
         }
         family(
             "spillway_frames_refused_total", "counter", "Frames that were refused, by reason.",
-            refusalReasons.map { ("{reason=\"\($0.name)\"}", "\(ledger.totals[refused: $0])") })
+            refusalReasons.map { ("{reason=\"\($0.name)\"}", "\(accounting.totals[refused: $0])") })
         family(
             "spillway_connections_refused_total", "counter", "Connections turned away or ended, by reason.",
-            ledger.connectionsRefused.map { ("{reason=\"\($0.reason.name)\"}", "\($0.count)") })
+            accounting.connectionsRefused.map { ("{reason=\"\($0.reason.name)\"}", "\($0.count)") })
         family(
             "spillway_sequence_gap_frames", "gauge", "Frames missing between those that came.",
-            [("", "\(ledger.sequenceGapFrames)")])
-        let books = ledger.reconciliation
+            [("", "\(accounting.sequenceGapFrames)")])
+        let books = accounting.reconciliation
         family(
             "spillway_frames_missing", "gauge", "Frames that clients report as sent and that did not come.",
             [("", "\(books.framesMissing)")])
@@ -175,7 +177,7 @@ extension CollectorStatus {
             "spillway_records_dropped_by_client", "gauge",
             "Records that clients report as dropped before they were sent.",
             [("", "\(books.recordsDroppedByClient)")])
-        let sources = SourceMetrics(ledger)
+        let sources = SourceMetrics(accounting)
         family(
             "spillway_source_info", "gauge", "The name of a source, as its heartbeats say it.", sources.names)
         family(
@@ -201,38 +203,3 @@ extension CollectorStatus {
 
 /// Every reason that a frame can be refused for.
 private let refusalReasons = FrameError.Reason.allCases
-
-extension LedgerCounter {
-    /// One line for `/metrics`.
-    var help: String {
-        switch self {
-        case .datagramsReceived: "Datagrams read from sockets."
-        case .framesReceived: "Frames that passed admission."
-        case .recordsReceived: "Records of those frames."
-        case .bytesReceived: "Bytes of those frames."
-        case .kernelDrops: "Datagrams that the kernel dropped because a socket's buffer was full."
-        case .ringFullDrops: "Records of datagrams dropped because the ring was full."
-        case .ringFullDropFrames: "Frames of datagrams dropped because the ring was full."
-        case .duplicateFrames: "Frames recognised as resent."
-        case .framesBehindWindow: "Frames too late to tell whether they were resent."
-        case .recordsCommitted: "Records committed to the database."
-        case .recordsSpilled: "Records written to the spill."
-        case .recordsReplayed: "Committed records that came from the spill."
-        case .recordsDeadLettered: "Records that the database refused, kept in spillway.dead_letters."
-        case .recordsSuppressed: "Records that a trigger of the database kept out of their table."
-        case .recordsOutOfBounds: "Records in dead letters whose times are outside of accept-past and accept-future."
-        case .recordsRefused: "Records of frames that were malformed inside."
-        case .recordsUnknownKind: "Records of kinds that this program does not know."
-        case .quotaDrops: "Records that the spill had no room for."
-        case .quotaDropFrames: "Frames that the spill had no room for."
-        case .recordsRecovered: "Those of the received records that an earlier run had left in the spill."
-        case .recordsResent: "Records that turned out to be stored already when they were to be stored."
-        case .recordsDamaged: "Records of spilled batches that were damaged on disk."
-        case .heartbeatsReceived: "Heartbeat frames."
-        case .sourcesUntrackedFrames: "Frames of sources beyond the cap on accounts."
-        case .sessionsEvicted: "Sessions whose accounts made room for new ones."
-        case .connectionsAccepted: "TCP connections."
-        case .implausibleSequences: "Frames and heartbeats with numbers that their session cannot have reached."
-        }
-    }
-}

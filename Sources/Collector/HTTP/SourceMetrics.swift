@@ -3,6 +3,7 @@
 // Limit: the first `sourcesMax` sources that got a name. There may be ten thousand sources, and each label value is a series
 // of its own: a monitoring system must not pay for what any sender can make up.
 
+import Accounting
 import FrameCodec
 import Listeners
 
@@ -10,10 +11,10 @@ import Listeners
 struct SourceMetrics {
     static let sourcesMax = 1_000
 
-    private let sources: [LedgerSnapshot.Source]
+    private let sources: [AccountingSnapshot.Source]
 
-    init(_ ledger: LedgerSnapshot) {
-        sources = ledger.sources.filter { $0.name.map { $0.number < Self.sourcesMax } ?? false }
+    init(_ accounting: AccountingSnapshot) {
+        sources = accounting.sources.filter { $0.name.map { $0.number < Self.sourcesMax } ?? false }
     }
 
     /// With the names, so that a changed name does not begin another series of the numbers.

@@ -7,20 +7,20 @@ import Glibc
 import LinuxSystem
 
 /// Reads the host's load. Used by one thread.
-public struct HostSampler {
+package struct HostSampler {
     private let systemID: String
     /// The folder whose file system counts as the disk.
     private let diskPath: String
     private var lastCPU: (busy: UInt64, total: UInt64)?
 
-    public init(systemID: String, diskPath: String = "/") {
+    package init(systemID: String, diskPath: String = "/") {
         self.systemID = systemID.isEmpty ? Self.hostName() : systemID
         self.diskPath = diskPath
         lastCPU = Self.cpuTicks()
     }
 
     /// A sample. What cannot be read is absent.
-    public mutating func sample() -> SystemRecord {
+    package mutating func sample() -> SystemRecord {
         var record = SystemRecord(time: wallClockMicroseconds())
         record.systemID = systemID
         if let now = Self.cpuTicks(), let before = lastCPU, now.total > before.total {

@@ -10,14 +10,14 @@ import LinuxSystem
 import TimescaleStore
 
 /// A collector that runs on this machine now.
-public struct RunningCollector: Equatable, Sendable {
-    public let processID: Int32
+package struct RunningCollector: Equatable, Sendable {
+    package let processID: Int32
     /// `embedded:DIR`, `discard`, or libpq's keywords without a password.
-    public let database: String
+    package let database: String
     /// For example `udp 127.0.0.1:8127`.
-    public let addresses: [String]
+    package let addresses: [String]
 
-    public init(processID: Int32, database: String, addresses: [String]) {
+    package init(processID: Int32, database: String, addresses: [String]) {
         self.processID = processID
         self.database = database
         self.addresses = addresses
@@ -28,7 +28,7 @@ public struct RunningCollector: Equatable, Sendable {
     private static let filesMax = 1_000
 
     /// The collectors of this user, or those of root if this user runs none.
-    public static func all(environment: [String: String]) -> [RunningCollector] {
+    package static func all(environment: [String: String]) -> [RunningCollector] {
         for folder in [StateDirectory.path(environment: environment), StateDirectory.ofRoot] {
             let files = fileNames(in: "\(folder)/\(folderName)").map { "\(folder)/\(folderName)/\($0)" }
             let found = files.compactMap { read($0) }

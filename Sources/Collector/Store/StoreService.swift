@@ -1,8 +1,9 @@
 // All that a collector has of its database beside the lanes: the embedded server if it is one, what the lanes share, and the
 // threads that keep the store in order and ask it for sessions.
 
+import Delivery
+import Drain
 import LinuxSystem
-import Listeners
 import Logging
 import SpillwayClient
 import TimescaleStore
@@ -11,22 +12,23 @@ import TimescaleStore
 /// one thread, like the collector.
 final class StoreService {
     /// Whether the store may be used, and where it is.
-    let gate: StoreGate
-    private let fence: CommitFence
+    let availability: StoreAvailability
+    /// What the lanes' sinks share.
+    let context: DatabaseSink.Context
     private let embedded: EmbeddedServer?
-    private let keeper: StoreKeeper
-    private var keeperThread: NamedThread?
-    private let inquirer: SessionInquirer
-    private var inquirerThread: NamedThread?
+    private let maintenance: MaintenanceThread
+    private var maintenanceThread: NamedThread?
+    private let lookup: SessionLookup
+    private var lookupThread: NamedThread?
 
     /// Starts the server if it is an embedded one, makes the schema and starts the threads. A database that cannot be reached
-    /// is tried again by the keeper. Nil where records are discarded.
+    /// is tried again by the maintenance thread. Nil where records are discarded.
     ///
     /// - Parameter spillID: the identity of the spill, which says whose transactions of an earlier run are waited for.
-    /// - Parameter inquiry: what the desk signals when it has questions.
+    /// - Parameter inquiry: what the registry signals when it has questions.
     /// - Throws: why it cannot work: a server that does not start or a database that refuses. Nothing is left running then.
     init?(
-        settings: CollectorSettings, environment: [String: String], spillID: UInt64?, desk: SessionDesk,
+        settings: CollectorSettings, environment: [String: String], spillID: UInt64?, registry: SessionRegistry,
         appended: AppendedSessions, inquiry: WakeEvent, giveUp: WakeEvent, log: Logger
     ) throws {
         let location: DatabaseLocation
@@ -44,18 +46,21 @@ final class StoreService {
             location = server.location
         }
         do {
-            let gate = StoreGate(location, silenceMilliseconds: settings.databaseTimeoutSeconds * 1_000)
+            let availability = StoreAvailability(location, silenceMilliseconds: settings.databaseTimeoutSeconds * 1_000)
             // Without a directory of its own it shares the lock with all that have none.
             let fence = CommitFence(key: Int64(bitPattern: spillID ?? SourceIdentity.hash("\(location)")))
-            self.gate = gate
-            self.fence = fence
-            keeper = try StoreKeeper(
-                gate: gate, appended: appended, fence: fence, embedded: embedded, usesTimescale: settings.usesTimescale,
+            let context = DatabaseSink.Context(
+                availability: availability, fence: fence, bounds: settings.timeBounds,
+                oldChunks: settings.timeBounds.past == nil ? nil : OldChunkBudget(), appended: appended,
+                giveUp: giveUp, log: log)
+            self.availability = availability
+            self.context = context
+            maintenance = try MaintenanceThread(
+                availability: availability, appended: appended, fence: fence, embedded: embedded,
+                usesTimescale: settings.usesTimescale,
                 daysAhead: settings.daysAhead, policies: settings.policies, directCompress: settings.directCompress,
                 indexes: settings.indexes, log: log)
-            inquirer = SessionInquirer(desk: desk, wake: inquiry) {
-                LaneSession(name: "sessions", target: .database(gate, fence), giveUp: giveUp, log: log)
-            }
+            lookup = SessionLookup(registry: registry, wake: inquiry) { DatabaseSink(name: "sessions", context) }
             try start(log)
         } catch {
             embedded?.stop()
@@ -65,42 +70,39 @@ final class StoreService {
 
     private func start(_ log: Logger) throws {
         do throws(DatabaseError) {
-            try keeper.applySchema()
+            try maintenance.applySchema()
         } catch {
             guard error.isTransient else { throw error }
-            gate.stayClosed(error)
+            availability.stayClosed(error)
             log.warning(
                 "the database cannot be reached; records wait in memory and in the spill, and connecting is repeated: \(error)"
             )
         }
-        let (keeper, inquirer) = (keeper, inquirer)
-        keeperThread = try NamedThread(name: "keeper") { keeper.run() }
+        let (maintenance, lookup) = (maintenance, lookup)
+        maintenanceThread = try NamedThread(name: "maintenance") { maintenance.run() }
         do {
-            inquirerThread = try NamedThread(name: "sessions") { inquirer.run() }
+            lookupThread = try NamedThread(name: "sessions") { lookup.run() }
         } catch {
-            stopKeeping()
+            stopMaintenance()
             throw error
         }
     }
 
     /// Changes policies of the tables while the collector runs.
-    func change(_ policies: PolicyChanges) { keeper.change(policies) }
+    func change(_ policies: PolicyChanges) { maintenance.change(policies) }
 
-    /// Where lanes store.
-    var target: LaneTarget { .database(gate, fence) }
-
-    /// Nobody is there any more who waits for the answers.
-    func stopAsking() {
-        inquirer.stop()
-        inquirerThread?.join()
-        inquirerThread = nil
+    /// No connection waits for lookups any more.
+    func stopLookups() {
+        lookup.stop()
+        lookupThread?.join()
+        lookupThread = nil
     }
 
     /// Ends the housekeeping, and what starts an embedded server again.
-    func stopKeeping() {
-        keeper.stop()
-        keeperThread?.join()
-        keeperThread = nil
+    func stopMaintenance() {
+        maintenance.stop()
+        maintenanceThread?.join()
+        maintenanceThread = nil
     }
 
     /// Ends an embedded server; nothing uses it any more.

@@ -1,18 +1,20 @@
 // Where a listener listens, as an operator writes it.
 
-/// An address of this machine and a port. Port 0 asks for a free one.
-public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
-    public let ip: IPAddress
-    public let port: UInt16
+import LinuxSystem
 
-    public init(ip: IPAddress, port: UInt16) {
+/// An address of this machine and a port. Port 0 asks for a free one.
+package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
+    package let ip: IPAddress
+    package let port: UInt16
+
+    package init(ip: IPAddress, port: UInt16) {
         self.ip = ip
         self.port = port
     }
 
     /// Reads `HOST:PORT`. HOST is an IPv4 address, an IPv6 address in brackets, or `localhost` for 127.0.0.1; a
     /// listener binds to an address of this machine, so names are not looked up.
-    public init(parsing text: String) throws(ListenAddressError) {
+    package init(parsing text: String) throws(ListenAddressError) {
         func invalid(_ advice: String) -> ListenAddressError { ListenAddressError(text: text, advice: advice) }
         guard let colon = text.lastIndex(of: ":") else {
             throw invalid("the port is missing; write HOST:PORT, for example 127.0.0.1:8127")
@@ -48,17 +50,17 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Whether only programs on this machine can reach it.
-    public var isLoopback: Bool { ip.isLoopback }
+    package var isLoopback: Bool { ip.isLoopback }
 
     /// For example `127.0.0.1:8127` or `[::1]:8127`: what `init(parsing:)` reads.
-    public var description: String { PeerAddress(ip: ip, port: port).description }
+    package var description: String { PeerAddress(ip: ip, port: port).description }
 }
 
 /// A text that is not an address to listen on.
-public struct ListenAddressError: Error, Equatable, Sendable, CustomStringConvertible {
-    public let text: String
+package struct ListenAddressError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let text: String
     /// What is wrong, and what to write instead.
-    public let advice: String
+    package let advice: String
 
-    public var description: String { "cannot listen on '\(text)': \(advice)" }
+    package var description: String { "cannot listen on '\(text)': \(advice)" }
 }

@@ -5,7 +5,7 @@ import Glibc
 import LinuxSystem
 
 /// A listener that could not start.
-public enum ListenerError: Error, Equatable, Sendable, CustomStringConvertible {
+package enum ListenerError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Not on loopback, and nothing vouches for who sends.
     case unauthenticated(ListenAddress)
     /// Another program listens there.
@@ -21,7 +21,7 @@ public enum ListenerError: Error, Equatable, Sendable, CustomStringConvertible {
     case system(SystemCallError)
     case other(ListenAddress, String)
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .unauthenticated(let address):
             """
@@ -54,7 +54,7 @@ public enum ListenerError: Error, Equatable, Sendable, CustomStringConvertible {
 
 extension ListenerError {
     /// - Parameter code: the `errno` of a socket's set-up.
-    public init(call: String, code: Int32, address: ListenAddress) {
+    package init(call: String, code: Int32, address: ListenAddress) {
         switch code {
         case EADDRINUSE: self = .addressInUse(address)
         case EACCES, EPERM: self = .notPermitted(address)

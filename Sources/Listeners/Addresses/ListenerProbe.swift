@@ -6,18 +6,18 @@ import Glibc
 import LinuxSystem
 
 /// Checks addresses without keeping them.
-public enum ListenerProbe {
+package enum ListenerProbe {
     /// Binds a socket to the address and closes it. Port 0 is always free.
     ///
     /// - Throws: what a listener would throw for the address.
-    public static func datagrams(_ address: ListenAddress, allowUnauthenticated: Bool) throws(ListenerError) {
+    package static func datagrams(_ address: ListenAddress, allowUnauthenticated: Bool) throws(ListenerError) {
         guard address.isLoopback || allowUnauthenticated else { throw .unauthenticated(address) }
         // One that shares its port would be let in beside the socket of another collector.
         _ = try UDPSocket(address: address, sharesPort: false, receiveBufferBytes: 4_096)
     }
 
     /// The same for TCP.
-    public static func streams(_ address: ListenAddress, allowUnauthenticated: Bool) throws(ListenerError) {
+    package static func streams(_ address: ListenAddress, allowUnauthenticated: Bool) throws(ListenerError) {
         guard address.isLoopback || allowUnauthenticated else { throw .unauthenticated(address) }
         do throws(SystemCallError) {
             let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)

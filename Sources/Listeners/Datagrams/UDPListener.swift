@@ -1,5 +1,6 @@
 // Datagrams in, frames in the ring: the sockets and threads of one UDP address.
 
+import Accounting
 import FrameCodec
 import FrameRing
 import LinuxSystem
@@ -7,31 +8,31 @@ import Logging
 import Synchronization
 
 /// Receives datagrams on one address, with one thread for each socket.
-public final class UDPListener: Sendable {
+package final class UDPListener: Sendable {
     /// Sockets on one port: more than processors help nobody.
-    public static let socketsMax = 64
+    package static let socketsMax = 64
 
-    public struct Configuration: Sendable {
-        public var address: ListenAddress
+    package struct Configuration: Sendable {
+        package var address: ListenAddress
         /// Sockets that share the port, with a thread each. The kernel gives all datagrams of one sender's port to the
         /// same socket, so more than one helps only against many senders.
-        public var sockets = 1
+        package var sockets = 1
         /// For each socket. The kernel may grant less; that is logged with what to do.
-        public var receiveBufferBytes = 8 << 20
+        package var receiveBufferBytes = 8 << 20
         /// Listen beyond loopback although anybody who reaches the port can send.
-        public var allowUnauthenticated = false
+        package var allowUnauthenticated = false
         /// How long `stop()` reads what the kernel still holds.
-        public var drainMilliseconds = 1_000
+        package var drainMilliseconds = 1_000
 
-        public init(address: ListenAddress) {
+        package init(address: ListenAddress) {
             self.address = address
         }
     }
 
     /// With the actual port.
-    public let localAddress: ListenAddress
+    package let localAddress: ListenAddress
     /// What the kernel granted each socket.
-    public let receiveBufferBytes: Int
+    package let receiveBufferBytes: Int
     private let stopping: StopSignal
     private let threads: Mutex<[NamedThread]>
 
@@ -40,8 +41,8 @@ public final class UDPListener: Sendable {
     /// - Parameters:
     ///   - ring: its claims have room for a datagram: 512 KiB at least.
     ///   - heartbeat: gets heartbeat frames.
-    public init(
-        _ configuration: Configuration, ring: FrameRing, ledger: ConservationLedger, logger: Logger,
+    package init(
+        _ configuration: Configuration, ring: FrameRing, accounting: Accounting, logger: Logger,
         heartbeat: @escaping HeartbeatHook = { _, _, _ in }
     ) throws(ListenerError) {
         precondition(
@@ -61,7 +62,7 @@ public final class UDPListener: Sendable {
             throw .system(error)
         }
         let context = UDPReceiverContext(
-            ring: ring, ledger: ledger, log: RefusalLog(logger), heartbeat: heartbeat, stopping: stopping,
+            ring: ring, accounting: accounting, log: RefusalLog(logger), heartbeat: heartbeat, stopping: stopping,
             drainNanoseconds: UInt64(max(0, configuration.drainMilliseconds)) * 1_000_000)
         do throws(ListenerError) {
             for index in 0..<configuration.sockets {
@@ -121,7 +122,7 @@ public final class UDPListener: Sendable {
 
     /// Stops: what the kernel holds is received, what arrives from now on is counted as dropped, and the sockets are
     /// closed. Returns when all is in the ring. Blocks for `drainMilliseconds` at most; a second call does nothing.
-    public func stop() {
+    package func stop() {
         stopping.set()
         let running = threads.withLock { threads in
             defer { threads = [] }

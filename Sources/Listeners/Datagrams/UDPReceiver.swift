@@ -1,5 +1,6 @@
 // One receiver thread: waits in poll, takes batches, watches the kernel's drops, stops when told to.
 
+import Accounting
 import FrameCodec
 import FrameRing
 import Glibc
@@ -9,7 +10,7 @@ import Synchronization
 /// What the receivers of a listener share.
 struct UDPReceiverContext: Sendable {
     let ring: FrameRing
-    let ledger: ConservationLedger
+    let accounting: Accounting
     let log: RefusalLog
     let heartbeat: HeartbeatHook
     let stopping: StopSignal
@@ -52,7 +53,7 @@ struct UDPReceiver: ~Copyable {
         self.context = context
         batch = try DatagramBatch()
         intake = DatagramIntake(
-            ring: context.ring, ledger: context.ledger, log: context.log, heartbeat: context.heartbeat)
+            ring: context.ring, accounting: context.accounting, log: context.log, heartbeat: context.heartbeat)
     }
 
     /// Receives until the stop signal, then what the kernel still holds.
@@ -110,7 +111,7 @@ struct UDPReceiver: ~Copyable {
     }
 
     private mutating func countDrops(_ reading: UInt32) {
-        context.ledger.count(drops.observe(reading), as: .kernelDrops)
+        context.accounting.count(drops.observe(reading), as: .kernelDrops)
     }
 
     /// Reads the socket empty. What arrives meanwhile the kernel drops and counts, so this ends however busy the

@@ -6,7 +6,7 @@ import Glibc
 import NIOCore
 
 /// A handler for the pipeline of a server socket.
-public enum AcceptPause {
+package enum AcceptPause {
     /// Before the next attempt.
     private static let pause = TimeAmount.milliseconds(200)
     /// Of the process, the machine or the network stack: they pass when something is closed.
@@ -15,7 +15,7 @@ public enum AcceptPause {
     /// Adds it.
     ///
     /// - Parameter onFailure: called on the event loop with the error's number, after each attempt that found nothing free.
-    public static func add(to channel: any Channel, onFailure: @escaping @Sendable (CInt) -> Void) throws {
+    package static func add(to channel: any Channel, onFailure: @escaping @Sendable (CInt) -> Void) throws {
         try channel.pipeline.syncOperations.addHandler(Handler(onFailure))
     }
 

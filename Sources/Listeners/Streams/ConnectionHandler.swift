@@ -4,6 +4,8 @@
 // Limits: one frame and the chunks read at most; while the ring is full nothing is read, but what the kernel hands over
 // when the peer closes is kept, at most the socket's receive buffer.
 
+import Accounting
+import Delivery
 import FrameCodec
 import FrameRing
 import LinuxSystem
@@ -13,10 +15,10 @@ import NIOCore
 struct ConnectionContext: Sendable {
     let configuration: TCPListener.Configuration
     let ring: FrameRing
-    let ledger: ConservationLedger
+    let accounting: Accounting
     let log: RefusalLog
     let heartbeat: HeartbeatHook
-    let desk: SessionDesk
+    let registry: SessionRegistry
     let table: ConnectionTable
 }
 
@@ -52,7 +54,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     private let eventLoop: any EventLoop
     private var context: ChannelHandlerContext?
     private var peer = PeerAddress(ip: IPAddress(isIPv6: false, high: 0, low: 0), port: 0)
-    /// This connection's number in the session desk; 0 until it is admitted.
+    /// This connection's number in the session registry; 0 until it is admitted.
     private var number: UInt64 = 0
     private var phase = Phase.open
     private var tick: RepeatedTask?
@@ -74,7 +76,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     init(_ shared: ConnectionContext, eventLoop: any EventLoop) {
         self.shared = shared
         intake = StreamIntake(shared)
-        replies = ConnectionReplies(shared.desk)
+        replies = ConnectionReplies(shared.registry)
         self.eventLoop = eventLoop
     }
 
@@ -93,17 +95,17 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard number == 0, case .open = phase else { return }
         peer = PeerAddress(context.remoteAddress) ?? peer
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let number = shared.desk.openConnection(bound)
+        let number = shared.registry.openConnection(ConnectionRoute(handler: bound))
         do throws(ConnectionNotAdmitted) {
             try shared.table.admit(number, bound, from: peer.ip)
             self.number = number
         } catch {
-            shared.desk.closeConnection(number)
+            shared.registry.closeConnection(number)
             phase = .closing(untilNanoseconds: 0)
             refuse(error.reason)
             return context.close(promise: nil)
         }
-        shared.ledger.count(1, as: .connectionsAccepted)
+        shared.accounting.count(1, as: .connectionsAccepted)
         lastActivityNanoseconds = monotonicNanoseconds()
         startTicking()
         context.read()
@@ -122,7 +124,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        tell()
+        sendReplies()
         context.fireChannelWritabilityChanged()
     }
 
@@ -170,7 +172,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         if let chunk { cut(chunk) }
         handOverAll()
         isBusy = false
-        tell()
+        sendReplies()
         guard !isHeld else { return }
         if hasInputEnded { finishInput() }
         retireIfDone()
@@ -243,7 +245,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         intake.forgetPartial()
         phase = .finishing(
             untilNanoseconds: monotonicNanoseconds() &+ shared.configuration.receiptDeadline.unsignedNanoseconds)
-        tell()
+        sendReplies()
     }
 
     /// Takes nothing more, and ends when the client knows of all that was taken.
@@ -267,15 +269,15 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     // MARK: Welcomes and acknowledgements
 
-    /// Tells the peer what there is to tell: it may be called at any time. A peer that does not read is told later.
-    func tell() {
+    /// Sends welcomes and acknowledgements that wait. It may be called at any time. A peer that does not read gets them later.
+    func sendReplies() {
         guard !isBusy, number != 0, let context, context.channel.isActive, context.channel.isWritable else { return }
         if case .closing = phase { return }
         // Asked before the acknowledgements are taken: what is durable by then is among them.
         let isDone = hasNothingToWaitFor
         var reply = context.channel.allocator.buffer(capacity: 0)
         replies.write(into: &reply, of: number) { key, frames in
-            shared.ledger.foundDurable(frames, of: key, peer: peer, nowMicroseconds: wallClockMicroseconds())
+            shared.accounting.foundDurable(frames, of: key, peer: peer, nowMicroseconds: wallClockMicroseconds())
         }
         if reply.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(reply), promise: nil) }
         guard isDone else { return }
@@ -295,19 +297,19 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
     }
 
-    /// A frame of this connection was found malformed behind the ring. The ledger has it already.
-    func tellRefused(_ error: FrameError, _ identity: FrameIdentity, records: Int) {
+    /// A frame of this connection was found malformed after the ring. The accounting has it already.
+    fileprivate func refuseTaken(_ identity: FrameIdentity, _ error: FrameError, records: Int) {
         replies.takeBack(records: records)
         reply(with: error, identity)
-        shared.desk.toldRefusal(on: number)
-        tell()
+        shared.registry.refusalSent(on: number)
+        sendReplies()
     }
 
     // MARK: Refusals and the end
 
     /// Counts, logs and tells the peer. A peer that does not read its replies gets no more of them.
     private func refuse(_ error: FrameError, _ identity: FrameIdentity, source: UInt64?) {
-        shared.ledger.refused(
+        shared.accounting.refused(
             error.reason, source: source, peer: peer, nowMicroseconds: wallClockMicroseconds())
         shared.log.refused(error, at: error.offset, peer: peer, transport: "tcp")
         replies.receipt.framesRefused += 1
@@ -327,7 +329,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     private func refuse(_ reason: ConnectionRefusal) {
-        shared.ledger.refused(reason)
+        shared.accounting.refused(reason)
         shared.log.refused(reason, peer: peer)
     }
 
@@ -351,7 +353,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         guard number != 0, !isHeld, !isBusy, context?.channel.isActive != true else { return }
         tick?.cancel()
         tick = nil
-        shared.desk.closeConnection(number)
+        shared.registry.closeConnection(number)
         shared.table.remove(number, from: peer.ip)
     }
 
@@ -372,7 +374,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             return
         }
         if isHeld { replies.held(nowNanoseconds: now) }
-        tell()
+        sendReplies()
         guard !isHeld, case .open = phase else { return }
         if let frameBegunNanoseconds = intake.frameBegunNanoseconds {
             guard now &- frameBegunNanoseconds >= shared.configuration.frameDeadline.unsignedNanoseconds else { return }
@@ -417,11 +419,22 @@ final class ConnectionHandler: ChannelInboundHandler {
     func finish() {
         guard context?.channel.isActive == true else { return }
         if case .closing = phase { return }
-        tell()
+        sendReplies()
         switch phase {
         case .closing: return
         case .finishing, .crowded: sendReceipt()
         case .open, .draining: close()
         }
+    }
+}
+
+/// The way from the session registry to a connection's event loop.
+private struct ConnectionRoute: SessionConnection {
+    let handler: NIOLoopBound<ConnectionHandler>
+
+    func notify() { handler.eventLoop.execute { handler.value.sendReplies() } }
+
+    func refuse(_ identity: FrameIdentity, _ error: FrameError, records: Int) {
+        handler.eventLoop.execute { handler.value.refuseTaken(identity, error, records: records) }
     }
 }

@@ -14,7 +14,7 @@ struct ConnectionReplies {
     /// Sessions of one connection. Where one more begins the connection ends, and its client comes again with what is left.
     private static let sessionsMax = 1_024
 
-    private let desk: SessionDesk
+    private let registry: SessionRegistry
     /// Counts what is told in the end.
     var receipt = ReceiptFrame(framesAccepted: 0, recordsAccepted: 0, framesRefused: 0, framesDuplicate: 0)
     /// Source and session of the last sound frame: what replies carry that answer no sound frame.
@@ -28,7 +28,7 @@ struct ConnectionReplies {
     /// One of `sessions`: that of the last frame, which the next one tends to have as well.
     private var lastSession: SessionKey?
 
-    init(_ desk: SessionDesk) { self.desk = desk }
+    init(_ registry: SessionRegistry) { self.registry = registry }
 
     /// A frame of a session: its first one on this connection opens the session.
     ///
@@ -37,7 +37,7 @@ struct ConnectionReplies {
         guard key != lastSession else { return true }
         if !sessions.contains(key) {
             guard sessions.count < Self.sessionsMax else { return false }
-            switch desk.open(key, on: connection) {
+            switch registry.open(key, on: connection) {
             case .welcome: unwelcomed[key] = 0
             case .ask: unwelcomed[key] = monotonicNanoseconds() &+ Self.welcomeNanoseconds
             case .refused: return false
@@ -67,9 +67,9 @@ struct ConnectionReplies {
         into reply: inout ByteBuffer, of connection: UInt64, onWelcome: (SessionKey, UInt64) -> Void
     ) {
         let now = unwelcomed.isEmpty ? 0 : monotonicNanoseconds()
-        for (key, deadline) in unwelcomed where now >= deadline || desk.isLookedUp(key) {
+        for (key, deadline) in unwelcomed where now >= deadline || registry.isLookedUp(key) {
             unwelcomed[key] = nil
-            guard var durable = desk.welcome(key, on: connection) else { continue }
+            guard var durable = registry.welcome(key, on: connection) else { continue }
             onWelcome(key, durable.count)
             let first = durable.takeFirst(FrameLimits.rangesMax)
             let welcome = WelcomeFrame(
@@ -81,7 +81,7 @@ struct ConnectionReplies {
                 reply.writeBytes(more.encoded(key.identity))
             }
         }
-        for frames in desk.takeAcknowledgements(for: connection) {
+        for frames in registry.takeAcknowledgements(for: connection) {
             reply.writeBytes(AcknowledgementFrame(durable: frames.sequences).encoded(frames.key.identity))
         }
         for key in heartbeats where unwelcomed[key] == nil {
@@ -93,7 +93,7 @@ struct ConnectionReplies {
     }
 
     /// Whether every frame that this connection's sessions sent is durable or refused.
-    func areAllFramesSettled(on connection: UInt64) -> Bool { desk.areSettled(sessions, on: connection) }
+    func areAllFramesSettled(on connection: UInt64) -> Bool { registry.areSettled(sessions, on: connection) }
 
     /// A frame that was taken is refused after all.
     mutating func takeBack(records: Int) {
@@ -104,11 +104,6 @@ struct ConnectionReplies {
     }
 
     var encodedReceipt: [UInt8] { receipt.encoded(lastIdentity) }
-}
-
-extension FrameIdentity {
-    /// Of replies, which have no sequence of their own.
-    var withoutSequence: FrameIdentity { FrameIdentity(source: source, session: session) }
 }
 
 extension SessionKey {

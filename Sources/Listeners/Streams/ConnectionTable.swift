@@ -2,6 +2,8 @@
 //
 // Limits: `connectionsMax` in all, `connectionsPerAddressMax` from one address.
 
+import Accounting
+import LinuxSystem
 import NIOCore
 import Synchronization
 
@@ -29,7 +31,7 @@ final class ConnectionTable: Sendable {
 
     /// Takes a connection in.
     ///
-    /// - Parameter number: see `SessionDesk.openConnection`.
+    /// - Parameter number: see `SessionRegistry.openConnection`.
     func admit(
         _ number: UInt64, _ handler: NIOLoopBound<ConnectionHandler>, from address: IPAddress
     ) throws(ConnectionNotAdmitted) {

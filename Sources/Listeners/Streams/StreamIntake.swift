@@ -4,6 +4,8 @@
 // Limits: one frame and one chunk.
 // Invariant: a frame is counted as received once and then either goes into the ring or is counted as dropped.
 
+import Accounting
+import Admission
 import Delivery
 import FrameCodec
 import FrameRing
@@ -31,13 +33,16 @@ struct StreamIntake {
     /// Heartbeats of the chunk. They are counted after its frames: their totals include those that came before them.
     private var heartbeats: [(header: FrameHeader, bytes: [UInt8])] = []
     /// Frames of the chunk that are not in the ring yet.
-    private var arrivals: [FrameArrival] = []
+    private var arrivals: StreamArrivals
     /// Set by the chunk that it stands in. What was whole before it still goes into the ring.
     private(set) var end: End?
     /// Since when a frame has been on its way that is not whole yet.
     private(set) var frameBegunNanoseconds: UInt64?
 
-    init(_ shared: ConnectionContext) { self.shared = shared }
+    init(_ shared: ConnectionContext) {
+        self.shared = shared
+        arrivals = StreamArrivals(ring: shared.ring, registry: shared.registry, accounting: shared.accounting)
+    }
 
     var isBroken: Bool { if case .broken? = end { true } else { false } }
 
@@ -78,7 +83,7 @@ struct StreamIntake {
         judge(&refusals, &replies)
         for (header, bytes) in heartbeats {
             let frame = bytes.span.bytes
-            shared.ledger.heartbeat(frame, header, peer: peer, nowMicroseconds: wallClockMicroseconds())
+            shared.accounting.heartbeat(frame, header, peer: peer, nowMicroseconds: wallClockMicroseconds())
             shared.heartbeat(header, frame, peer)
         }
         heartbeats.removeAll()
@@ -87,42 +92,23 @@ struct StreamIntake {
 
     /// Leaves of the arrivals those that are new.
     private mutating func judge(_ refusals: inout [Refusal], _ replies: inout ConnectionReplies) {
-        guard !arrivals.isEmpty else { return }
-        let judgement = shared.desk.judge(&arrivals)
+        let judgement = arrivals.judge(nowMicroseconds: wallClockMicroseconds())
         if judgement.isCrowded, end == nil { end = .crowded }
         for identity in judgement.refused {
             refusals.append(
                 Refusal(
                     error: FrameError(.sequenceRefused, at: FrameHeader.sequenceOffset), identity: identity))
         }
-        shared.ledger.receive(&arrivals, areJudged: true, nowMicroseconds: wallClockMicroseconds())
-        arrivals.removeAll { arrival in
-            if !arrival.isAccepted { replies.receipt.framesDuplicate += 1 }
-            return !arrival.isAccepted
-        }
+        replies.receipt.framesDuplicate += UInt64(judgement.duplicates)
     }
 
     /// Puts the chunk's frames into the ring, all or none.
     ///
     /// - Returns: false when the ring has no room for them; then they wait here.
     mutating func handOver(_ replies: inout ConnectionReplies) -> Bool {
-        guard !arrivals.isEmpty else { return true }
-        let frameBytes = arrivals.reduce(0) { $0 + Int($1.frameBytes) }
-        do throws(ClaimFailure) {
-            var claim = try shared.ring.claim(
-                recordCount: arrivals.count, payloadBytes: frameBytes, tag: FrameTag.acknowledged)
-            cutter.forEachFrame(arrivals) { claim.append($0) }
-            claim.publish()
-        } catch {
-            // One frame and one chunk always fit in an empty ring: `TCPListener` has seen to its size.
-            precondition(error == .full, "a chunk's frames are larger than the ring's largest claim")
-            return false
-        }
-        for arrival in arrivals {
-            replies.receipt.framesAccepted += 1
-            replies.receipt.recordsAccepted += UInt64(arrival.recordCount)
-        }
-        arrivals.removeAll(keepingCapacity: true)
+        guard let receipt = arrivals.handOver(cutter.forEachFrame) else { return false }
+        replies.receipt.framesAccepted += receipt.frames
+        replies.receipt.recordsAccepted += receipt.records
         return true
     }
 
@@ -144,13 +130,8 @@ struct StreamIntake {
 
     /// Counts the frames that wait as dropped, and lets go of them.
     mutating func dropWaiting() {
-        guard !arrivals.isEmpty else { return }
-        for arrival in arrivals {
-            shared.ledger.ringFull(source: arrival.identity.source, frames: 1, records: Int(arrival.recordCount))
-        }
-        shared.desk.withdraw(arrivals.map(\.identity))
-        shared.log.ringFull(records: arrivals.reduce(0) { $0 + Int($1.recordCount) })
-        arrivals.removeAll()
+        let records = arrivals.drop()
+        if records > 0 { shared.log.ringFull(records: records) }
     }
 
     /// What is wrong with the frame that is not whole; nil if there is none.

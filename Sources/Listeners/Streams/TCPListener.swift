@@ -1,5 +1,7 @@
 // Streams in, frames in the ring: the server socket of one TCP address.
 
+import Accounting
+import Delivery
 import FrameCodec
 import FrameRing
 import LinuxSystem
@@ -9,27 +11,27 @@ import NIOPosix
 import Synchronization
 
 /// Accepts connections on one address.
-public final class TCPListener: Sendable {
-    public struct Configuration: Sendable {
-        public var address: ListenAddress
+package final class TCPListener: Sendable {
+    package struct Configuration: Sendable {
+        package var address: ListenAddress
         /// Connections in all. What comes beyond it is closed at once and counted.
-        public var connectionsMax = 1_024
+        package var connectionsMax = 1_024
         /// Connections from one address.
-        public var connectionsPerAddressMax = 256
+        package var connectionsPerAddressMax = 256
         /// A frame that has begun must be whole within this time.
-        public var frameDeadline = TimeAmount.seconds(30)
+        package var frameDeadline = TimeAmount.seconds(30)
         /// A connection on which nothing comes for this time is closed.
-        public var idleDeadline = TimeAmount.minutes(10)
+        package var idleDeadline = TimeAmount.minutes(10)
         /// How long a receipt waits for what the connection brought to become durable.
-        public var receiptDeadline = TimeAmount.seconds(60)
+        package var receiptDeadline = TimeAmount.seconds(60)
         /// The kernel's receive buffer of a connection: bounds, with a frame and a read, what it can hold here.
-        public var receiveBufferBytes = 1 << 20
+        package var receiveBufferBytes = 1 << 20
         /// Listen beyond loopback although anybody who reaches the port can send.
-        public var allowUnauthenticated = false
+        package var allowUnauthenticated = false
         /// How long `stop()` waits for what is on its way.
-        public var drainMilliseconds = 5_000
+        package var drainMilliseconds = 5_000
 
-        public init(address: ListenAddress) {
+        package init(address: ListenAddress) {
             self.address = address
         }
     }
@@ -39,7 +41,7 @@ public final class TCPListener: Sendable {
     private static let backlogMax: Int32 = 1_024
 
     /// With the actual port.
-    public let localAddress: ListenAddress
+    package let localAddress: ListenAddress
     private let isStopped = Atomic<Bool>(false)
     private let shared: ConnectionContext
     private let channel: any Channel
@@ -60,12 +62,13 @@ public final class TCPListener: Sendable {
     ///
     /// - Parameters:
     ///   - ring: its claims have room for a frame and a read: 8 MiB at least.
-    ///   - desk: who knows which frames came already, and who tells clients of durable ones.
+    ///   - registry: who knows which frames came already, and who tells clients of durable ones.
     ///   - heartbeat: gets heartbeat frames, on the connection's event loop, which must not be blocked.
     ///   - acceptFailed: gets the error's number when a connection waits because no descriptor is free.
     ///   - group: threads for the connections; without it the listener makes one of its own.
-    public static func start(
-        _ configuration: Configuration, ring: FrameRing, ledger: ConservationLedger, desk: SessionDesk, logger: Logger,
+    package static func start(
+        _ configuration: Configuration, ring: FrameRing, accounting: Accounting, registry: SessionRegistry,
+        logger: Logger,
         group: MultiThreadedEventLoopGroup? = nil, heartbeat: @escaping HeartbeatHook = { _, _, _ in },
         acceptFailed: @escaping @Sendable (CInt) -> Void = { _ in }
     ) async throws(ListenerError) -> TCPListener {
@@ -74,8 +77,9 @@ public final class TCPListener: Sendable {
             configuration.address, allowUnauthenticated: configuration.allowUnauthenticated, ring: ring,
             frameBytesMax: FrameLimits.frameBytesMax + 2 * readBytesMax)
         let shared = ConnectionContext(
-            configuration: configuration, ring: ring, ledger: ledger, log: RefusalLog(logger), heartbeat: heartbeat,
-            desk: desk,
+            configuration: configuration, ring: ring, accounting: accounting, log: RefusalLog(logger),
+            heartbeat: heartbeat,
+            registry: registry,
             table: ConnectionTable(
                 limits: ConnectionTable.Limits(
                     connectionsMax: configuration.connectionsMax,
@@ -130,10 +134,10 @@ public final class TCPListener: Sendable {
     }
 
     /// The open connections.
-    public var connectionCount: Int { shared.table.count }
+    package var connectionCount: Int { shared.table.count }
 
     /// Stops at once: `quiesce` and `finish`.
-    public func stop() async {
+    package func stop() async {
         await quiesce()
         await finish()
     }
@@ -141,7 +145,7 @@ public final class TCPListener: Sendable {
     /// Accepts no more, and takes what is on its way into the ring. The connections stay, so that what they brought can
     /// be acknowledged. Returns after `drainMilliseconds` at most and a moment; frames that the ring had no room for until
     /// then are counted as dropped. A second call does nothing.
-    public func quiesce() async {
+    package func quiesce() async {
         // Relaxed: the exchange itself decides, nothing else is handed on.
         guard !isStopped.exchange(true, ordering: .relaxed) else { return }
         do {
@@ -159,7 +163,7 @@ public final class TCPListener: Sendable {
     }
 
     /// Closes the connections, after what is to be acknowledged. A second call does nothing.
-    public func finish() async {
+    package func finish() async {
         let deadline = monotonicNanoseconds() &+ Self.finishNanoseconds
         shared.table.forEach { $0.finish() }
         while shared.table.count > 0, monotonicNanoseconds() < deadline { await Self.pause() }

@@ -5,33 +5,6 @@ import Delivery
 import FrameCodec
 import MetricKinds
 
-/// A frame that passed admission and turned out to be malformed when its payload was read.
-public struct RefusedFrame: Sendable, Equatable {
-    public let identity: FrameIdentity
-    public let error: FrameError
-    /// Records that its header claims.
-    public let recordCount: Int
-    /// Its place among the batch's frames, and its bytes.
-    public let place: Int
-    public let bytes: Range<Int>
-    /// Its client waits for an acknowledgement.
-    public let isAcknowledged: Bool
-}
-
-/// What the frames of a batch have from one source.
-public struct SourceRecords: Sendable, Equatable {
-    /// Records with a row.
-    public var rows = 0
-    /// Records of kinds that this program does not know.
-    public var unknownKind = 0
-    /// Records of frames that were passed over, since an earlier run has stored them.
-    public var resent = 0
-    /// Records whose times are not accepted, of kinds that are not left out. They have no row.
-    public var outOfBounds = 0
-
-    public init() {}
-}
-
 /// The rows of one batch. Its memory is kept from batch to batch, `CopyRowWriter.keptBytesMax` of it. Not shared between threads.
 public final class DecodedBatch {
     /// Rows of a batch that are held together. A batch whose frames expand to more is stored in parts: see `PartedStore`.
@@ -40,10 +13,12 @@ public final class DecodedBatch {
     private static let frameBytesBetweenChecks = 64 << 10
 
     public private(set) var rows = CopyRowWriter()
-    public private(set) var refused: [RefusedFrame] = []
-    public private(set) var sources: [UInt64: SourceRecords] = [:]
+    /// The account of all frames.
+    public private(set) var contents = BatchContents()
+    public var refused: [RefusedFrame] { contents.refused }
+    public var sources: [UInt64: SourceRecords] { contents.sources }
     /// Those with a row, and those whose times are not accepted.
-    public private(set) var recordCount = 0
+    public var recordCount: Int { contents.recordCount }
     /// By source, the old days of its rows, where the judgement wants to know them.
     public private(set) var oldDays: [UInt64: Set<TableDay>] = [:]
     /// By what the times of records are judged at the next reading.
@@ -51,7 +26,7 @@ public final class DecodedBatch {
     /// The frames with records that are not accepted for their times.
     private(set) var outOfBounds: [OutOfBoundsFrame] = []
     /// The kinds that have rows.
-    public private(set) var kinds: KindSet = []
+    public var kinds: KindSet { contents.kinds }
     /// The rows were more than `rowBytesMax` and are not held; all else is the account of the whole batch.
     public private(set) var isTooLarge = false
     /// The kinds with records whose times are not accepted.
@@ -76,6 +51,17 @@ public final class DecodedBatch {
         return storedBefore[SessionKey(header.identity)]?.contains(header.identity.sequence) ?? false
     }
 
+    /// The places of the frames that the last reading passed over.
+    package func forEachPassedOver(
+        _ frames: UnsafeRawBufferPointer, _ summary: BatchSummary, _ body: (_ place: Int) -> Void
+    ) {
+        var place = 0
+        forEachFrame(frames) { _, header, _ in
+            if skips(header, at: place, of: summary) { body(place) }
+            place += 1
+        }
+    }
+
     /// Reads all frames of a batch, after forgetting the batch before.
     ///
     /// A malformed frame gives no row and is listed in `refused`; the others are not touched by it.
@@ -96,7 +82,7 @@ public final class DecodedBatch {
         self.storedBefore = storedBefore
         self.passedOver = passedOver
         self.leftOut = leftOut
-        kinds = []
+        contents.removeAll()
         rows.removeAll()
         rows.leaveOut(leftOut)
         rows.judge(
@@ -105,9 +91,6 @@ public final class DecodedBatch {
                 ? summary.openedMicroseconds - OldChunkBudget.ageMicroseconds : .min)
         outOfBounds.removeAll()
         oldDays.removeAll()
-        refused.removeAll(keepingCapacity: true)
-        sources.removeAll(keepingCapacity: true)
-        recordCount = 0
         isTooLarge = false
         var nextCheck = Self.frameBytesBetweenChecks
         // Frames of one source tend to follow each other: the dictionary is asked once for a run of them.
@@ -115,11 +98,8 @@ public final class DecodedBatch {
         var run = SourceRecords()
         func endRun() {
             guard run != SourceRecords() else { return }
-            sources[runSource, default: SourceRecords()].rows += run.rows
-            sources[runSource, default: SourceRecords()].unknownKind += run.unknownKind
-            sources[runSource, default: SourceRecords()].resent += run.resent
-            sources[runSource, default: SourceRecords()].outOfBounds += run.outOfBounds
-            recordCount += run.rows + run.outOfBounds
+            contents.sources[runSource, default: SourceRecords()].add(run)
+            contents.recordCount += run.rows + run.outOfBounds
             run = SourceRecords()
         }
         var place = firstPlace - 1
@@ -156,7 +136,7 @@ public final class DecodedBatch {
                 if !days.isEmpty { oldDays[runSource, default: []].formUnion(days) }
             } catch {
                 rows.rollBackFrame()
-                refused.append(
+                contents.refused.append(
                     RefusedFrame(
                         identity: header.identity, error: error, recordCount: header.recordCount, place: place,
                         bytes: offset..<offset + header.frameLength,
@@ -170,7 +150,7 @@ public final class DecodedBatch {
     private func endRows() {
         rows.endBatch()
         isTooLarge = isTooLarge || rows.byteCount > rowBytesMax
-        kinds.formUnion(rows.kinds)
+        contents.kinds.formUnion(rows.kinds)
         if isTooLarge { rows.removeAll() }
     }
 }

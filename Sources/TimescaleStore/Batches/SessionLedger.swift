@@ -1,5 +1,6 @@
 // What the database has of clients' sessions: the ranges of frames that are committed.
 
+import Accounting
 import Delivery
 import FrameCodec
 

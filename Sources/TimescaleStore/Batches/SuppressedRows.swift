@@ -95,27 +95,3 @@ struct SuppressedRows {
         return groups
     }
 }
-
-extension StoredBatch {
-    mutating func addSuppressed(_ rows: Int, of kind: MetricKind, source: UInt64) {
-        suppressed[source, default: 0] += rows
-        suppressedByTable[SchemaSQL.table(kind), default: 0] += rows
-    }
-
-    mutating func addSuppressed(_ part: StoredBatch) {
-        suppressed.merge(part.suppressed, uniquingKeysWith: +)
-        suppressedByTable.merge(part.suppressedByTable, uniquingKeysWith: +)
-    }
-
-    /// Of a table's rows of several sources, when it is not known whose were suppressed: from the sources in their order, as many
-    /// as each has.
-    mutating func addSuppressed(_ rows: Int, of kind: MetricKind, in sources: [UInt64: SourceRecords]) {
-        var left = rows
-        for (source, records) in sources.sorted(by: { $0.key < $1.key }) where left > 0 {
-            let taken = min(left, records.rows - (suppressed[source] ?? 0) - (deadLetters[source] ?? 0))
-            guard taken > 0 else { continue }
-            addSuppressed(taken, of: kind, source: source)
-            left -= taken
-        }
-    }
-}

@@ -1,6 +1,7 @@
 // A spill directory for people or as JSON.
 
 import Collector
+import Drain
 import FrameCodec
 import Glibc
 import SpillLog

@@ -1,5 +1,6 @@
 // The ledger as `/stats` has it, and whether its books balance.
 
+import Accounting
 import FoundationEssentials
 
 /// What `/stats` says. Members that this version does not know are passed over, absent ones count as 0.
@@ -68,19 +69,11 @@ struct CollectorStatistics: Decodable {
     }
 
     /// Where the records are that were received: at the end of a run their sum is `records_received`.
-    static let places: [(name: String, meaning: String)] = [
-        ("records_committed", "in the database"),
-        ("records_in_spill", "in the spill, for later"),
-        ("records_in_memory", "in memory, on their way"),
-        ("records_dead_lettered", "in the dead letters"),
-        ("records_suppressed", "not stored: suppressed by a trigger"),
-        ("ring_full_drops", "lost: the ring was full"),
-        ("quota_drops", "lost: the spill was full"),
-        ("records_refused", "lost: found malformed"),
-        ("records_unknown_kind", "lost: of unknown kinds"),
-        ("records_damaged", "lost: damaged in the spill"),
-        ("records_resent", "stored before: resent ones"),
-    ]
+    static let places: [(name: String, meaning: String)] =
+        [
+            (Balance.inSpill, "in the spill, for later"),
+            ("records_in_memory", "in memory, on their way"),
+        ] + Balance.settled.map { ($0.counter.name, $0.meaning) }
 
     /// Records received less records accounted for.
     var unaccounted: Int64 {

@@ -1,5 +1,6 @@
 // A collector that runs beside the test.
 
+import Accounting
 import Foundation
 import Testing
 
@@ -21,12 +22,9 @@ struct Stats: Decodable {
 
     subscript(name: String) -> Int { totals[name] ?? -1 }
 
-    /// The equation of the conservation ledger: what was received and is neither stored nor counted as lost.
+    /// What was received and is neither stored nor in the spill nor counted as lost.
     var unaccounted: Int {
-        self["records_received"] - self["records_committed"] - self["records_dead_lettered"]
-            - self["records_in_spill"] - self["ring_full_drops"] - self["quota_drops"] - self["records_refused"]
-            - self["records_suppressed"] - self["records_unknown_kind"] - self["records_resent"]
-            - self["records_damaged"]
+        Balance.settled.reduce(self["records_received"] - self[Balance.inSpill]) { $0 - self[$1.counter.name] }
     }
 }
 

@@ -3,6 +3,7 @@
 import Foundation
 import LinuxSystem
 import Synchronization
+import TestSupport
 
 /// Forwards TCP connections to a unix socket, each by a thread.
 final class CuttingProxy: Sendable {

@@ -2,6 +2,7 @@
 // synced any part may be there, sector by sector, name by name.
 
 import Foundation
+import TestSupport
 
 /// The spill's folder as a trace has built it.
 struct RecordedDisk {

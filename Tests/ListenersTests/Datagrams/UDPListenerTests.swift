@@ -1,8 +1,11 @@
+import Accounting
+import Admission
 import FrameCodec
 import FrameRing
 import Glibc
 import LinuxSystem
 import Logging
+import TestSupport
 import Testing
 
 @testable import Listeners
@@ -10,7 +13,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2)))
 struct UDPListenerTests {
     private let ring = FrameRing(capacityBytes: 16 << 20)
-    private let ledger = ConservationLedger()
+    private let accounting = Accounting()
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private func listen(
@@ -21,10 +24,10 @@ struct UDPListenerTests {
         var configuration = UDPListener.Configuration(address: try ListenAddress(parsing: "\(host):0"))
         change(&configuration)
         return try UDPListener(
-            configuration, ring: ring ?? self.ring, ledger: ledger, logger: logger, heartbeat: heartbeat)
+            configuration, ring: ring ?? self.ring, accounting: accounting, logger: logger, heartbeat: heartbeat)
     }
 
-    private var totals: LedgerCounts { ledger.snapshot().totals }
+    private var totals: Counts { accounting.snapshot().totals }
 
     @Test(arguments: ["127.0.0.1", "[::1]"], [1, 3])
     func takesEveryDatagram(host: String, sockets: Int) async throws {
@@ -41,7 +44,7 @@ struct UDPListenerTests {
         #expect(Set(frames.map(\.header.identity.sequence)) == Set(1...4_000))
         #expect(frames.count == 4_000)
         #expect(frames.allSatisfy { $0.tag == 0 })
-        let snapshot = ledger.snapshot()
+        let snapshot = accounting.snapshot()
         #expect(snapshot.totals[.datagramsReceived] == 4_000)
         #expect(snapshot.totals[.recordsReceived] == 8_000)
         #expect(snapshot.totals[.bytesReceived] == 4_000 * 56)
@@ -98,7 +101,7 @@ struct UDPListenerTests {
         try client.send(frame.bytes)
         #expect(try await eventually { totals.framesRefused == 1 })
         listener.stop()
-        let snapshot = ledger.snapshot()
+        let snapshot = accounting.snapshot()
         #expect(snapshot.totals[refused: reason] == 1)
         #expect(snapshot.totals[.framesReceived] == 1)
         // The checksum is sound, so the source is known.
@@ -130,7 +133,7 @@ struct UDPListenerTests {
         try small.receive(from: socket.descriptor)
         #expect(small.datagram(at: 0).isTruncated)
         var intake = DatagramIntake(
-            ring: ring, ledger: ledger, log: RefusalLog(logger), heartbeat: { _, _, _ in })
+            ring: ring, accounting: accounting, log: RefusalLog(logger), heartbeat: { _, _, _ in })
         intake.take(small, nowMicroseconds: 0)
         #expect(totals[refused: .truncatedDatagram] == 1)
         #expect(totals[.framesReceived] == 0)
@@ -151,7 +154,7 @@ struct UDPListenerTests {
         try batch.receive(from: socket.descriptor)
         #expect(batch.count == datagrams)
         var intake = DatagramIntake(
-            ring: small, ledger: ledger, log: RefusalLog(logger), heartbeat: { _, _, _ in })
+            ring: small, accounting: accounting, log: RefusalLog(logger), heartbeat: { _, _, _ in })
         intake.take(batch, nowMicroseconds: 0)
         #expect(totals[.framesReceived] == UInt64(datagrams * perDatagram))
         #expect(totals[.ringFullDropFrames] == 0)
@@ -177,7 +180,7 @@ struct UDPListenerTests {
         #expect(totals[.ringFullDrops] == totals[.ringFullDropFrames] * 5)
         // What fits is taken in order, from the first frame on.
         #expect(frames.prefix(300).map(\.header.identity.sequence) == Array(1...300))
-        #expect(ledger.snapshot().sources.first?.counts[.ringFullDrops] == totals[.ringFullDrops])
+        #expect(accounting.snapshot().sources.first?.counts[.ringFullDrops] == totals[.ringFullDrops])
     }
 
     @Test func kernelDropsAreSeenWithoutALaterDatagramAndCountedOnce() async throws {
@@ -244,7 +247,7 @@ struct UDPListenerTests {
         #expect(reader.finish().map(\.header.identity.sequence) == [1, 2, 5, 4, 0, 0])
         #expect(totals[.duplicateFrames] == 2)
         #expect(totals[.framesReceived] == 6)
-        #expect(ledger.snapshot().sequenceGapFrames == 1)
+        #expect(accounting.snapshot().sequenceGapFrames == 1)
     }
 
     @Test func everyOneOfAHundredThousandRandomDatagramsIsCounted() async throws {
@@ -252,7 +255,7 @@ struct UDPListenerTests {
         let reader = try RingReader(ring)
         let client = try ClientSocket(.datagrams, to: listener.localAddress)
         var random = SeededGenerator(seed: 2_026)
-        var expected = LedgerCounts()
+        var expected = Counts()
         for index in 1...100_000 {
             let datagram = Self.randomDatagram(&random)
             Self.count(datagram, in: &expected)
@@ -296,7 +299,7 @@ struct UDPListenerTests {
     }
 
     /// What the ledger must say of a datagram.
-    private static func count(_ datagram: [UInt8], in counts: inout LedgerCounts) {
+    private static func count(_ datagram: [UInt8], in counts: inout Counts) {
         counts.add(1, to: .datagramsReceived)
         var rest = datagram[...]
         repeat {
@@ -349,7 +352,7 @@ struct UDPListenerTests {
             var configuration = UDPListener.Configuration(address: first.localAddress)
             configuration.sockets = sockets
             #expect(throws: ListenerError.addressInUse(first.localAddress)) {
-                try UDPListener(configuration, ring: ring, ledger: ledger, logger: logger)
+                try UDPListener(configuration, ring: ring, accounting: accounting, logger: logger)
             }
         }
         first.stop()
@@ -367,7 +370,7 @@ struct UDPListenerTests {
         var configuration = UDPListener.Configuration(address: first.localAddress)
         configuration.sockets = 2
         #expect(throws: ListenerError.addressInUse(first.localAddress)) {
-            try UDPListener(configuration, ring: ring, ledger: ledger, logger: logger)
+            try UDPListener(configuration, ring: ring, accounting: accounting, logger: logger)
         }
         first.stop()
     }

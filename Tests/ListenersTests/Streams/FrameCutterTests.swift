@@ -1,5 +1,9 @@
+import Accounting
+import Admission
 import FrameCodec
+import LinuxSystem
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Listeners

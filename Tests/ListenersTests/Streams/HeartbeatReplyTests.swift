@@ -1,11 +1,13 @@
 // Every heartbeat over TCP gets an answer, and so does a client whose heartbeats cannot be read.
 
+import Accounting
 import Delivery
 import FrameCodec
 import FrameRing
 import Glibc
 import LinuxSystem
 import Logging
+import TestSupport
 import Testing
 
 @testable import Listeners
@@ -18,8 +20,8 @@ struct HeartbeatReplyTests {
         var configuration = TCPListener.Configuration(address: try ListenAddress(parsing: "127.0.0.1:0"))
         configuration.receiptDeadline = .zero
         return try await TCPListener.start(
-            configuration, ring: ring, ledger: ConservationLedger(),
-            desk: SessionDesk(book: SessionBook(hasStore: false)),
+            configuration, ring: ring, accounting: Accounting(),
+            registry: SessionRegistry(SessionTable(hasStore: false)),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 

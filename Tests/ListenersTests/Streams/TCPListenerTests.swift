@@ -1,3 +1,4 @@
+import Accounting
 import Delivery
 import FrameCodec
 import FrameRing
@@ -5,6 +6,7 @@ import Glibc
 import LinuxSystem
 import Logging
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Listeners
@@ -12,8 +14,8 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2)))
 struct TCPListenerTests {
     private let ring = FrameRing(capacityBytes: 8 << 20)
-    private let ledger = ConservationLedger()
-    private let desk = SessionDesk(book: SessionBook(hasStore: false))
+    private let accounting = Accounting()
+    private let registry = SessionRegistry(SessionTable(hasStore: false))
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private func listen(
@@ -23,13 +25,14 @@ struct TCPListenerTests {
         // Nothing becomes durable behind this ring.
         configuration.receiptDeadline = .zero
         change(&configuration)
-        return try await TCPListener.start(configuration, ring: ring, ledger: ledger, desk: desk, logger: logger)
+        return try await TCPListener.start(
+            configuration, ring: ring, accounting: accounting, registry: registry, logger: logger)
     }
 
-    private var totals: LedgerCounts { ledger.snapshot().totals }
+    private var totals: Counts { accounting.snapshot().totals }
 
     private func refused(_ reason: ConnectionRefusal) -> UInt64 {
-        ledger.snapshot().connectionsRefused.first { $0.reason == reason }?.count ?? 0
+        accounting.snapshot().connectionsRefused.first { $0.reason == reason }?.count ?? 0
     }
 
     private func receipt(in bytes: [UInt8]?) throws -> ReceiptFrame {
@@ -84,8 +87,8 @@ struct TCPListenerTests {
         #expect(totals[.framesReceived] == 3_000)
         #expect(totals[.duplicateFrames] == 1)
         #expect(totals[.datagramsReceived] == 0)
-        #expect(ledger.snapshot().sequenceGapFrames == 0)
-        #expect(ledger.snapshot().sources.first?.lastPeer.ip == listener.localAddress.ip)
+        #expect(accounting.snapshot().sequenceGapFrames == 0)
+        #expect(accounting.snapshot().sources.first?.lastPeer.ip == listener.localAddress.ip)
     }
 
     @Test func aFullRingStopsTheSenderAndLosesNothing() async throws {
@@ -209,7 +212,7 @@ struct TCPListenerTests {
         client.finishSending()
         #expect(try await eventually { totals[.framesReceived] == 2 })
         let key = SessionKey(source: TestFrame().source, session: TestFrame().session)
-        desk.durable([SessionFrames(key: key, sequences: SequenceRanges([1..<3]))])
+        registry.durable([SessionFrames(key: key, sequences: SequenceRanges([1..<3]))])
         let all = try replies(in: client.receiveToEnd() ?? [], withWelcomes: true)
         #expect(all.map(\.header.type) == [.welcome, .acknowledgement, .receipt])
         try #require(all.count == 3)
@@ -239,7 +242,7 @@ struct TCPListenerTests {
         // What was taken is acknowledged before the end.
         for session in 1...1_024 as ClosedRange<UInt64> {
             let key = SessionKey(source: TestFrame().source, session: session)
-            desk.durable([SessionFrames(key: key, sequences: SequenceRanges([1..<2]))])
+            registry.durable([SessionFrames(key: key, sequences: SequenceRanges([1..<2]))])
         }
         var acknowledged: Set<UInt64> = []
         for reply in try replies(in: client.receiveToEnd() ?? [], withWelcomes: true)
@@ -378,11 +381,13 @@ struct TCPListenerTests {
         let listener = try await listen()
         let configuration = TCPListener.Configuration(address: listener.localAddress)
         await #expect(throws: ListenerError.addressInUse(listener.localAddress)) {
-            try await TCPListener.start(configuration, ring: ring, ledger: ledger, desk: desk, logger: logger)
+            try await TCPListener.start(
+                configuration, ring: ring, accounting: accounting, registry: registry, logger: logger)
         }
         await #expect(throws: ListenerError.ringTooSmall(capacityBytes: 4 << 20, neededBytes: 8 << 20)) {
             try await TCPListener.start(
-                configuration, ring: FrameRing(capacityBytes: 4 << 20), ledger: ledger, desk: desk, logger: logger)
+                configuration, ring: FrameRing(capacityBytes: 4 << 20), accounting: accounting, registry: registry,
+                logger: logger)
         }
         await listener.stop()
     }

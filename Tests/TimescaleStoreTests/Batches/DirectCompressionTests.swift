@@ -1,6 +1,7 @@
 // What the Community edition compresses while it comes in stands in the order of its columnstore. Run where
 // TIMESCALEDB_COMMUNITY_URL names a server.
 
+import Delivery
 import LinuxSystem
 import MetricKinds
 import TestSupport

@@ -1,5 +1,6 @@
 // A COMMIT that the server ends with a warning, because somebody has cancelled its wait for a standby, is not taken for done.
 
+import Delivery
 import Glibc
 import LinuxSystem
 import Synchronization

@@ -1,6 +1,7 @@
 // Behind a pooler in transaction mode: what this program sets holds in its transactions and reaches no other client, and no lock
 // stays with a session of the server.
 
+import Delivery
 import LinuxSystem
 import TestSupport
 import Testing

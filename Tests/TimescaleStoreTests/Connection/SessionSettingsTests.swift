@@ -1,5 +1,6 @@
 // What a careless administrator sets for a database, a role or the server does not change what this program's sessions do.
 
+import Delivery
 import Glibc
 import LinuxSystem
 import TestSupport

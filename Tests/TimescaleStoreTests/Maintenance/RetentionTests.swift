@@ -1,5 +1,6 @@
 // Old rows go as the policies say, by TimescaleDB's jobs or by the leader; nothing younger goes with them.
 
+import Delivery
 import Glibc
 import LinuxSystem
 import MetricKinds

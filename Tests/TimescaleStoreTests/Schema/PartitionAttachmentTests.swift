@@ -1,5 +1,6 @@
 // A partition for a day of which the default one has many rows already, while rows come in.
 
+import Delivery
 import Glibc
 import LinuxSystem
 import MetricKinds

@@ -1,5 +1,6 @@
 // What belongs to a table is what the catalog says, and not what has its name.
 
+import Delivery
 import LinuxSystem
 import MetricKinds
 import TestSupport

@@ -1,5 +1,6 @@
 // A database that is to be plain stays plain, whatever its server offers.
 
+import Delivery
 import TestSupport
 import Testing
 

@@ -2,14 +2,14 @@
 
 /// Where the records are that were received.
 package enum Balance {
-    /// A place whose records are not there any more once they are counted elsewhere.
+    /// The records that wait in the spill.
     package static let inSpill = "records_in_spill"
 
     /// The counters of records that have come to rest, and what they mean in a report, in its order. At rest
     /// `records_received` is the sum of these counters and of the records in the spill.
     package static let settled: [(counter: Counter, meaning: String)] = [
         (.recordsCommitted, "in the database"),
-        (.recordsDeadLettered, "in the dead letters"),
+        (.recordsDeadLettered, "became dead letters"),
         (.recordsSuppressed, "not stored: suppressed by a trigger"),
         (.ringFullDrops, "lost: the ring was full"),
         (.quotaDrops, "lost: the spill was full"),

@@ -143,7 +143,8 @@ final class StatusSource: Sendable {
             return "source " + (name.isEmpty ? hexadecimal(number) : "\(name) (\(hexadecimal(number)))")
         }
         var warnings =
-            held + refusals + health.suppressionWarnings + outOfBounds + delivery.warnings + (stranded?.warnings ?? [])
+            held + refusals + health.suppressionWarnings + outOfBounds + health.deadLetterWarnings + delivery.warnings
+            + (stranded?.warnings ?? [])
             + descriptors.warnings + (availability?.warnings ?? []) + configuration.warnings
         // Nothing more can be taken: what waits for these tables fills memory and spill.
         if delivery.isStuck { notReady += held }

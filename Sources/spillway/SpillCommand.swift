@@ -137,6 +137,28 @@ struct SpillCommand: ParsableCommand {
             return distance.microseconds
         }
 
+        /// A spill that names another database than the one that was found goes there only if that is said.
+        private func checkOwner(_ opened: SpillDirectory, _ found: DatabaseLocation) throws(CommandError) {
+            guard location.database == nil, let owner = opened.database, owner != "discard",
+                target(of: owner) != found.targetDescription
+            else { return }
+            throw CommandError(
+                .usage,
+                "the spill holds batches for \(owner), and the database found here is \(found.targetDescription): give "
+                    + "--database with the one that they are to go to")
+        }
+
+        /// Where the owner of a spill is now.
+        private func target(of owner: String) -> String {
+            guard owner.hasPrefix("embedded:") else { return owner }
+            do throws(EmbeddedServerError) {
+                return try EmbeddedServer.lastLocation(directory: String(owner.dropFirst("embedded:".count)))
+                    .targetDescription
+            } catch {
+                return owner
+            }
+        }
+
         func run() throws {
             let bounds = TimeBounds(
                 past: try distance(acceptPast, .acceptPast), future: try distance(acceptFuture, .acceptFuture))
@@ -149,6 +171,7 @@ struct SpillCommand: ParsableCommand {
                 throw CommandError(error)
             }
             let connection = try location.connect(as: "spillway spill replay", isForWriting: true)
+            try checkOwner(opened, connection.location)
             var line = SpillProgressLine()
             let outcome: SpillImportProgress
             do {

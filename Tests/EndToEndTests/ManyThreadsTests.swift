@@ -32,10 +32,16 @@ import TimescaleStore
         let collector = try CollectorProcess(["--database", "discard"] + Self.threads)
         let (senders, each) = (6, 20_000)
         let address = try collector.address("udp")
-        let sockets = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(collector.processID)/task").filter {
-            try String(contentsOfFile: "/proc/\(collector.processID)/task/\($0)/comm", encoding: .utf8).hasPrefix("udp")
+        func receivers() throws -> Int {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/\(collector.processID)/task").count {
+                try String(contentsOfFile: "/proc/\(collector.processID)/task/\($0)/comm", encoding: .utf8).hasPrefix(
+                    "udp")
+            }
         }
-        #expect(sockets.count == 4)
+        // A thread names itself once it runs.
+        let deadline = Date().addingTimeInterval(10)
+        while try receivers() < 4, Date() < deadline { usleep(20_000) }
+        #expect(try receivers() == 4)
         let running = try (0..<senders).map { number in
             let process = Process()
             process.executableURL = Programs.spillway

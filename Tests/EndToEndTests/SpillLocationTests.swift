@@ -51,6 +51,11 @@ import TimescaleStore
         let schema = try DatabaseConnection(location)
         #expect(try schema.query("SELECT count(*) FROM metrics.routing_metrics") == [["0"]])
 
+        // Not into whatever database is found here.
+        let unnamed = try Programs.run(["spill", "replay", "--spill-directory", aside], environment: environment)
+        #expect(unnamed.status == 64)
+        #expect(unnamed.errors.contains("the spill holds batches for postgresql://127.0.0.1:1/none"), "\(unnamed.errors)")
+        #expect(try Torture.rows(location).all == 0)
         // The operator meant this database after all, and imports while the collector runs.
         let replay = try Programs.run(["spill", "replay", "--spill-directory", aside, "--database", url])
         #expect(replay.status == 0, "\(replay.errors)")

@@ -5,6 +5,7 @@
 #include "child_process.h"
 #include "datagram_sender.h"
 #include "file_writeback.h"
+#include "memory_file_system.h"
 #include "process_arguments.h"
 #include "process_environment.h"
 #include "thread.h"

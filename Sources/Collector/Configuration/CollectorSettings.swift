@@ -134,7 +134,9 @@ package struct CollectorSettings: Sendable {
         }
         logLevel = known
         report = reader.report
-        warnings = reader.warnings + EnvironmentNames.warnings(resolver.databaseEnvironment)
+        warnings =
+            reader.warnings + EnvironmentNames.emptyWarnings(resolver.environment)
+            + EnvironmentNames.warnings(resolver.databaseEnvironment)
     }
 }
 

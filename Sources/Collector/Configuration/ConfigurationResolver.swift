@@ -15,7 +15,7 @@ package struct ResolvedSetting: Sendable, Equatable {
 /// Settings with their origins.
 package struct ConfigurationResolver: Sendable {
     private let flags: [Setting: [String]]
-    private let environment: [String: String]
+    let environment: [String: String]
     private let file: ConfigurationFile?
 
     /// - Parameter flags: what stood on the command line.

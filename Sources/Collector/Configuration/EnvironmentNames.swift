@@ -15,6 +15,11 @@ package enum EnvironmentNames {
     package static func check(_ environment: [String: String]) throws(ConfigurationError) {
         let known = Set(known)
         let unknown = environment.filter { $0.key.hasPrefix(prefix) && !$0.value.isEmpty && !known.contains($0.key) }
+        // What `${URL}` becomes where URL is not set: a collector must not choose another database for it.
+        let database = Setting.database.variable
+        guard environment[database]?.isEmpty != true else {
+            throw ConfigurationError("environment \(database) is set and empty: give it a value, or unset it")
+        }
         guard let name = unknown.keys.min() else { return }
         let shown = String(name.prefix(80))
         if name == prefix + "CONFIG" {
@@ -22,6 +27,13 @@ package enum EnvironmentNames {
         }
         let advice = nearestName(name, of: Self.known).map { "did you mean \($0)?" } ?? "see 'spillway serve --help'"
         throw ConfigurationError("environment \(shown): there is no such setting; \(advice)")
+    }
+
+    /// This program's variables that are set and empty, which counts as not set; one line each.
+    static func emptyWarnings(_ environment: [String: String]) -> [String] {
+        known.filter { environment[$0]?.isEmpty == true }.map {
+            "environment \($0) is set and empty, which counts as not set"
+        }
     }
 
     /// Variables of `TIMESCALEDB_*` that look like a misspelling of one that holds; one line each.

@@ -32,6 +32,8 @@ final class MaintenanceThread: Sendable {
     private let usesTimescale: Bool
     private let daysAhead: Int
     private let policies: PolicyChanges
+    /// What this collector's settings want, with the changes of reloads.
+    private let wanted: Mutex<PolicyChanges>
     /// What a reload wants changed, until it is.
     private let reloaded = Mutex<PolicyChanges?>(nil)
     private let directCompress: Bool
@@ -59,6 +61,7 @@ final class MaintenanceThread: Sendable {
         self.usesTimescale = usesTimescale
         self.daysAhead = daysAhead
         self.policies = policies
+        wanted = Mutex(policies)
         self.directCompress = directCompress
         self.indexes = Mutex(indexes)
         self.log = log
@@ -73,6 +76,7 @@ final class MaintenanceThread: Sendable {
     /// Changes policies as soon as the database can be reached. What was wanted before and is not done yet is replaced.
     func change(_ policies: PolicyChanges) {
         guard !policies.isEmpty else { return }
+        wanted.withLock { $0.replace(with: policies) }
         reloaded.withLock { $0 = policies }
     }
 
@@ -85,10 +89,13 @@ final class MaintenanceThread: Sendable {
                 report.changes.isEmpty
                     ? "the database has the retention already" : "the retention was changed in the database")
             for line in report.changes { log.notice("\(line)") }
+            availability.warn([], of: "reload")
         } catch {
             // Tried again with a new connection; what the database refuses it refuses again.
             if error.isTransient { throw error }
-            log.error("the retention could not be changed: \(error)")
+            let line = "the retention could not be changed: \(error)"
+            log.error("\(line)")
+            availability.warn([line], of: "reload")
         }
         reloaded.withLock { if $0 == wanted { $0 = nil } }
     }
@@ -142,6 +149,7 @@ final class MaintenanceThread: Sendable {
             return said
         }
         for line in warnings where !before.contains(line) { log.warning("\(line)") }
+        availability.warn(warnings, of: "schema")
     }
 
     /// When each thing is due again.
@@ -263,7 +271,11 @@ final class MaintenanceThread: Sendable {
         if now >= rounds.warn, connection.isUsable {
             rounds.warn = now + Self.warnNanoseconds
             do throws(DatabaseError) {
-                let warnings = try manager.standingWarnings()
+                var warnings = try manager.standingWarnings()
+                if let line = try manager.clockWarning(localMicroseconds: wallClockMicroseconds()) {
+                    warnings.append(line)
+                }
+                warnings += try manager.policyConflicts(with: wanted.withLock { $0 })
                 for line in warnings where !availability.schemaWarnings.contains(line) { log.warning("\(line)") }
                 availability.warn(warnings)
             } catch {
@@ -300,7 +312,7 @@ final class MaintenanceThread: Sendable {
         // Soon again: the leader may be gone by then, or whoever was in the way.
         rounds.housekeeping = now + Self.warnNanoseconds
         do throws(DatabaseError) {
-            guard try house.isLeader() else { return }
+            guard try house.isLeader() else { return availability.warn([], of: "housekeeping") }
             let report = try house.run()
             for line in report.done { log.notice("\(line)") }
             // Said once: a right that is missing stays missing for long.
@@ -310,6 +322,8 @@ final class MaintenanceThread: Sendable {
                 }
             }
             rounds.housekeepingWarnings = report.warnings
+            availability.warn(
+                report.warnings.map { "maintenance of the database failed and is repeated: \($0)" }, of: "housekeeping")
             // One that may do everything may be there.
             if report.isBarred { try house.stepDown() }
             if report.warnings.isEmpty || report.isBarred && !report.isTransient {

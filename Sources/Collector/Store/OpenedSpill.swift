@@ -55,7 +55,11 @@ struct OpenedSpill: Sendable {
         found = Dictionary(
             uniqueKeysWithValues: recovery.segments.map { ($0.name, UInt64($0.sizeBytes)) })
         directory.files.keep(recovery.segments.map(\.name), of: directory.fileSystem)
-        coordinator.disturbed { $0.path = path }
+        let isInMemoryAlone = isInMemoryAlone(path)
+        coordinator.disturbed {
+            $0.path = path
+            $0.isInMemoryAlone = isInMemoryAlone
+        }
         self.coordinator = coordinator
         self.log = log
     }

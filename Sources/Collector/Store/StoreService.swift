@@ -32,6 +32,7 @@ final class StoreService {
         appended: AppendedSessions, inquiry: WakeEvent, giveUp: WakeEvent, log: Logger
     ) throws {
         let location: DatabaseLocation
+        var embeddedDirectory: String?
         switch settings.database {
         case .discard: return nil
         case .server(let given):
@@ -43,6 +44,7 @@ final class StoreService {
                 directory: path, environment: environment, usesTimescale: settings.usesTimescale, logger: log)
             try server.start()
             embedded = server
+            embeddedDirectory = path
             location = server.location
         }
         do {
@@ -53,6 +55,13 @@ final class StoreService {
                 availability: availability, fence: fence, bounds: settings.timeBounds,
                 oldChunks: settings.timeBounds.past == nil ? nil : OldChunkBudget(), appended: appended,
                 giveUp: giveUp, log: log)
+            if let directory = embeddedDirectory, isInMemoryAlone(directory) {
+                let line =
+                    "the embedded database in \(directory) is on a file system in memory (tmpfs): a restart of the "
+                    + "machine loses it; name a folder on a disk with --database embedded:DIR"
+                availability.warn([line], of: "embedded")
+                log.warning("\(line)")
+            }
             self.availability = availability
             self.context = context
             maintenance = try MaintenanceThread(

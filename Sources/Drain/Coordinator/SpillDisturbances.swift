@@ -16,6 +16,8 @@ package struct SpillDisturbances {
     private var foldersTaken = 0
     /// Where the spill is.
     package var path = ""
+    /// It is on a file system in memory.
+    package var isInMemoryAlone = false
     /// Why the path has no folder that can be the spill's.
     package var placeFailure: SpillError?
     /// Why the next batch would not find room.
@@ -35,6 +37,11 @@ package struct SpillDisturbances {
     /// One line for each kind of fault.
     package var warnings: [String] {
         var lines: [String] = []
+        if isInMemoryAlone {
+            lines.append(
+                "the spill in \(path) is on a file system in memory (tmpfs): a restart of the machine loses what was "
+                    + "acknowledged and waits in it; name a folder on a disk with --spill-directory")
+        }
         if let missingRoom {
             lines.append(
                 "the spill in \(path) would take no batch in an outage of the database: \(missingRoom). Free space on its disk, "

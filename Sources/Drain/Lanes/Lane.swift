@@ -138,7 +138,7 @@ package struct Lane<Sink: BatchSink>: ~Copyable {
             health.failed(lane: number, "\(error)")
             waitBeforeProbe()
         } else {
-            health.attemptFailed(summary.identity, error.passesByItself ? nil : "\(error)")
+            health.attemptFailed(summary.identity, "\(error)", passes: error.passesByItself)
         }
         coordinator.failed(lane: number, isLaneLost: isLaneLost)
         let now = clock.nanoseconds()
@@ -225,6 +225,7 @@ package struct Lane<Sink: BatchSink>: ~Copyable {
         let dead =
             stored.deadLetters.values.reduce(0, +) - decoded.sources.values.reduce(0) { $0 + $1.outOfBounds }
         if dead > 0 {
+            health.deadLettered(dead)
             log.warning(
                 "the database refused records; they are kept in spillway.dead_letters: 'spillway dead-letters list' shows the reasons",
                 metadata: ["records": "\(dead)"])

@@ -14,14 +14,23 @@ package final class LaneHealth: Sendable {
         /// Why the last attempt at a batch failed although the database answers, and no kind's table was to blame. Of up to
         /// `refusalsMax` batches that are not stored yet.
         package var refusals: [BatchIdentity: String] = [:]
+        /// Attempts at a batch that failed for something that passes by itself. Of up to `refusalsMax` batches.
+        var passing: [BatchIdentity: Int] = [:]
         package var batchesCommitted: UInt64 = 0
         /// Attempts that failed and were or will be repeated.
         package var attemptsFailed: UInt64 = 0
         /// Batches that an unknown COMMIT had stored before the ledger told so.
         package var batchesSettledByLedger: UInt64 = 0
+
+        mutating func forget(_ batch: BatchIdentity) {
+            refusals[batch] = nil
+            passing[batch] = nil
+        }
     }
 
     private static let refusalsMax = 16
+    /// What is expected to pass by itself has not after so many attempts at a batch.
+    private static let passingAttemptsMax = 5
 
     private let state = Mutex(State())
     /// Rows that triggers suppressed since the start, by table.
@@ -34,6 +43,9 @@ package final class LaneHealth: Sendable {
     private static let outOfBoundsNanoseconds: UInt64 = 3_600_000_000_000
 
     package init() {}
+
+    /// Records that the database refused since the start, and when the last ones did.
+    private let deadLetters = Mutex<(records: Int, at: UInt64)>((0, 0))
 
     package var snapshot: State { state.withLock { $0 } }
 
@@ -56,11 +68,16 @@ package final class LaneHealth: Sendable {
 
     /// The attempt failed although the database answers.
     ///
-    /// - Parameter error: nil where it is expected to pass by itself.
-    package func attemptFailed(_ batch: BatchIdentity, _ error: String?) {
+    /// - Parameter passes: it is expected to pass by itself, and is shown only when it does not.
+    package func attemptFailed(_ batch: BatchIdentity, _ error: String, passes: Bool) {
         state.withLock {
-            if $0.refusals.count < Self.refusalsMax || $0.refusals[batch] != nil { $0.refusals[batch] = error }
             $0.attemptsFailed += 1
+            if passes {
+                if $0.passing.count >= Self.refusalsMax, $0.passing[batch] == nil { $0.passing.removeAll() }
+                $0.passing[batch, default: 0] += 1
+                guard $0.passing[batch, default: 0] >= Self.passingAttemptsMax else { return }
+            }
+            if $0.refusals.count < Self.refusalsMax || $0.refusals[batch] != nil { $0.refusals[batch] = error }
         }
     }
 
@@ -88,13 +105,30 @@ package final class LaneHealth: Sendable {
         }
     }
 
+    /// Records that the database refused, which are dead letters now.
+    package func deadLettered(_ records: Int) {
+        let now = monotonicNanoseconds()
+        deadLetters.withLock { $0 = ($0.records + records, now) }
+    }
+
+    /// While the last one came within an hour.
+    package var deadLetterWarnings: [String] {
+        let (records, at) = deadLetters.withLock { $0 }
+        guard records > 0, monotonicNanoseconds() - at <= Self.outOfBoundsNanoseconds else { return [] }
+        return [
+            "the database has refused \(records) records since the start, which are in spillway.dead_letters: 'spillway "
+                + "dead-letters list' shows the reasons, and 'resend' stores them once the cause is removed"
+        ]
+    }
+
     /// One line for each source with such records in the last hour.
     package func outOfBoundsWarnings(_ name: (UInt64) -> String) -> [String] {
         let now = monotonicNanoseconds()
         let recent = outOfBounds.withLock { $0.filter { now - $0.value.at <= Self.outOfBoundsNanoseconds } }
         return recent.sorted { $0.key < $1.key }.map { source, seen in
             "times out of bounds: \(seen.records) records of \(name(source)) became dead letters since the start: correct its "
-                + "clock, or for a backfill set accept-past to off; 'spillway dead-letters resend --any-time' stores them"
+                + "clock, or for a backfill set accept-past to off; what 'spillway dead-letters list' still has of them, 'resend "
+                + "--any-time' stores"
         }
     }
 
@@ -109,12 +143,12 @@ package final class LaneHealth: Sendable {
     }
 
     /// The batch is lost.
-    package func lost(_ batch: BatchIdentity) { state.withLock { $0.refusals[batch] = nil } }
+    package func lost(_ batch: BatchIdentity) { state.withLock { $0.forget(batch) } }
 
     /// The batch is stored, all of it or all that can be.
     package func committed(_ batch: BatchIdentity, settledByLedger: Bool) {
         state.withLock {
-            $0.refusals[batch] = nil
+            $0.forget(batch)
             $0.batchesCommitted += 1
             if settledByLedger { $0.batchesSettledByLedger += 1 }
         }

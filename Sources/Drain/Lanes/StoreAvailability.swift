@@ -19,6 +19,8 @@ package final class StoreAvailability: Sendable {
         var durabilityWarnings: [String] = []
         /// Indexes that were asked for and could not be made.
         var indexWarnings: [String] = []
+        /// Of what is done from time to time, by its name.
+        var jobWarnings: [String: [String]] = [:]
         /// Why the server did not answer when it was last asked.
         var silence: String?
         /// A lane found that something of the schema may be missing.
@@ -68,6 +70,9 @@ package final class StoreAvailability: Sendable {
         state.withLock { state in
             state.durabilityWarnings + state.schemaWarnings + state.indexWarnings
                 + (state.repairFailure.map { ["the schema is not complete and cannot be repaired: \($0)"] } ?? [])
+                + state.jobWarnings.sorted { $0.key < $1.key }.flatMap(\.value).filter {
+                    !state.schemaWarnings.contains($0)
+                }
         }
     }
     /// Why the database cannot be used now: no schema yet, or no answer.
@@ -111,4 +116,9 @@ package final class StoreAvailability: Sendable {
     package func warn(_ warnings: [String]) { state.withLock { $0.schemaWarnings = warnings } }
     package func warnOfIndex(_ warning: String) { state.withLock { $0.indexWarnings.append(warning) } }
     package func warnOfDurability(_ warnings: [String]) { state.withLock { $0.durabilityWarnings = warnings } }
+
+    /// Replaces what a job has to say; empty when all of it was done.
+    package func warn(_ warnings: [String], of job: String) {
+        state.withLock { $0.jobWarnings[job] = warnings.isEmpty ? nil : warnings }
+    }
 }

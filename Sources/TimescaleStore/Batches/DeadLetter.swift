@@ -46,13 +46,16 @@ struct DeadLetter {
             onlyOnce
             ? "WHERE NOT EXISTS (SELECT FROM spillway.dead_letters d WHERE d.epoch = $1 AND d.sequence = $2 AND d.frame = v.frame)"
             : ""
+        // What is counted as kept must be there. A repeated letter is left out on purpose.
+        let returning = onlyOnce ? "" : "RETURNING 1"
         func array(_ value: (DeadLetter) -> String?) -> String { PostgreSQLArray.text(letters.lazy.map(value)) }
-        try connection.query(
+        let kept = try connection.query(
             """
             INSERT INTO spillway.dead_letters
                 (epoch, sequence, kind, source, records, reason, sqlstate, frame, record_index)
             SELECT $1::bigint, $2::bigint, v.* FROM unnest($3::text[], $4::bigint[], $5::integer[], $6::text[], $7::text[],
                 $8::bytea[], $9::integer[]) AS v (kind, source, records, reason, sqlstate, frame, record_index) \(condition)
+            \(returning)
             """,
             [
                 String(batch.epoch), String(batch.sequence), array { $0.kind?.name },
@@ -61,5 +64,8 @@ struct DeadLetter {
                 array { $0.frame.withUnsafeBytes { DatabaseConnection.byteaText($0) } },
                 array { $0.recordIndex.map(String.init) },
             ], operation: "INSERT INTO spillway.dead_letters")
+        guard onlyOnce || kept.count == letters.count else {
+            throw connection.error(.suppressed(table: "spillway.dead_letters", rows: letters.count - kept.count))
+        }
     }
 }

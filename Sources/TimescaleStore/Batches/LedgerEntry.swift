@@ -103,7 +103,9 @@ struct LedgerEntry {
                 INSERT INTO spillway.batches (epoch, sequence, records) \
                 VALUES (\(identity.epoch), \(identity.sequence), \(records))
                 """
-            try connection.begin(and: sql, operation: Self.operation)
+            guard try connection.begin(and: sql, operation: Self.operation) == 1 else {
+                throw connection.error(.suppressed(table: "spillway.batches", rows: 1))
+            }
         case .parts(let parts):
             sql += """
                 INSERT INTO spillway.batch_parts (epoch, sequence, kind, frame) \

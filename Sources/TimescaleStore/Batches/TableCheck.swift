@@ -88,7 +88,7 @@ enum TableCheck {
         let rows = try connection.rows(
             """
             SET LOCAL lock_timeout = \(lockTimeoutMilliseconds); \
-            LOCK TABLE ONLY \(kinds.map { SchemaSQL.table($0) }.joined(separator: ", ")) IN ROW EXCLUSIVE MODE; \
+            LOCK TABLE \(kinds.map { "ONLY \(SchemaSQL.table($0))" }.joined(separator: ", ")) IN ROW EXCLUSIVE MODE; \
             SET LOCAL lock_timeout = \(LedgerEntry.lockTimeoutMilliseconds); \
             SELECT c.relname, pg_catalog.string_agg(a.attname || ' ' || a.atttypid, ',') \
             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \

@@ -37,6 +37,10 @@ extension DatabaseError: CustomStringConvertible {
             text = "\(operation) on \(location): another attempt has stored this batch meanwhile"
         case .tableDiffers(let reason):
             text = reason
+        case .suppressed(let table, let rows):
+            text =
+                "\(operation) on \(location): a trigger or a rule of \(table) suppressed \(rows) of its rows, so nothing is "
+                + "stored: drop it"
         }
         return text.oneLine + (isCommitOutcomeUnknown ? " (whether the COMMIT took effect is unknown)" : "")
     }

@@ -31,6 +31,8 @@ public struct DatabaseError: Error, Equatable, Sendable {
         case framesStoredBefore
         /// All of the batch is stored already, by another attempt at it.
         case batchStoredBefore
+        /// A trigger or a rule of a table kept rows out of it, or in it, without an error.
+        case suppressed(table: String, rows: Int)
         /// A table has not the columns that its rows are made for.
         case tableDiffers(reason: String)
     }
@@ -57,7 +59,7 @@ public struct DatabaseError: Error, Equatable, Sendable {
         case .server(let report): report.sqlstate.isTransient
         case .connectionFailed(let sqlstate, _): sqlstate?.isTransient ?? true
         case .connectionLost, .commitInDoubt, .timedOut, .cancelled, .framesStoredBefore, .batchStoredBefore: true
-        case .invalidLocation, .invalidParameter, .unexpectedReply, .schemaTooNew, .tableDiffers: false
+        case .invalidLocation, .invalidParameter, .unexpectedReply, .schemaTooNew, .tableDiffers, .suppressed: false
         }
     }
 

@@ -216,9 +216,13 @@ public struct DeadLetterBox {
             }
         }
         if !stored.isEmpty {
-            try connection.query(
-                "DELETE FROM spillway.dead_letters WHERE id = ANY ($1::bigint[])",
-                ["{" + stored.map(String.init).joined(separator: ",") + "}"])
+            let gone = try connection.query(
+                "DELETE FROM spillway.dead_letters WHERE id = ANY ($1::bigint[]) RETURNING 1",
+                ["{" + stored.map(String.init).joined(separator: ",") + "}"], operation: "removing dead letters")
+            // Else their records would be stored again by the next run.
+            guard gone.count == stored.count else {
+                throw connection.error(.suppressed(table: "spillway.dead_letters", rows: stored.count - gone.count))
+            }
         }
         return page.last?.id
     }

@@ -14,6 +14,9 @@ struct Migration: Sendable {
     var columns: [(kind: MetricKind, since: UInt8)] = []
     var statements: @Sendable (SchemaSQL.Target) -> [String] = { _ in [] }
 
+    /// What refuses a batch that is stored already, also where its row has become a range.
+    static let ledgerTrigger = "refuse_stored_batch"
+
     /// A new version of a kind in `protocol/kinds.json` wants its step here, which names the kind and its version in `columns`.
     static let all = [
         Migration(number: 1, name: "tables of the kinds, ledger, dead letters", needs: 1) { target in
@@ -179,7 +182,7 @@ struct Migration: Sendable {
         END $$
         """,
         """
-        CREATE OR REPLACE TRIGGER refuse_stored_batch BEFORE INSERT ON spillway.batches
+        CREATE OR REPLACE TRIGGER \(ledgerTrigger) BEFORE INSERT ON spillway.batches
         FOR EACH ROW EXECUTE FUNCTION spillway.refuse_stored_batch()
         """,
     ]

@@ -33,7 +33,55 @@ extension SchemaManager {
                 "\(setting.name) is \(value ?? "") on this server: \(setting.harm); set it to \(setting.safe) "
                     + "(ALTER SYSTEM, postgresql.conf or its command line) and reload")
         }
-        return try lines + unloggedTables()
+        return try lines + unloggedTables() + disarmedTables()
+    }
+
+    /// What keeps the collector's own tables from holding what exactly-once rests on: triggers and rules of somebody else, which
+    /// may suppress rows without an error; the ledger's own trigger while it is disabled; keys that are gone, for example after
+    /// a restore that failed. One query of the catalog.
+    private func disarmedTables() throws(DatabaseError) -> [String] {
+        let rows = try connection.query(
+            """
+            SELECT * FROM (
+                SELECT format('spillway.%I', c.relname), 'trigger', format('%I', t.tgname)
+                FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+                WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'spillway')
+                    AND NOT t.tgisinternal AND t.tgname <> '\(Migration.ledgerTrigger)' AND t.tgenabled <> 'D'
+                UNION ALL
+                SELECT format('spillway.%I', c.relname), 'disabled', format('%I', t.tgname)
+                FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+                WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'spillway')
+                    AND t.tgname = '\(Migration.ledgerTrigger)' AND t.tgenabled NOT IN ('O', 'A')
+                UNION ALL
+                SELECT format('spillway.%I', c.relname), 'rule', format('%I', r.rulename)
+                FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+                WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'spillway')
+                    AND c.relkind IN ('r', 'p')
+                UNION ALL
+                SELECT format('spillway.%I', c.relname), 'key', ''
+                FROM pg_catalog.pg_class c
+                WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'spillway')
+                    AND c.relname IN ('batches', 'batch_parts', 'batch_ranges') AND c.relkind = 'r'
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
+                        WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid)
+            ) f ORDER BY 1, 2, 3 LIMIT \(Self.tablesShownMax)
+            """, operation: "checking the collector's own tables")
+        return rows.map { row in
+            let (table, name) = (row[0] ?? "", row[2] ?? "")
+            return switch row[1] {
+            case "trigger":
+                "\(table) has a trigger that is not the collector's, and may suppress what exactly-once rests on: "
+                    + "DROP TRIGGER \(name) ON \(table)"
+            case "rule":
+                "\(table) has a rule, which may suppress what exactly-once rests on: DROP RULE \(name) ON \(table)"
+            case "disabled":
+                "the trigger \(name) of \(table) is disabled, and a row may be stored twice: "
+                    + "ALTER TABLE \(table) ENABLE TRIGGER \(name)"
+            default:
+                "\(table) has no primary key, and a row may be stored twice: remove repeated rows and add the key again, as "
+                    + "'spillway schema print' has it"
+            }
+        }
     }
 
     /// A crash of the server empties unlogged tables.

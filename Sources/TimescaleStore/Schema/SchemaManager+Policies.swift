@@ -44,6 +44,30 @@ extension SchemaManager {
 
     private static func hours(_ interval: String) -> String { "ceil(extract(epoch FROM \(interval)) / 3600)::bigint" }
 
+    /// What a collector's settings say and the database does not keep: another collector, or an operator, has decided otherwise
+    /// since, and the database holds. One line.
+    public func policyConflicts(with changes: PolicyChanges) throws(DatabaseError) -> [String] {
+        guard !changes.isEmpty, let kept = try policies() else { return [] }
+        let differing = BatchWriter.kindsByTable.compactMap { kind -> String? in
+            guard let policy = kept[kind] else { return nil }
+            let wanted = changes.apply(to: policy, of: kind)
+            return wanted == policy ? nil : "\(SchemaSQL.table(kind)): \(policy); the settings: \(wanted)"
+        }
+        guard let first = differing.first else { return [] }
+        let more = differing.count > 1 ? " and \(differing.count - 1) more tables" : ""
+        return [
+            "this collector's settings are not what the database keeps, which holds (\(first)\(more)): let all collectors of "
+                + "the database have the same settings, or set it with 'spillway schema apply'"
+        ]
+    }
+
+    /// A warning where this machine's clock and the database's are far apart.
+    public func clockWarning(localMicroseconds: Int64) throws(DatabaseError) -> String? {
+        try DatabaseClock.earlier(of: localMicroseconds, connection).warning.map {
+            "\($0): correct them; the times of records are judged by this machine's"
+        }
+    }
+
     /// Whole hours, rounded up: somebody may have given TimescaleDB's job minutes.
     private static func interval(_ text: String?) -> StoreInterval? {
         // Nobody means to drop everything at once.
@@ -118,7 +142,8 @@ extension SchemaManager {
             if wanted != before.policy || hasJobs && !before.isApplied || kept != nil && !isKept {
                 plan.add(
                     SchemaSQL.setPolicy(kind, wanted, isApplied: hasJobs || before.isApplied && wanted == actual),
-                    wanted == before.policy ? nil : "policy of \(name): \(wanted)")
+                    wanted == before.policy
+                        ? nil : "policy of \(name): \(isHypertable ? "\(wanted)" : wanted.withoutHypertables)")
             }
             guard isHypertable else { continue }
             let from = state ?? HypertableState(chunkInterval: TablePolicy.standard(kind).chunkInterval)
@@ -130,6 +155,16 @@ extension SchemaManager {
 extension TablePolicy: CustomStringConvertible {
     public var description: String {
         "chunks of \(chunkInterval), compressed \(compressAfter.map { "after \($0)" } ?? "never"), "
-            + "dropped \(dropAfter.map { "after \($0)" } ?? "never")"
+            + dropped
+    }
+
+    private var dropped: String { "dropped \(dropAfter.map { "after \($0)" } ?? "never")" }
+
+    /// As far as a table without TimescaleDB can follow it.
+    var withoutHypertables: String {
+        let chunks =
+            chunkInterval == StoreInterval(hours: 24)
+            ? "" : " (chunks of \(chunkInterval) need TimescaleDB, and count once it is there)"
+        return "partitions of a day\(chunks), \(dropped)"
     }
 }

@@ -74,6 +74,11 @@ public struct PolicyChanges: Equatable, Sendable {
         return part
     }
 
+    /// Takes over the decisions of other changes.
+    public mutating func replace(with other: PolicyChanges) {
+        for (kind, chosen) in other.changes { changes[kind, default: [:]].merge(chosen) { $1 } }
+    }
+
     /// Reads values like `30d` for all tables, or `system=7d` and `point=off` for one, which goes before the former.
     ///
     /// - Throws: what is wrong with which value, and what would be right.

@@ -37,12 +37,22 @@ struct SendMeasure {
         }
         if let acknowledgements {
             object.add("records_acknowledged", acknowledgements.recordsAcknowledged)
-            object.add("records_stored_earlier", acknowledgements.recordsStoredEarlier)
+            object.add("records_stored_earlier", recordsStoredEarlier(acknowledgements))
             object.add("frames_resent", acknowledgements.framesResent)
             object.add("reconnects", acknowledgements.reconnects)
             object.add("sessions_renewed", acknowledgements.sessionsRenewed)
         }
         return object.text
+    }
+
+    /// Those that the collector had, whether it said so in its welcome or recognised them when they came.
+    private func recordsStoredEarlier(_ acknowledgements: AcknowledgementStatistics) -> UInt64 {
+        // A receipt counts its own connection, and a frame that was written twice is no earlier run's.
+        guard let receipt, acknowledgements.reconnects == 0, acknowledgements.framesResent == 0 else {
+            return acknowledgements.recordsStoredEarlier
+        }
+        let accepted = min(receipt.recordsAccepted, acknowledgements.recordsAcknowledged)
+        return max(acknowledgements.recordsStoredEarlier, acknowledgements.recordsAcknowledged - accepted)
     }
 
     var text: String {
@@ -54,9 +64,8 @@ struct SendMeasure {
         ]
         if let acknowledgements {
             rows.append(("acknowledged", grouped(acknowledgements.recordsAcknowledged)))
-            if acknowledgements.recordsStoredEarlier > 0 {
-                rows.append(("from earlier", grouped(acknowledgements.recordsStoredEarlier)))
-            }
+            let earlier = recordsStoredEarlier(acknowledgements)
+            if earlier > 0 { rows.append(("from earlier", grouped(earlier))) }
             if acknowledgements.reconnects > 0 { rows.append(("reconnects", grouped(acknowledgements.reconnects))) }
         } else if let receipt {
             rows.append(("received", grouped(receipt.recordsAccepted)))

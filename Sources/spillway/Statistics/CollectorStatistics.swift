@@ -75,6 +75,14 @@ struct CollectorStatistics: Decodable {
             ("records_in_memory", "in memory, on their way"),
         ] + Balance.settled.map { ($0.counter.name, $0.meaning) }
 
+    /// How long the collector has run, for example `3 h 12 min` or `45 s`.
+    var age: String {
+        let seconds = self["uptime_seconds"]
+        if seconds >= 86_400 { return "\(seconds / 86_400) d \(seconds / 3_600 % 24) h" }
+        if seconds >= 3_600 { return "\(seconds / 3_600) h \(seconds / 60 % 60) min" }
+        return seconds >= 60 ? "\(seconds / 60) min" : "\(seconds) s"
+    }
+
     /// Records received less records accounted for.
     var unaccounted: Int64 {
         let accounted = Self.places.reduce(UInt64(0)) { $0 &+ self[$1.name] }

@@ -14,7 +14,7 @@ struct StatisticsTable {
                 ("bytes received", "bytes_received"), ("records received", "records_received"),
             ].map { ($0.0, statistics[$0.1]) })
         out.append("")
-        out.append("Where the records are")
+        out.append("Where the records went since the start, \(statistics.age) ago")
         out += rows(CollectorStatistics.places.map { ("  " + $0.meaning, statistics[$0.name]) })
         out.append(balance)
         out.append("")

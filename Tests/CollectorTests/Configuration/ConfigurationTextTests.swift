@@ -63,6 +63,16 @@ import TimescaleStore
         #expect(refusal("#\u{301}lanes = x\n") == "accepted")
     }
 
+    /// What `${URL}` becomes where URL is not set.
+    @Test func anEmptyVariableIsNotTakenForNone() throws {
+        #expect(
+            refusal(environment: ["SPILLWAY_DATABASE": ""])
+                == "environment SPILLWAY_DATABASE is set and empty: give it a value, or unset it")
+        let found = try settings(
+            Array("database = discard".utf8), environment: ["SPILLWAY_LANES": "", "SPILLWAY_RETENTION": "30d"])
+        #expect(found.warnings == ["environment SPILLWAY_LANES is set and empty, which counts as not set"])
+    }
+
     @Test func otherEncodingsAreNamed() throws {
         for encoding in [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian] {
             let bytes = try #require("lanes = 7\n".data(using: encoding))

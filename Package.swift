@@ -10,6 +10,7 @@ let strict: [SwiftSetting] = [
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 
 let package = Package(
@@ -18,10 +19,8 @@ let package = Package(
         .library(name: "SpillwayClient", targets: ["SpillwayClient"]),
         .library(name: "FrameCodec", targets: ["FrameCodec"]),
         .library(name: "FrameRing", targets: ["FrameRing"]),
-        .library(name: "Listeners", targets: ["Listeners"]),
         .library(name: "SpillLog", targets: ["SpillLog"]),
         .library(name: "TimescaleStore", targets: ["TimescaleStore"]),
-        .library(name: "Collector", targets: ["Collector"]),
         .library(name: "JSONLines", targets: ["JSONLines"]),
         .executable(name: "spillway", targets: ["spillway"]),
         .executable(name: "kinds-generator", targets: ["KindsGenerator"]),
@@ -32,17 +31,20 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     ],
     targets: [
-        // The way of a frame, in its order.
+        // The way of a frame, in its order: no target depends on one further down.
         .target(name: "MetricKinds", swiftSettings: strict),
         .target(name: "CChecksum"),
+        // JSON texts, hexadecimal, dates and numbers for people.
+        .target(name: "Text", swiftSettings: strict),
         .target(name: "FrameCodec", dependencies: ["MetricKinds", "CChecksum"], swiftSettings: strict),
         .target(name: "FrameRing", swiftSettings: strict),
         .target(name: "CLinux"),
         .target(name: "LinuxSystem", dependencies: ["CLinux"], swiftSettings: strict),
-        // What was sent and what has become of it, in numbers.
+        // What was sent, and where it went, in numbers.
         .target(name: "Accounting", dependencies: ["FrameCodec", "LinuxSystem"], swiftSettings: strict),
         // What is decided on a frame's way, without I/O, threads and clocks.
-        .target(name: "Delivery", dependencies: ["MetricKinds", "FrameCodec", "Accounting"], swiftSettings: strict),
+        .target(
+            name: "Delivery", dependencies: ["MetricKinds", "Text", "FrameCodec", "Accounting"], swiftSettings: strict),
         // What may enter, and how it gets into the ring.
         .target(
             name: "Admission", dependencies: ["FrameCodec", "FrameRing", "Accounting", "Delivery"],
@@ -50,103 +52,101 @@ let package = Package(
         .target(
             name: "Listeners",
             dependencies: [
-                "FrameCodec", "Admission", "FrameRing", "Accounting", "Delivery", "CLinux", "LinuxSystem", log, nioCore,
+                "FrameCodec", "FrameRing", "CLinux", "LinuxSystem", "Accounting", "Delivery", "Admission", log, nioCore,
                 nioPosix,
-            ],
-            swiftSettings: strict),
+            ], swiftSettings: strict),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .target(
-            name: "SpillLog", dependencies: ["FrameCodec", "Delivery", "CLZ4", "CChecksum", "CLinux", "LinuxSystem"],
+            name: "SpillLog",
+            dependencies: ["CChecksum", "Text", "FrameCodec", "CLinux", "LinuxSystem", "Delivery", "CLZ4"],
             swiftSettings: strict),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
             name: "TimescaleStore",
-            dependencies: ["MetricKinds", "FrameCodec", "Delivery", "LinuxSystem", "CPostgreSQL", log],
-            swiftSettings: strict),
+            dependencies: [
+                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "Delivery", "CPostgreSQL", log,
+            ], swiftSettings: strict),
         // From the ring to the database, by way of the spill.
         .target(
             name: "Drain",
             dependencies: [
-                "MetricKinds", "FrameCodec", "FrameRing", "Accounting", "Delivery", "SpillLog", "TimescaleStore",
-                "LinuxSystem", log,
-            ],
+                "MetricKinds", "Text", "FrameCodec", "FrameRing", "LinuxSystem", "Accounting", "Delivery", "SpillLog",
+                "TimescaleStore", log,
+            ], swiftSettings: strict),
+
+        // What programs use to send, and the text form of records.
+        .target(
+            name: "SpillwayClient", dependencies: ["MetricKinds", "FrameCodec", "CLinux", "LinuxSystem"],
             swiftSettings: strict),
+        .target(name: "JSONLines", dependencies: ["MetricKinds", "Text", "FrameCodec"], swiftSettings: strict),
+
+        // The composition, and the programs.
         .target(
             name: "Collector",
             dependencies: [
-                "MetricKinds", "FrameCodec", "FrameRing", "Delivery", "Drain", "LinuxSystem", "Accounting", "Listeners",
-                "SpillLog", "TimescaleStore", "SpillwayClient", log, nioCore, nioPosix,
-                nioHTTP1,
-            ],
-            swiftSettings: strict),
-
-        // What programs use to send, and the text form of records.
-        .target(name: "SpillwayClient", dependencies: ["FrameCodec", "LinuxSystem"], swiftSettings: strict),
-        .target(name: "JSONLines", dependencies: ["FrameCodec"], swiftSettings: strict),
-
-        // Programs.
+                "Text", "FrameCodec", "FrameRing", "LinuxSystem", "Accounting", "Delivery", "Listeners", "SpillLog",
+                "TimescaleStore", "Drain", "SpillwayClient", log, nioCore, nioHTTP1, nioPosix,
+            ], swiftSettings: strict),
         .executableTarget(
             name: "spillway",
             dependencies: [
-                "Accounting", "Collector", "Drain", "JSONLines", "SpillLog", "SpillwayClient",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            swiftSettings: strict),
+                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "SpillLog", "TimescaleStore", "Drain",
+                "SpillwayClient", "JSONLines", "Collector", arguments, log,
+            ], swiftSettings: strict),
         .executableTarget(name: "KindsGenerator", swiftSettings: strict),
 
         // Tests, at mirrored paths.
+        .target(
+            name: "TestSupport", dependencies: ["FrameCodec", "LinuxSystem", "TimescaleStore", log],
+            path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "MetricKindsTests", dependencies: ["MetricKinds"], swiftSettings: strict),
-        .testTarget(name: "FrameCodecTests", dependencies: ["FrameCodec", "MetricKinds"], swiftSettings: strict),
+        .testTarget(name: "TextTests", dependencies: ["Text"], swiftSettings: strict),
         .testTarget(
-            name: "DeliveryTests", dependencies: ["Delivery", "FrameCodec", "MetricKinds"], swiftSettings: strict),
-        .testTarget(
-            name: "SpillLogTests", dependencies: ["SpillLog", "Delivery", "FrameCodec", "CChecksum", "LinuxSystem"],
-            swiftSettings: strict),
+            name: "FrameCodecTests", dependencies: ["MetricKinds", "CChecksum", "FrameCodec"], swiftSettings: strict),
         .testTarget(name: "FrameRingTests", dependencies: ["FrameRing"], swiftSettings: strict),
-        .testTarget(name: "JSONLinesTests", dependencies: ["JSONLines", "FrameCodec"], swiftSettings: strict),
         .testTarget(
             name: "AccountingTests",
-            dependencies: ["Accounting", "FrameCodec", "LinuxSystem", "TestSupport"], swiftSettings: strict),
+            dependencies: ["FrameCodec", "LinuxSystem", "Accounting", "Delivery", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "DeliveryTests", dependencies: ["MetricKinds", "FrameCodec", "Delivery"], swiftSettings: strict),
         .testTarget(
             name: "ListenersTests",
             dependencies: [
-                "Listeners", "Accounting", "Admission", "Delivery", "FrameCodec", "FrameRing", "LinuxSystem",
-                "TestSupport",
+                "FrameCodec", "FrameRing", "LinuxSystem", "Accounting", "Delivery", "Admission", "Listeners",
+                "TestSupport", log, nioCore,
             ], swiftSettings: strict),
         .testTarget(
-            name: "SpillwayClientTests", dependencies: ["SpillwayClient", "LinuxSystem"], swiftSettings: strict),
-        .target(
-            name: "TestSupport", dependencies: ["FrameCodec", "TimescaleStore", "LinuxSystem", log],
-            path: "Tests/TestSupport",
+            name: "SpillLogTests", dependencies: ["CChecksum", "FrameCodec", "LinuxSystem", "Delivery", "SpillLog"],
             swiftSettings: strict),
         .testTarget(
             name: "TimescaleStoreTests",
-            dependencies: ["TimescaleStore", "Delivery", "FrameCodec", "LinuxSystem", "TestSupport"],
-            swiftSettings: strict),
+            dependencies: [
+                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Delivery", "TimescaleStore", "TestSupport",
+            ], swiftSettings: strict),
+        .testTarget(name: "DrainTests", dependencies: ["Accounting", "Delivery", "Drain"], swiftSettings: strict),
         .testTarget(
-            name: "DrainTests", dependencies: ["Drain", "Accounting", "Delivery", "FrameCodec"],
-            swiftSettings: strict),
+            name: "SpillwayClientTests", dependencies: ["LinuxSystem", "SpillwayClient"], swiftSettings: strict),
         .testTarget(
-            name: "CollectorTests", dependencies: ["Collector", "SpillwayClient", "TimescaleStore"],
+            name: "JSONLinesTests", dependencies: ["MetricKinds", "FrameCodec", "JSONLines"], swiftSettings: strict),
+        .testTarget(
+            name: "CollectorTests", dependencies: ["FrameCodec", "Listeners", "TimescaleStore", "Collector"],
             swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TimescaleStore", "SpillLog", "SpillwayClient", "Accounting", "Delivery", "FrameCodec", "MetricKinds",
-                "LinuxSystem", "TestSupport", "spillway",
-            ],
-            exclude: ["Support/short-writes.c"], swiftSettings: strict),
+                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "Delivery", "SpillLog",
+                "TimescaleStore", "SpillwayClient", "spillway", "TestSupport",
+            ], exclude: ["Support/short-writes.c"], swiftSettings: strict),
         .executableTarget(
             name: "DeliverySimulation",
             dependencies: [
-                "MetricKinds", "SpillLog", "Accounting", "Admission", "Delivery", "Drain", "FrameCodec", "FrameRing",
-                "LinuxSystem", "TimescaleStore", log,
-            ],
-            path: "Tests/DeliverySimulation", exclude: ["mutants"], swiftSettings: strict),
+                "MetricKinds", "FrameCodec", "FrameRing", "LinuxSystem", "Accounting", "Delivery", "Admission",
+                "SpillLog", "TimescaleStore", "Drain", log,
+            ], path: "Tests/DeliverySimulation", exclude: ["mutants"], swiftSettings: strict),
         .executableTarget(
             name: "RingTorture", dependencies: ["FrameRing"], path: "Tests/RingTorture", swiftSettings: strict),
         .executableTarget(
-            name: "FrameFuzzer", dependencies: ["FrameCodec"], path: "Tests/FrameFuzzer",
+            name: "FrameFuzzer", dependencies: ["MetricKinds", "FrameCodec"], path: "Tests/FrameFuzzer",
             exclude: ["Corpus"], swiftSettings: strict),
     ]
 )

@@ -7,6 +7,7 @@ import FrameRing
 import LinuxSystem
 import Listeners
 import Synchronization
+import Text
 
 /// Everything that a status is made from.
 final class StatusSource: Sendable {

@@ -13,6 +13,7 @@ import Delivery
 import FrameCodec
 import Glibc
 import LinuxSystem
+import Text
 
 /// What is kept of damage and torn ends.
 public struct SpillQuarantine: Equatable, Sendable {

@@ -5,6 +5,7 @@
 
 import CChecksum
 import Delivery
+import Glibc
 import LinuxSystem
 
 /// The one who writes the spill. Used by one thread.
@@ -268,7 +269,7 @@ public struct SpillWriter: ~Copyable {
                 }
             } catch {
                 // Gone already: an earlier try removed it and could not sync, or somebody has taken it away.
-                guard error.code == 2 else { throw error }
+                guard error.code == ENOENT else { throw error }
             }
             try fileSystem.syncFolder()
         } catch {

@@ -1,5 +1,6 @@
 // A schema's report for people and for scripts.
 
+import Text
 import TimescaleStore
 
 extension SchemaReport {

@@ -6,6 +6,7 @@ import FrameCodec
 import SpillwayClient
 import TestSupport
 import Testing
+import Text
 import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct SpillLocationTests {
@@ -54,7 +55,8 @@ import TimescaleStore
         // Not into whatever database is found here.
         let unnamed = try Programs.run(["spill", "replay", "--spill-directory", aside], environment: environment)
         #expect(unnamed.status == 64)
-        #expect(unnamed.errors.contains("the spill holds batches for postgresql://127.0.0.1:1/none"), "\(unnamed.errors)")
+        #expect(
+            unnamed.errors.contains("the spill holds batches for postgresql://127.0.0.1:1/none"), "\(unnamed.errors)")
         #expect(try Torture.rows(location).all == 0)
         // The operator meant this database after all, and imports while the collector runs.
         let replay = try Programs.run(["spill", "replay", "--spill-directory", aside, "--database", url])

@@ -1,6 +1,7 @@
 // `serve --print-configuration`: what holds, and where each value came from.
 
 import FrameCodec
+import Text
 
 extension CollectorSettings {
     /// Lines of `setting = value   # origin`, which a configuration file takes as they are.

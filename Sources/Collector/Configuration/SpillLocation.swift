@@ -5,6 +5,7 @@ import FrameCodec
 import Glibc
 import LinuxSystem
 import SpillwayClient
+import Text
 import TimescaleStore
 
 /// Where spills are by default.

@@ -5,6 +5,7 @@ import Drain
 import FrameCodec
 import Glibc
 import Listeners
+import Text
 
 /// A number that goes up and down.
 struct Gauge: Sendable {

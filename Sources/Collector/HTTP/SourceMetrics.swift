@@ -6,6 +6,7 @@
 import Accounting
 import FrameCodec
 import Listeners
+import Text
 
 /// Samples with the label `source`.
 struct SourceMetrics {

@@ -1,6 +1,7 @@
 // What a segment is called: names come from the epoch and a counter, never from the network, and are never used twice.
 
 import FrameCodec
+import Text
 
 /// The name of a segment: `spill-<epoch>-<sequence>.lz4`, both in hexadecimal.
 public struct SegmentName: Hashable, Comparable, Sendable, CustomStringConvertible {

@@ -69,3 +69,17 @@ public struct SpilledBatch: Equatable, Sendable {
     /// Header and frame, in bytes.
     public var diskBytes: Int { endOffset - headerOffset }
 }
+
+/// The number of a batch in memory.
+package typealias BatchSlot = Int
+
+/// A batch in memory and where it is in the spill.
+package struct SpilledSlot: Sendable, Equatable {
+    package let slot: BatchSlot
+    package let batch: SpilledBatch
+
+    package init(slot: BatchSlot, batch: SpilledBatch) {
+        self.slot = slot
+        self.batch = batch
+    }
+}

@@ -10,9 +10,6 @@
 
 import MetricKinds
 
-/// The number of a batch in memory.
-package typealias BatchSlot = Int
-
 /// What a lane is to do next.
 package enum LaneWork: Equatable, Sendable {
     case live(BatchSlot, BatchSummary)

@@ -31,14 +31,3 @@ package enum DeliveryCompletion: Sendable, Equatable {
     /// These batches are durable in the spill.
     case spilled([SpilledSlot])
 }
-
-/// A batch in memory and where it is in the spill.
-package struct SpilledSlot: Sendable, Equatable {
-    package let slot: BatchSlot
-    package let batch: SpilledBatch
-
-    package init(slot: BatchSlot, batch: SpilledBatch) {
-        self.slot = slot
-        self.batch = batch
-    }
-}

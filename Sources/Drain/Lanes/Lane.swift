@@ -7,6 +7,7 @@ import LinuxSystem
 import Logging
 import MetricKinds
 import SpillLog
+import Text
 import TimescaleStore
 
 /// One lane and its steps. `run` is the body of its thread; a simulation calls the steps one by one.

@@ -1,6 +1,7 @@
 // Reads RFC 3339 times: date, time of day, up to six decimals, any offset, and the expanded years of ISO 8601.
 
 import FrameCodec
+import Text
 
 /// Times as text.
 public enum TimeText {

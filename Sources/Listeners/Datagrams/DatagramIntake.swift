@@ -8,22 +8,16 @@ import FrameCodec
 import FrameRing
 import LinuxSystem
 
-/// What a listener does with a heartbeat: its header, the whole frame, and who sent it. Called on the receiver's
-/// thread, which does not receive meanwhile.
-package typealias HeartbeatHook = @Sendable (FrameHeader, RawSpan, PeerAddress) -> Void
-
 /// Takes frames out of datagrams. One for each receiver; used by its thread alone.
 struct DatagramIntake: ~Copyable {
     private let accounting: Accounting
     private let log: RefusalLog
-    private let heartbeat: HeartbeatHook
     private var arrivals: DatagramArrivals
 
-    init(ring: FrameRing, accounting: Accounting, log: RefusalLog, heartbeat: @escaping HeartbeatHook) {
+    init(ring: FrameRing, accounting: Accounting, log: RefusalLog) {
         arrivals = DatagramArrivals(ring: ring, accounting: accounting)
         self.accounting = accounting
         self.log = log
-        self.heartbeat = heartbeat
     }
 
     /// Takes all frames of the batch.
@@ -68,7 +62,6 @@ struct DatagramIntake: ~Copyable {
                 handOver(from: batch, nowMicroseconds: nowMicroseconds)
                 let frame = rest.extracting(0..<header.frameLength)
                 accounting.heartbeat(frame, header, peer: datagram.peer, nowMicroseconds: nowMicroseconds)
-                heartbeat(header, frame, datagram.peer)
             } else {
                 if !arrivals.hasRoom(forFrameBytes: header.frameLength) {
                     handOver(from: batch, nowMicroseconds: nowMicroseconds)

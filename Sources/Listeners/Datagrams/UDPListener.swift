@@ -38,12 +38,9 @@ package final class UDPListener: Sendable {
 
     /// Opens the sockets and starts to receive.
     ///
-    /// - Parameters:
-    ///   - ring: its claims have room for a datagram: 512 KiB at least.
-    ///   - heartbeat: gets heartbeat frames.
+    /// - Parameter ring: its claims have room for a datagram: 512 KiB at least.
     package init(
-        _ configuration: Configuration, ring: FrameRing, accounting: Accounting, logger: Logger,
-        heartbeat: @escaping HeartbeatHook = { _, _, _ in }
+        _ configuration: Configuration, ring: FrameRing, accounting: Accounting, logger: Logger
     ) throws(ListenerError) {
         precondition(
             configuration.sockets > 0 && configuration.sockets <= Self.socketsMax, "a listener has 1 to 64 sockets")
@@ -62,7 +59,7 @@ package final class UDPListener: Sendable {
             throw .system(error)
         }
         let context = UDPReceiverContext(
-            ring: ring, accounting: accounting, log: RefusalLog(logger), heartbeat: heartbeat, stopping: stopping,
+            ring: ring, accounting: accounting, log: RefusalLog(logger), stopping: stopping,
             drainNanoseconds: UInt64(max(0, configuration.drainMilliseconds)) * 1_000_000)
         do throws(ListenerError) {
             for index in 0..<configuration.sockets {

@@ -12,7 +12,6 @@ struct UDPReceiverContext: Sendable {
     let ring: FrameRing
     let accounting: Accounting
     let log: RefusalLog
-    let heartbeat: HeartbeatHook
     let stopping: StopSignal
     let drainNanoseconds: UInt64
 }
@@ -53,7 +52,7 @@ struct UDPReceiver: ~Copyable {
         self.context = context
         batch = try DatagramBatch()
         intake = DatagramIntake(
-            ring: context.ring, accounting: context.accounting, log: context.log, heartbeat: context.heartbeat)
+            ring: context.ring, accounting: context.accounting, log: context.log)
     }
 
     /// Receives until the stop signal, then what the kernel still holds.

@@ -17,7 +17,6 @@ struct ConnectionContext: Sendable {
     let ring: FrameRing
     let accounting: Accounting
     let log: RefusalLog
-    let heartbeat: HeartbeatHook
     let registry: SessionRegistry
     let table: ConnectionTable
 }

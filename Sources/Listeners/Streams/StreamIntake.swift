@@ -84,7 +84,6 @@ struct StreamIntake {
         for (header, bytes) in heartbeats {
             let frame = bytes.span.bytes
             shared.accounting.heartbeat(frame, header, peer: peer, nowMicroseconds: wallClockMicroseconds())
-            shared.heartbeat(header, frame, peer)
         }
         heartbeats.removeAll()
         return refusals

@@ -62,14 +62,13 @@ package final class TCPListener: Sendable {
     ///
     /// - Parameters:
     ///   - ring: its claims have room for a frame and a read: 8 MiB at least.
-    ///   - registry: who knows which frames came already, and who tells clients of durable ones.
-    ///   - heartbeat: gets heartbeat frames, on the connection's event loop, which must not be blocked.
+    ///   - registry: knows which frames came already, and notifies connections of durable ones.
     ///   - acceptFailed: gets the error's number when a connection waits because no descriptor is free.
     ///   - group: threads for the connections; without it the listener makes one of its own.
     package static func start(
         _ configuration: Configuration, ring: FrameRing, accounting: Accounting, registry: SessionRegistry,
         logger: Logger,
-        group: MultiThreadedEventLoopGroup? = nil, heartbeat: @escaping HeartbeatHook = { _, _, _ in },
+        group: MultiThreadedEventLoopGroup? = nil,
         acceptFailed: @escaping @Sendable (CInt) -> Void = { _ in }
     ) async throws(ListenerError) -> TCPListener {
         // A read holds as many frames as headers fit in it, and each takes a few bytes more in the ring.
@@ -78,7 +77,6 @@ package final class TCPListener: Sendable {
             frameBytesMax: FrameLimits.frameBytesMax + 2 * readBytesMax)
         let shared = ConnectionContext(
             configuration: configuration, ring: ring, accounting: accounting, log: RefusalLog(logger),
-            heartbeat: heartbeat,
             registry: registry,
             table: ConnectionTable(
                 limits: ConnectionTable.Limits(

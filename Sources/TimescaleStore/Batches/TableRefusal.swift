@@ -41,7 +41,7 @@ extension DatabaseError {
         switch kind {
         case .tableDiffers: true
         case .server(let report):
-            [.undefinedTable, SQLState("3F000"), SQLState("42703"), SQLState("42883"), SQLState("42704")]
+            [.undefinedTable, .invalidSchemaName, .undefinedColumn, .undefinedFunction, .undefinedObject]
                 .contains(report.sqlstate) || report.isMissingPartition
         default: false
         }
@@ -50,7 +50,7 @@ extension DatabaseError {
 
 extension ServerReport {
     /// No partition takes the row, not even a default one: a check violation without a constraint.
-    var isMissingPartition: Bool { sqlstate == SQLState("23514") && constraint == nil }
+    var isMissingPartition: Bool { sqlstate == .checkViolation && constraint == nil }
 
     /// What two refusals for the same cause have in common. A function's own words may name the row; its place does not.
     var cause: String {

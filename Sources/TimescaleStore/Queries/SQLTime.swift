@@ -1,5 +1,7 @@
 // Times on their way to the server and back: microseconds since the Unix epoch on this side, TIMESTAMPTZ on the other.
 
+import Text
+
 enum SQLTime {
     /// Where buckets begin: a Monday, TimescaleDB's own default.
     static let bucketOrigin = "2000-01-03 00:00:00+00"
@@ -16,12 +18,13 @@ enum SQLTime {
         guard microseconds >= start else { return "-infinity" }
         guard microseconds < end else { return "infinity" }
         let day = UTCDay(microseconds: microseconds)
-        let (year, month, dayOfMonth) = day.civil
+        let civil = CivilDate(days: day.number)
         let rest = microseconds - day.number * 86_400 * perSecond
-        let date = "\(padded(year > 0 ? year : 1 - year, 4))-\(padded(month, 2))-\(padded(dayOfMonth, 2))"
+        let date =
+            "\(padded(civil.year > 0 ? civil.year : 1 - civil.year, 4))-\(padded(civil.month, 2))-\(padded(civil.day, 2))"
         let seconds = rest / perSecond
         let clock = "\(padded(seconds / 3_600, 2)):\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2))"
-        return "\(date) \(clock).\(padded(rest % perSecond, 6))+00\(year > 0 ? "" : " BC")"
+        return "\(date) \(clock).\(padded(rest % perSecond, 6))+00\(civil.year > 0 ? "" : " BC")"
     }
 
     /// Microseconds of a TIMESTAMPTZ in SQL. What 64 bits do not hold, and the infinities, become the first or the last

@@ -248,7 +248,7 @@ extension SchemaManager {
             try body()
         } catch {
             // Another collector was faster.
-            if error.sqlstate == SQLState("42P07") { return }
+            if error.sqlstate == .duplicateTable { return }
             guard case .server = error.kind, connection.isUsable, error.sqlstate != .insufficientPrivilege else {
                 throw error
             }

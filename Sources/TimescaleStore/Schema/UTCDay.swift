@@ -1,5 +1,7 @@
 // The unit of native partitions and of chunks: one day in UTC.
 
+import Text
+
 /// A day in UTC, as its number since 1970-01-01.
 public struct UTCDay: Equatable, Comparable, Hashable, Sendable {
     public let number: Int64
@@ -18,20 +20,6 @@ public struct UTCDay: Equatable, Comparable, Hashable, Sendable {
     public static func < (left: UTCDay, right: UTCDay) -> Bool { left.number < right.number }
     public func advanced(by days: Int) -> UTCDay { UTCDay(number: number + Int64(days)) }
 
-    /// Year, month and day of the proleptic Gregorian calendar, by Howard Hinnant's `civil_from_days`
-    /// (https://howardhinnant.github.io/date_algorithms.html): years begin in March, eras have 400 years.
-    public var civil: (year: Int64, month: Int64, day: Int64) {
-        let shifted = number + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
-    }
-
     /// `20261122`, the end of a partition's name.
     var compact: String { text(separator: "") }
     /// The day's first moment as PostgreSQL reads it in every time zone.
@@ -46,11 +34,11 @@ public struct UTCDay: Equatable, Comparable, Hashable, Sendable {
     }
 
     private func text(separator: String) -> String {
-        let (year, month, day) = civil
+        let date = CivilDate(days: number)
         func padded(_ value: Int64, _ width: Int) -> String {
             let digits = String(value)
             return String(repeating: "0", count: max(0, width - digits.count)) + digits
         }
-        return [padded(year, 4), padded(month, 2), padded(day, 2)].joined(separator: separator)
+        return [padded(date.year, 4), padded(date.month, 2), padded(date.day, 2)].joined(separator: separator)
     }
 }

@@ -1,6 +1,7 @@
 // A number with its noun.
 
 import Collector
+import Text
 
 /// For example `1 segment`, `2 segments`, `1,000 batches`.
 ///

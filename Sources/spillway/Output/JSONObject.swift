@@ -1,6 +1,7 @@
 // JSON for scripts.
 
 import FrameCodec
+import Text
 
 /// A small JSON object that is written member by member.
 struct JSONObject {

@@ -5,6 +5,7 @@ import Drain
 import FrameCodec
 import Glibc
 import SpillLog
+import Text
 
 extension SpillQuarantine {
     /// One line.

@@ -2,6 +2,7 @@
 
 import FrameCodec
 import JSONLines
+import Text
 import TimescaleStore
 
 extension StoredValue {

@@ -4,6 +4,7 @@ import Glibc
 import LinuxSystem
 import SpillwayClient
 import Synchronization
+import Text
 
 /// A session with acknowledgements. Frames must be numbered, and of this session.
 struct AcknowledgedSink: FrameSink, ~Copyable {

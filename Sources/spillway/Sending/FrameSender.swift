@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 import SpillwayClient
+import Text
 
 /// Brings a feed's records, or the frames of a file, to a sink at the right moments.
 struct FrameSender<Sink: FrameSink & ~Copyable>: ~Copyable {

@@ -1,5 +1,6 @@
 import FrameCodec
 import SpillwayClient
+import Text
 
 /// What `send` did, for people or as JSON.
 struct SendMeasure {
@@ -80,14 +81,4 @@ struct SendMeasure {
             name + String(repeating: " ", count: 14 - name.count + width - value.count) + value
         }.joined(separator: "\n")
     }
-}
-
-/// A number with commas between its thousands.
-func grouped(_ value: UInt64) -> String {
-    var out = ""
-    for (index, digit) in String(value).reversed().enumerated() {
-        if index > 0, index % 3 == 0 { out.append(",") }
-        out.append(digit)
-    }
-    return String(out.reversed())
 }

@@ -1,4 +1,6 @@
 /// The ledger for people.
+
+import Text
 struct StatisticsTable {
     let statistics: CollectorStatistics
 

@@ -6,6 +6,7 @@ import LinuxSystem
 import MetricKinds
 import TestSupport
 import Testing
+import Text
 
 @testable import TimescaleStore
 

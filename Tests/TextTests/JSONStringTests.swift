@@ -1,6 +1,6 @@
 import Foundation
-import FrameCodec
 import Testing
+import Text
 
 @Suite struct JSONStringTests {
     @Test func everyTextComesBackFromFoundationsReader() throws {

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import FrameCodec
+import Text
 
 @Suite struct PrintableTextTests {
     @Test(arguments: [

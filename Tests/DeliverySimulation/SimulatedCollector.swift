@@ -63,7 +63,7 @@ final class SimulatedCollector {
     static let lanes = 2
     static let batchFramesMax = 6
     private static let flushMilliseconds = 200
-    private static let ringBytes = 16 << 10
+    private static let ringBytes = 4 << 10
 
     /// An open connection's frames on their way into the ring.
     private final class Stream {

@@ -20,6 +20,8 @@ let package = Package(
         .library(name: "FrameCodec", targets: ["FrameCodec"]),
         .library(name: "FrameRing", targets: ["FrameRing"]),
         .library(name: "SpillLog", targets: ["SpillLog"]),
+        .library(name: "Postgres", targets: ["Postgres"]),
+        .library(name: "EmbeddedPostgres", targets: ["EmbeddedPostgres"]),
         .library(name: "TimescaleStore", targets: ["TimescaleStore"]),
         .library(name: "JSONLines", targets: ["JSONLines"]),
         .executable(name: "spillway", targets: ["spillway"]),
@@ -61,17 +63,21 @@ let package = Package(
             dependencies: ["CChecksum", "Text", "FrameCodec", "CLinux", "LinuxSystem", "Delivery", "CLZ4"],
             swiftSettings: strict),
         .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        // A session of libpq, and the private server.
+        .target(
+            name: "Postgres", dependencies: ["MetricKinds", "Text", "LinuxSystem", "CPostgreSQL"], swiftSettings: strict
+        ),
+        .target(name: "EmbeddedPostgres", dependencies: ["LinuxSystem", "Postgres", log], swiftSettings: strict),
         .target(
             name: "TimescaleStore",
-            dependencies: [
-                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "Delivery", "CPostgreSQL", log,
-            ], swiftSettings: strict),
+            dependencies: ["MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "Delivery", "Postgres"],
+            swiftSettings: strict),
         // From the ring to the database, by way of the spill.
         .target(
             name: "Drain",
             dependencies: [
                 "MetricKinds", "Text", "FrameCodec", "FrameRing", "LinuxSystem", "Accounting", "Delivery", "SpillLog",
-                "TimescaleStore", log,
+                "Postgres", "TimescaleStore", log,
             ], swiftSettings: strict),
 
         // What programs use to send, and the text form of records.
@@ -85,25 +91,31 @@ let package = Package(
             name: "Collector",
             dependencies: [
                 "Text", "FrameCodec", "FrameRing", "LinuxSystem", "Accounting", "Delivery", "Listeners", "SpillLog",
-                "TimescaleStore", "Drain", "SpillwayClient", log, nioCore, nioHTTP1, nioPosix,
+                "Postgres", "EmbeddedPostgres", "TimescaleStore", "Drain", "SpillwayClient", log, nioCore, nioHTTP1,
+                nioPosix,
             ], swiftSettings: strict),
         .executableTarget(
             name: "spillway",
             dependencies: [
-                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "SpillLog", "TimescaleStore", "Drain",
-                "SpillwayClient", "JSONLines", "Collector", arguments, log,
+                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "SpillLog", "Postgres",
+                "EmbeddedPostgres", "TimescaleStore", "Drain", "SpillwayClient", "JSONLines", "Collector", arguments,
+                log,
             ], swiftSettings: strict),
         .executableTarget(name: "KindsGenerator", swiftSettings: strict),
 
         // Tests, at mirrored paths.
         .target(
-            name: "TestSupport", dependencies: ["FrameCodec", "LinuxSystem", "TimescaleStore", log],
+            name: "TestSupport",
+            dependencies: ["FrameCodec", "LinuxSystem", "Postgres", "EmbeddedPostgres", "TimescaleStore", log],
             path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "MetricKindsTests", dependencies: ["MetricKinds"], swiftSettings: strict),
         .testTarget(name: "TextTests", dependencies: ["Text"], swiftSettings: strict),
         .testTarget(
             name: "FrameCodecTests", dependencies: ["MetricKinds", "CChecksum", "FrameCodec"], swiftSettings: strict),
         .testTarget(name: "FrameRingTests", dependencies: ["FrameRing"], swiftSettings: strict),
+        .testTarget(
+            name: "LinuxSystemTests", dependencies: ["LinuxSystem", "Postgres", "EmbeddedPostgres", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "AccountingTests",
             dependencies: ["FrameCodec", "LinuxSystem", "Accounting", "Delivery", "TestSupport"], swiftSettings: strict),
@@ -119,9 +131,16 @@ let package = Package(
             name: "SpillLogTests", dependencies: ["CChecksum", "FrameCodec", "LinuxSystem", "Delivery", "SpillLog"],
             swiftSettings: strict),
         .testTarget(
+            name: "PostgresTests", dependencies: ["LinuxSystem", "Postgres", "EmbeddedPostgres", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EmbeddedPostgresTests",
+            dependencies: ["LinuxSystem", "Postgres", "EmbeddedPostgres", "TestSupport"], swiftSettings: strict),
+        .testTarget(
             name: "TimescaleStoreTests",
             dependencies: [
-                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Delivery", "TimescaleStore", "TestSupport",
+                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Delivery", "Postgres", "EmbeddedPostgres",
+                "TimescaleStore", "TestSupport",
             ], swiftSettings: strict),
         .testTarget(name: "DrainTests", dependencies: ["Accounting", "Delivery", "Drain"], swiftSettings: strict),
         .testTarget(
@@ -129,13 +148,13 @@ let package = Package(
         .testTarget(
             name: "JSONLinesTests", dependencies: ["MetricKinds", "FrameCodec", "JSONLines"], swiftSettings: strict),
         .testTarget(
-            name: "CollectorTests", dependencies: ["FrameCodec", "Listeners", "TimescaleStore", "Collector"],
-            swiftSettings: strict),
+            name: "CollectorTests",
+            dependencies: ["FrameCodec", "Listeners", "Postgres", "TimescaleStore", "Collector"], swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "Delivery", "SpillLog",
-                "TimescaleStore", "SpillwayClient", "spillway", "TestSupport",
+                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "Delivery", "SpillLog", "Postgres",
+                "EmbeddedPostgres", "TimescaleStore", "SpillwayClient", "spillway", "TestSupport",
             ], exclude: ["Support/short-writes.c"], swiftSettings: strict),
         .executableTarget(
             name: "DeliverySimulation",

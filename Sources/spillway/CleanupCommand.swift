@@ -4,6 +4,7 @@ import ArgumentParser
 import Collector
 import LinuxSystem
 import MetricKinds
+import Postgres
 import Text
 import TimescaleStore
 

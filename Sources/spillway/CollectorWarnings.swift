@@ -2,6 +2,7 @@
 // descriptors, clients with a wrong clock.
 
 import Collector
+import Postgres
 import TimescaleStore
 
 enum CollectorWarnings {

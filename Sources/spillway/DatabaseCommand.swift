@@ -1,6 +1,7 @@
 // How much is stored, since when, and how much room it takes.
 
 import ArgumentParser
+import Postgres
 import TimescaleStore
 
 /// `spillway database`

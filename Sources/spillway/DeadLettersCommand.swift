@@ -6,6 +6,7 @@ import FrameCodec
 import JSONLines
 import LinuxSystem
 import MetricKinds
+import Postgres
 import Text
 import TimescaleStore
 

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import JSONLines
+import Postgres
 import TimescaleStore
 
 /// `spillway query`

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Collector
 import LinuxSystem
+import Postgres
 import TimescaleStore
 
 struct SchemaCommand: ParsableCommand {

@@ -3,7 +3,9 @@
 import ArgumentParser
 import Collector
 import Drain
+import EmbeddedPostgres
 import LinuxSystem
+import Postgres
 import SpillLog
 import SpillwayClient
 import TimescaleStore

@@ -4,6 +4,7 @@
 // `default_transaction_read_only` is not among them: it is honoured. Nothing is written then, and all waits in the spill.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

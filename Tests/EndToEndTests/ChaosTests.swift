@@ -2,6 +2,7 @@
 // passwords changed, a full disk, files of the spill removed, signals, restarts of the server and of the collector.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore
@@ -126,6 +127,8 @@ private final class Chaos {
             try shows(["metrics.rag_metrics.query_id must be text"], seconds)
             try change(root, "ALTER TABLE metrics.rag_metrics ALTER COLUMN query_id TYPE text USING NULL")
         case .tableRenamed:
+            // After the last time it is made again by a collector, which may have been away.
+            try waitForTable("metrics.compute_metrics", root)
             archives += 1
             try change(root, "ALTER TABLE metrics.compute_metrics RENAME TO compute_metrics_archive\(archives)")
             try shows(["belong to metrics.compute_metrics_archive"], seconds)
@@ -245,6 +248,14 @@ private final class Chaos {
         for _ in 0..<3 {
             try root.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'keeper'")
             usleep(200_000)
+        }
+    }
+
+    private func waitForTable(_ name: String, _ root: DatabaseConnection) throws {
+        let deadline = Date().addingTimeInterval(60)
+        while try root.query("SELECT to_regclass($1)", [name])[0][0] == nil {
+            try #require(Date() < deadline, "\(name) was not made again")
+            usleep(100_000)
         }
     }
 

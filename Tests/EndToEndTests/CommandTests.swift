@@ -1,6 +1,7 @@
 // The commands as a user meets them: what they print, where, and how they end.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

@@ -2,6 +2,7 @@
 // exactly once.
 
 import Foundation
+import Postgres
 import Synchronization
 import Testing
 import TestSupport

@@ -1,6 +1,7 @@
 // The documented way to correct dead letters by hand loses none of them.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

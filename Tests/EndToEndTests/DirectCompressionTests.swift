@@ -1,6 +1,7 @@
 // Rows that are compressed while they come in are the rows that were sent.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

@@ -4,6 +4,7 @@
 // those, and both sets of rows are compared in SQL.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

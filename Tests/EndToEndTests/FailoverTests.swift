@@ -2,6 +2,7 @@
 // collector goes on by itself, and everything that was acknowledged is stored once.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

@@ -1,6 +1,7 @@
 // A lane that is free takes a batch before it is full, and before the flush interval is over.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

@@ -2,6 +2,7 @@
 // are stored once.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

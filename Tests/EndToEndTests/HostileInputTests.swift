@@ -3,6 +3,7 @@
 import Foundation
 import FrameCodec
 import LinuxSystem
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

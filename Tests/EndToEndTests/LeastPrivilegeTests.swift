@@ -1,7 +1,9 @@
 // The collector as a role that may do no more than `schema grants` says: it stores all kinds, spills and replays, keeps dead
 // letters, acknowledges, and complains of nothing but, once, of what its owner has to do.
 
+import EmbeddedPostgres
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

@@ -1,6 +1,7 @@
 // More threads at each place than the smallest machine has by default: what comes side by side is stored once.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

@@ -1,6 +1,7 @@
 // What an operator gets wrong in the first hour, and the line that says so.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

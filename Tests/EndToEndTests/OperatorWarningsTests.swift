@@ -1,6 +1,7 @@
 // What an operator has set up or changed so that records are at risk, or not stored, is shown at once and everywhere.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

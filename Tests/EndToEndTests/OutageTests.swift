@@ -1,6 +1,7 @@
 // The database goes away under load and comes back; the collector is stopped under load. What was accepted is stored, once.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

@@ -2,6 +2,7 @@
 
 import Foundation
 import LinuxSystem
+import Postgres
 import Synchronization
 import Testing
 import TestSupport

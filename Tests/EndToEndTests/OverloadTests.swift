@@ -4,6 +4,7 @@
 import FrameCodec
 import Foundation
 import MetricKinds
+import Postgres
 import SpillwayClient
 import Testing
 import TestSupport

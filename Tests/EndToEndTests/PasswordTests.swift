@@ -2,6 +2,7 @@
 // list, while all goes well, while it is wrong and while the database is away.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

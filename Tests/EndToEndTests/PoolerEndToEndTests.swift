@@ -2,6 +2,7 @@
 // and the server stops at once, and each record that was acknowledged is stored once.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

@@ -1,6 +1,7 @@
 // The commands that read, against whole databases: what they hold, who may ask, and what goes round.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

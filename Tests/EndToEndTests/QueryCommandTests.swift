@@ -1,6 +1,7 @@
 // `spillway query` and `spillway database` as a user meets them.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

@@ -1,6 +1,7 @@
 // The requests of a production LLM service, sent as compute records: the totals of the data's README come out of SQL.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

@@ -1,6 +1,7 @@
 // The schema's commands as processes: many at once, killed in the middle, and what an operator sees of them.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

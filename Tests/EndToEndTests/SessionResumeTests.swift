@@ -1,6 +1,7 @@
 // `send --acknowledged --session` does not confirm records of a run for those of another one.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

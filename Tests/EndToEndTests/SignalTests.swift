@@ -2,6 +2,7 @@
 // again.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

@@ -3,6 +3,7 @@
 
 import Foundation
 import FrameCodec
+import Postgres
 import SpillwayClient
 import TestSupport
 import Testing

@@ -2,6 +2,7 @@
 // recovery. What is acknowledged is stored exactly once, and the collector starts again by itself.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

@@ -1,6 +1,7 @@
 // A client with a broken clock spreads its records over a century: the database stays as quick as it was, and the operator is told.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

@@ -3,6 +3,7 @@
 
 import Foundation
 import LinuxSystem
+import Postgres
 import Synchronization
 import Testing
 import TimescaleStore

@@ -2,9 +2,11 @@
 // needed, in a temporary folder, stopped and removed at the process's end whatever the tests' outcome. TimescaleDB's Community
 // edition has no package: its tests run where TIMESCALEDB_COMMUNITY_URL names a server, whose user may create databases.
 
+import EmbeddedPostgres
 import Foundation
 import LinuxSystem
 import Logging
+import Postgres
 import Synchronization
 import Testing
 import TimescaleStore

@@ -3,6 +3,7 @@
 import Drain
 import LinuxSystem
 import Logging
+import Postgres
 import TimescaleStore
 
 /// Where rows go.

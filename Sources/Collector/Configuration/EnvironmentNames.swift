@@ -1,5 +1,7 @@
 // Variables that are spelled like those of this program and are none: a slip of the pen must not pass.
 
+import EmbeddedPostgres
+import Postgres
 import TimescaleStore
 
 /// Checks the names of variables. `SPILLWAY_*` belongs to this program alone, `TIMESCALEDB_*` to others as well.

@@ -1,9 +1,11 @@
 // Where the spill is when no setting names it: in the state directory, whatever the database's address is, so that another
 // address finds what was kept under the one before.
 
+import EmbeddedPostgres
 import FrameCodec
 import Glibc
 import LinuxSystem
+import Postgres
 import SpillwayClient
 import Text
 import TimescaleStore

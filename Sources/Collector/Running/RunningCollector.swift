@@ -5,6 +5,7 @@
 // Invariants: a file has its name only once it is complete and locked, and the kernel releases the lock when the collector ends
 // in whatever way: a file that can be locked is left over. No file holds a password.
 
+import EmbeddedPostgres
 import Glibc
 import LinuxSystem
 import TimescaleStore

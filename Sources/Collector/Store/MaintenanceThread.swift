@@ -3,8 +3,10 @@
 // one connection at a time.
 
 import Drain
+import EmbeddedPostgres
 import LinuxSystem
 import Logging
+import Postgres
 import Synchronization
 import TimescaleStore
 

@@ -6,6 +6,7 @@ import Delivery
 import Drain
 import FrameCodec
 import LinuxSystem
+import Postgres
 import Synchronization
 import TimescaleStore
 

@@ -3,8 +3,10 @@
 
 import Delivery
 import Drain
+import EmbeddedPostgres
 import LinuxSystem
 import Logging
+import Postgres
 import SpillwayClient
 import TimescaleStore
 

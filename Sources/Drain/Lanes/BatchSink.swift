@@ -3,6 +3,7 @@
 import Delivery
 import FrameCodec
 import MetricKinds
+import Postgres
 import TimescaleStore
 
 /// Why a sink did not store a batch, or could not be reached. Its description is one line for the log.

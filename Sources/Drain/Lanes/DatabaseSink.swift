@@ -5,6 +5,7 @@ import FrameCodec
 import LinuxSystem
 import Logging
 import MetricKinds
+import Postgres
 import TimescaleStore
 
 /// A connection to the database. Used by one thread.

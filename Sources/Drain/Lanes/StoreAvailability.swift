@@ -1,5 +1,6 @@
 // Lets lanes through to the database once its schema is there, and tells them where it is.
 
+import Postgres
 import Synchronization
 import TimescaleStore
 

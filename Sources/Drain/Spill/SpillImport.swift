@@ -4,6 +4,7 @@
 import Delivery
 import FrameCodec
 import LinuxSystem
+import Postgres
 import SpillLog
 import TimescaleStore
 

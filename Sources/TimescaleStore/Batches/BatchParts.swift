@@ -6,6 +6,7 @@
 
 import Delivery
 import MetricKinds
+import Postgres
 
 /// A row of `spillway.batch_parts`.
 struct BatchPart: Equatable {

@@ -8,6 +8,7 @@ import Delivery
 import FrameCodec
 import LinuxSystem
 import MetricKinds
+import Postgres
 
 /// Stores batches over one connection. Used by one thread.
 public struct BatchWriter {

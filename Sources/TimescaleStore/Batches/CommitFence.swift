@@ -5,6 +5,8 @@
 // before it believes what the ledger says. A transaction that begins later cannot be an earlier run's: its COPY waits for the
 // answer to its BEGIN, and nobody is there to send it.
 
+import Postgres
+
 /// The lock of one collector, which is to say of one spill directory.
 public struct CommitFence: Sendable, Equatable {
     /// What the lock is called.

@@ -3,6 +3,7 @@
 
 import Delivery
 import MetricKinds
+import Postgres
 
 /// A row of `spillway.dead_letters`.
 struct DeadLetter {

@@ -5,6 +5,7 @@
 // writer's rows lie between these in time.
 
 import MetricKinds
+import Postgres
 
 /// How a session's COPY compresses.
 public struct DirectCompression: Sendable {

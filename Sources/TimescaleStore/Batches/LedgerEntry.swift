@@ -6,6 +6,7 @@
 import Delivery
 import FrameCodec
 import LinuxSystem
+import Postgres
 
 /// What a batch writes into schema `spillway`.
 struct LedgerEntry {

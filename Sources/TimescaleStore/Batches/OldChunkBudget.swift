@@ -3,7 +3,9 @@
 
 import LinuxSystem
 import MetricKinds
+import Postgres
 import Synchronization
+import Text
 
 /// Shared by the lanes of a collector.
 ///

@@ -10,6 +10,8 @@ import Delivery
 import FrameCodec
 import LinuxSystem
 import MetricKinds
+import Postgres
+import Text
 
 struct PartedStore {
     /// Chunks that a transaction may touch, but for a single frame with more of them.

@@ -12,6 +12,7 @@
 import Delivery
 import FrameCodec
 import MetricKinds
+import Postgres
 
 /// A row that the server refused.
 struct RefusedRow {

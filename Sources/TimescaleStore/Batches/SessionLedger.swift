@@ -3,6 +3,7 @@
 import Accounting
 import Delivery
 import FrameCodec
+import Postgres
 
 /// Reads and tends `spillway.session_frames`. Used by one thread.
 public struct SessionLedger {

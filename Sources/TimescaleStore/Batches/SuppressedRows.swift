@@ -8,6 +8,7 @@
 import Delivery
 import FrameCodec
 import MetricKinds
+import Postgres
 
 struct SuppressedRows {
     private static let sourcesMax = 256

@@ -6,6 +6,7 @@
 
 import Delivery
 import MetricKinds
+import Postgres
 
 /// A column that a kind's rows have.
 struct RequiredColumn: Equatable {

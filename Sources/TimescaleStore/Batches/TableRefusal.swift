@@ -4,6 +4,7 @@
 // records wait in the spill. What decides is where the error came from: before any row, or in a row and by its class.
 
 import MetricKinds
+import Postgres
 
 extension DatabaseError {
     /// Whether the server refused what a row says, so that the other rows can be stored without it: data exceptions (22),

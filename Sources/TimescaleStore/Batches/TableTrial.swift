@@ -2,6 +2,7 @@
 
 import Delivery
 import MetricKinds
+import Postgres
 
 enum TableTrial {
     /// Sends a row that has only its time, and takes it back.

@@ -6,6 +6,8 @@ import Delivery
 import FrameCodec
 import LinuxSystem
 import MetricKinds
+import Postgres
+import Text
 
 /// How far from the arrival of their batch the times of records may lie.
 public struct TimeBounds: Sendable, Equatable {

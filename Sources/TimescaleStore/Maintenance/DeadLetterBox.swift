@@ -3,6 +3,7 @@
 import Delivery
 import FrameCodec
 import MetricKinds
+import Postgres
 
 /// A letter with its frame.
 public struct StoredDeadLetter: Sendable {

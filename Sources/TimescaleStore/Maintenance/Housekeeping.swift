@@ -2,6 +2,7 @@
 // advisory lock for as long as its session lives.
 
 import MetricKinds
+import Postgres
 
 /// What a round of housekeeping did, one line each.
 public struct HousekeepingReport: Equatable, Sendable {

@@ -1,6 +1,8 @@
 // Keeps the ledger small without forgetting a batch. A spilled batch may come again after any time, so what is old is not deleted:
 // the batches of an epoch that follow each other become one row of `spillway.batch_ranges`.
 
+import Postgres
+
 /// Tends the ledger. Used by one thread, outside of transactions.
 public struct LedgerPruning {
     /// Batches younger than this stay rows of their own: an operator may look for them.

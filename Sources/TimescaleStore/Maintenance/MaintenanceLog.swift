@@ -1,5 +1,7 @@
 // The diary of what was dropped, pruned or sent again, in the database, so that `schema status` can tell what became of old rows.
 
+import Postgres
+
 /// Reads and writes `spillway.maintenance`. Used by one thread.
 public struct MaintenanceLog {
     /// Entries that are kept.

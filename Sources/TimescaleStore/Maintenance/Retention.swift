@@ -6,6 +6,7 @@
 // partition. A few at a time go in a transaction, so that years of chunks do not exhaust the server's table of locks.
 
 import MetricKinds
+import Postgres
 
 /// A chunk or partition whose rows are all older than asked for, or the rows of a table that have neither.
 public struct ExpiredRows: Equatable, Sendable {

@@ -6,6 +6,7 @@
 
 import Delivery
 import FrameCodec
+import Postgres
 
 /// Rows of a session that end after a sequence.
 public struct SessionWindow: Equatable, Sendable {

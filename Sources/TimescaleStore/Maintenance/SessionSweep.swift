@@ -4,6 +4,7 @@
 
 import Delivery
 import FrameCodec
+import Postgres
 
 /// What a page of the sweep did.
 public struct SessionSweepReport: Equatable, Sendable {

@@ -4,6 +4,7 @@
 // Monday. Without a bucket there is one over everything.
 
 import MetricKinds
+import Postgres
 
 /// A question for aggregates.
 public struct AggregateQuery: Equatable, Sendable {

@@ -1,6 +1,7 @@
 // Which rows a query is about: what records and aggregates have in common.
 
 import MetricKinds
+import Postgres
 
 /// A kind's rows of a range of time that meet conditions.
 public struct QueryScope: Equatable, Sendable {

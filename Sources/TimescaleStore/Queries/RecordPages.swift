@@ -1,6 +1,8 @@
 // The records of an answer, fetched piece by piece through a cursor of the server and one by one from it, so that memory is
 // bounded by the largest record: a few stored bytes may be megabytes as text.
 
+import Postgres
+
 /// An answer that is read once, from its newest record on. The connection has a transaction open for it until the last
 /// record was read, or until this is released.
 public final class RecordPages {

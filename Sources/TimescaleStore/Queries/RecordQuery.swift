@@ -1,6 +1,7 @@
 // Records as they were stored, newest first unless another order is asked for.
 
 import MetricKinds
+import Postgres
 
 /// A question for records.
 public struct RecordQuery: Equatable, Sendable {

@@ -2,6 +2,7 @@
 // needs a right is asked for in a transaction of its own, so that a refusal costs no more than its own answer.
 
 import MetricKinds
+import Postgres
 
 extension StoreQueries {
     /// What is stored, and how much room it takes.

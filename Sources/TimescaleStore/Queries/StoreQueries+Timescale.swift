@@ -1,6 +1,7 @@
 // What TimescaleDB knows of its own hypertables and jobs, through its public views and functions.
 
 import MetricKinds
+import Postgres
 
 extension StoreQueries {
     /// Names with their schema.

@@ -1,6 +1,8 @@
 // Reading what is stored. Every statement runs in a read-only transaction with a limit of time, and with nothing but
 // PostgreSQL's own schema in its search path.
 
+import Postgres
+
 /// Questions to a database. For one thread, like its connection, which has no other work in the meantime.
 public struct StoreQueries {
     public let connection: DatabaseConnection

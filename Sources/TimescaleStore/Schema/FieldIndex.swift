@@ -1,6 +1,7 @@
 // Indexes that an operator wants besides the one on time, for a field that rows are looked for by.
 
 import MetricKinds
+import Postgres
 
 /// An index on a field of a kind, `routing=query_id`.
 public struct FieldIndex: Equatable, Sendable, CustomStringConvertible {

@@ -1,5 +1,7 @@
 // Which of the three kinds of database this is, and what that makes of the tables.
 
+import Postgres
+
 /// What the server offers.
 public enum Flavour: String, Sendable, CaseIterable {
     /// TimescaleDB under the Timescale licence: compression, policies and continuous aggregates as well.
@@ -40,9 +42,6 @@ public struct ServerIdentity: Equatable, Sendable, CustomStringConvertible {
 }
 
 extension ServerIdentity {
-    /// The first version with all that the plain flavour needs.
-    static let oldestPostgres = 150_000
-
     /// Asks the server. Changes nothing.
     public static func detect(_ connection: DatabaseConnection) throws(DatabaseError) -> ServerIdentity {
         let rows = try connection.query(
@@ -53,7 +52,7 @@ extension ServerIdentity {
             LEFT JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
             """, operation: "looking for TimescaleDB")
         let postgres = rows.first?[0] ?? "unknown"
-        guard connection.serverVersionNumber >= oldestPostgres else {
+        guard connection.serverVersionNumber >= DatabaseConnection.oldestServerVersion else {
             throw DatabaseError(
                 .unexpectedReply(reason: "version \(postgres), and PostgreSQL 15 is the oldest that will do: upgrade"),
                 location: connection.location.description, operation: "asking for the version")

@@ -11,6 +11,8 @@
 // constraint of a process that ended meanwhile is removed by `UnfinishedPartitions`.
 
 import MetricKinds
+import Postgres
+import Text
 
 /// Makes one partition. Used by one thread, outside of transactions, by the holder of `Leadership.partitions`.
 struct PartitionAttachment {

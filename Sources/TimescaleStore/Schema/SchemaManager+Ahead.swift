@@ -3,6 +3,7 @@
 // default one.
 
 import MetricKinds
+import Postgres
 
 /// What was made ahead.
 public struct AheadReport: Equatable, Sendable {

@@ -2,6 +2,7 @@
 // as safe as this.
 
 import MetricKinds
+import Postgres
 
 extension SchemaManager {
     private static let tablesShownMax = 5

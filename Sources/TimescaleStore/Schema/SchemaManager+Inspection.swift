@@ -2,6 +2,7 @@
 // was dropped last.
 
 import MetricKinds
+import Postgres
 
 extension SchemaManager {
     private static let maintenanceLinesMax = 20

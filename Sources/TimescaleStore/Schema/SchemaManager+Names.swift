@@ -2,6 +2,7 @@
 // keep their names, or detached a partition. The program takes another name then (`TakenNames`), and says so here.
 
 import MetricKinds
+import Postgres
 
 extension SchemaManager {
     private static let namesShownMax = 3

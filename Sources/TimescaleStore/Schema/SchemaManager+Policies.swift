@@ -1,6 +1,7 @@
 // The policies as the database keeps them, and the state of its hypertables.
 
 import MetricKinds
+import Postgres
 
 extension SchemaManager {
     /// What was decided for each table, without those for which nothing was; nil where this user may not read it or a later

@@ -1,6 +1,7 @@
 // Reading the state of the schema. Only the catalog is asked about names: it can be read without any right on them.
 
 import MetricKinds
+import Postgres
 
 extension SchemaManager {
     /// The state of the database. Changes nothing.

@@ -3,6 +3,8 @@
 
 import LinuxSystem
 import MetricKinds
+import Postgres
+import Text
 
 /// Makes and inspects the schema over a connection that is not in a transaction.
 public struct SchemaManager {

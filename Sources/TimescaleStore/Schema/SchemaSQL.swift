@@ -5,6 +5,7 @@
 
 import LinuxSystem
 import MetricKinds
+import Text
 
 /// The statements that make the schema.
 public enum SchemaSQL {

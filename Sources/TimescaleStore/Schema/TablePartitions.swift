@@ -2,6 +2,8 @@
 // detach and rename partitions, and other objects may have the names that this program would choose.
 
 import MetricKinds
+import Postgres
+import Text
 
 /// The partitions of one table.
 struct TablePartitions: Equatable, Sendable {

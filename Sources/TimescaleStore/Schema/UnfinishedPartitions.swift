@@ -1,6 +1,8 @@
 // What `PartitionAttachment` leaves when its process ends in the middle of it: a constraint by which a default partition refuses the
 // rows of a range that has no partition.
 
+import Postgres
+
 /// The default partitions that refuse rows. Used by one thread, outside of transactions.
 struct UnfinishedPartitions {
     private let connection: DatabaseConnection

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Collector
 import LinuxSystem
+import Postgres
 import TimescaleStore
 
 /// `--database`, or what the environment says, or the collector that runs here.

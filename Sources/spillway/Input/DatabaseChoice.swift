@@ -1,7 +1,9 @@
 // Which database a command works on: the one that is named, or that of the collector that runs on this machine.
 
 import Collector
+import EmbeddedPostgres
 import LinuxSystem
+import Postgres
 import TimescaleStore
 
 /// Finds the database of a command.

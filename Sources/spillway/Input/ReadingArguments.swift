@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Collector
+import Postgres
 import TimescaleStore
 
 /// `--database` and `--timeout`.

@@ -1,6 +1,7 @@
 // The state of a database for people and for scripts.
 
 import JSONLines
+import Postgres
 import Text
 import TimescaleStore
 

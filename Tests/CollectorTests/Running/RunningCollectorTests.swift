@@ -1,6 +1,7 @@
 // What a collector says of itself to other commands, and that only one that runs is found.
 
 import Foundation
+import Postgres
 import Testing
 import TimescaleStore
 

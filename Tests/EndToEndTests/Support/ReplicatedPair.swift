@@ -6,6 +6,7 @@
 // its first COMMIT. Whoever administers a failover has to see to that; here it is set again when there is a standby again.
 
 import Foundation
+import Postgres
 import TestSupport
 import Testing
 import TimescaleStore

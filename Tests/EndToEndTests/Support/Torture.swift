@@ -1,6 +1,7 @@
 // How long the trials of the crash tests are, and what they share.
 
 import Foundation
+import Postgres
 import Testing
 import TestSupport
 import TimescaleStore

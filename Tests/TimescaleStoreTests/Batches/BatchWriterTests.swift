@@ -3,6 +3,7 @@
 import Delivery
 import FrameCodec
 import LinuxSystem
+import Postgres
 import Testing
 import TestSupport
 

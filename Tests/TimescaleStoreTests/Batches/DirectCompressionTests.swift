@@ -4,6 +4,7 @@
 import Delivery
 import LinuxSystem
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
 

@@ -5,6 +5,7 @@ import FrameCodec
 import Glibc
 import LinuxSystem
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
 

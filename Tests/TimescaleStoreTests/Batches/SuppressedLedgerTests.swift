@@ -1,6 +1,7 @@
 // What somebody does to the collector's own tables so that they keep nothing, without an error: it is refused, and reported.
 
 import Delivery
+import Postgres
 import TestSupport
 import Testing
 

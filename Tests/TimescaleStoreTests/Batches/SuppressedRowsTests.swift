@@ -3,6 +3,7 @@
 import Delivery
 import FrameCodec
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
 

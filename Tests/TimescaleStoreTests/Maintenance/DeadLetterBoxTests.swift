@@ -4,6 +4,7 @@ import Delivery
 import FrameCodec
 import LinuxSystem
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
 import Text

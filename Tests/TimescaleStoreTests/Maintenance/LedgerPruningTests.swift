@@ -2,6 +2,7 @@
 
 import Delivery
 import LinuxSystem
+import Postgres
 import TestSupport
 import Testing
 

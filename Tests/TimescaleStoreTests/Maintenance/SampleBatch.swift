@@ -2,6 +2,7 @@ import Delivery
 import FrameCodec
 import LinuxSystem
 import MetricKinds
+import Postgres
 
 @testable import TimescaleStore
 

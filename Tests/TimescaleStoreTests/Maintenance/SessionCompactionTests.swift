@@ -4,6 +4,7 @@ import Delivery
 import Foundation
 import FrameCodec
 import LinuxSystem
+import Postgres
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 // Conditions find what they should and nothing else, for every type, and stay values whatever they hold.
 
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@
 
 import LinuxSystem
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
 

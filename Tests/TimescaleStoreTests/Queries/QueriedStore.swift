@@ -1,6 +1,7 @@
 // A database with its schema, and short forms of what the tests of queries ask it.
 
 import MetricKinds
+import Postgres
 import TestSupport
 
 @testable import TimescaleStore

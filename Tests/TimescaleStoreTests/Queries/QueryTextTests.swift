@@ -1,6 +1,7 @@
 // What is refused before anything is sent, and how times and lengths of time are written.
 
 import MetricKinds
+import Postgres
 import Testing
 
 @testable import TimescaleStore

@@ -2,6 +2,7 @@
 
 import Foundation
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
 

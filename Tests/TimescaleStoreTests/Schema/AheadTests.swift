@@ -1,7 +1,9 @@
 import LinuxSystem
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
+import Text
 
 @testable import TimescaleStore
 

@@ -1,6 +1,7 @@
 // Columns say what they hold, and a field can have an index.
 
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 // What can lose what was acknowledged, and what no session can set, is reported.
 
+import Postgres
 import TestSupport
 import Testing
 

@@ -4,8 +4,10 @@ import Delivery
 import FrameCodec
 import LinuxSystem
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
+import Text
 
 @testable import TimescaleStore
 

@@ -4,9 +4,11 @@ import Delivery
 import Glibc
 import LinuxSystem
 import MetricKinds
+import Postgres
 import Synchronization
 import TestSupport
 import Testing
+import Text
 
 @testable import TimescaleStore
 

@@ -3,8 +3,10 @@
 import Delivery
 import LinuxSystem
 import MetricKinds
+import Postgres
 import TestSupport
 import Testing
+import Text
 
 @testable import TimescaleStore
 

@@ -1,4 +1,5 @@
 import LinuxSystem
+import Postgres
 import TestSupport
 import Testing
 

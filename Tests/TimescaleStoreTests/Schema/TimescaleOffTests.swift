@@ -1,6 +1,8 @@
 // A database that is to be plain stays plain, whatever its server offers.
 
 import Delivery
+import EmbeddedPostgres
+import Postgres
 import TestSupport
 import Testing
 

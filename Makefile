@@ -35,8 +35,8 @@ demo: build  ## Run the collector, send records of all kinds, show what was stor
 test: setup-tests lint  ## Set up everything and run all tests
 	swift build $(BUILD_FLAGS) --build-tests -Xswiftc -enable-testing
 	$(MAKE) --no-print-directory ring-torture
-	.build/release/DeliverySimulation --seeds 20000
-	Tests/DeliverySimulation/mutants 1 6 8
+	.build/release/DeliverySimulation --seeds 10000
+	Tests/DeliverySimulation/mutants 1 33
 	swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --skip EndToEndTests
 	swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --no-parallel --filter EndToEndTests
 
@@ -49,8 +49,9 @@ torture: setup-tests  ## The long forms: simulation, mutants, kills, failing cal
 	SPILLWAY_TORTURE=1 swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --no-parallel \
 		--filter 'DamageTests|KillTests|SystemCallFaultTests|PowerLossTests|DatabaseCutTests|DiskFullTests|OverloadTests|FailoverTests|TwoCollectorsTests|AdministratorSettingsTests|ChaosTests|SessionCompactionTests|EmbeddedServerTortureTests|BrokenNetworkTests'
 
-lint:  ## Check the form of the Swift files
+lint:  ## Check the form of the Swift files, and that every import is declared
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+	.setup/lint imports
 
 format:  ## Bring the Swift files into form
 	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources

@@ -28,7 +28,8 @@ let package = Package(
             name: "SpillwayBench",
             dependencies: [
                 "CAllocations", "CFloor", "CRingPeers", "CStatsD", spillway("FrameCodec"), spillway("FrameRing"),
-                spillway("JSONLines"), spillway("SpillLog"), spillway("SpillwayClient"), spillway("TimescaleStore"),
+                spillway("JSONLines"), spillway("SpillLog"), spillway("SpillwayClient"), spillway("Postgres"),
+                spillway("EmbeddedPostgres"), spillway("TimescaleStore"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

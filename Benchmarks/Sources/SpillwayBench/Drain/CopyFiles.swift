@@ -1,6 +1,7 @@
 // The rows of a stream as files for psql's \copy, from the project's own writer: what psql sends is byte by byte what the
 // lanes send.
 
+import EmbeddedPostgres
 import Foundation
 import LinuxSystem
 import MetricKinds

@@ -3,6 +3,7 @@
 
 import Foundation
 import MetricKinds
+import Postgres
 import TimescaleStore
 
 struct DatabaseBenchmark {

@@ -1,6 +1,7 @@
 // A folder for databases and spills, on a real disk, that goes with its owner.
 
 import CFloor
+import EmbeddedPostgres
 import Foundation
 import TimescaleStore
 

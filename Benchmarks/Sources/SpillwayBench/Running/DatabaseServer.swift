@@ -1,7 +1,9 @@
 // A real database for the benchmarks: the collector's own embedded one, with its settings, fsync included.
 
+import EmbeddedPostgres
 import Foundation
 import Logging
+import Postgres
 import TimescaleStore
 
 /// A server that is stopped with its owner.

@@ -6,6 +6,7 @@
 
 import FrameCodec
 import Glibc
+import Postgres
 import TimescaleStore
 
 /// What was seen of the probes.

@@ -49,9 +49,9 @@ torture: setup-tests  ## The long forms: simulation, mutants, kills, failing cal
 	SPILLWAY_TORTURE=1 swift test $(BUILD_FLAGS) --skip-build -Xswiftc -enable-testing --no-parallel \
 		--filter 'DamageTests|KillTests|SystemCallFaultTests|PowerLossTests|DatabaseCutTests|DiskFullTests|OverloadTests|FailoverTests|TwoCollectorsTests|AdministratorSettingsTests|ChaosTests|SessionCompactionTests|EmbeddedServerTortureTests|BrokenNetworkTests'
 
-lint:  ## Check the form of the Swift files, and that every import is declared
+lint:  ## Check the form of the Swift files, that imports are declared, and that no folders form a circle
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
-	.setup/lint imports
+	.setup/lint imports folders
 
 format:  ## Bring the Swift files into form
 	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources

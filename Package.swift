@@ -22,7 +22,8 @@ let package = Package(
         .library(name: "SpillLog", targets: ["SpillLog"]),
         .library(name: "Postgres", targets: ["Postgres"]),
         .library(name: "EmbeddedPostgres", targets: ["EmbeddedPostgres"]),
-        .library(name: "TimescaleStore", targets: ["TimescaleStore"]),
+        .library(name: "StoreSchema", targets: ["StoreSchema"]),
+        .library(name: "StoreWriter", targets: ["StoreWriter"]),
         .library(name: "JSONLines", targets: ["JSONLines"]),
         .executable(name: "spillway", targets: ["spillway"]),
         .executable(name: "kinds-generator", targets: ["KindsGenerator"]),
@@ -69,15 +70,26 @@ let package = Package(
         ),
         .target(name: "EmbeddedPostgres", dependencies: ["LinuxSystem", "Postgres", log], swiftSettings: strict),
         .target(
-            name: "TimescaleStore",
-            dependencies: ["MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "Delivery", "Postgres"],
+            name: "StoreSchema", dependencies: ["MetricKinds", "Text", "LinuxSystem", "Postgres"], swiftSettings: strict
+        ),
+        .target(
+            name: "StoreWriter",
+            dependencies: [
+                "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "Delivery", "Postgres", "StoreSchema",
+            ], swiftSettings: strict),
+        .target(
+            name: "StoreQueries", dependencies: ["MetricKinds", "Text", "Postgres", "StoreSchema"],
+            swiftSettings: strict),
+        .target(
+            name: "Maintenance",
+            dependencies: ["MetricKinds", "FrameCodec", "Delivery", "Postgres", "StoreSchema", "StoreWriter"],
             swiftSettings: strict),
         // From the ring to the database, by way of the spill.
         .target(
             name: "Drain",
             dependencies: [
                 "MetricKinds", "Text", "FrameCodec", "FrameRing", "LinuxSystem", "Accounting", "Delivery", "SpillLog",
-                "Postgres", "TimescaleStore", log,
+                "Postgres", "StoreSchema", "StoreWriter", "Maintenance", log,
             ], swiftSettings: strict),
 
         // What programs use to send, and the text form of records.
@@ -91,22 +103,22 @@ let package = Package(
             name: "Collector",
             dependencies: [
                 "Text", "FrameCodec", "FrameRing", "LinuxSystem", "Accounting", "Delivery", "Listeners", "SpillLog",
-                "Postgres", "EmbeddedPostgres", "TimescaleStore", "Drain", "SpillwayClient", log, nioCore, nioHTTP1,
-                nioPosix,
+                "Postgres", "EmbeddedPostgres", "StoreSchema", "StoreWriter", "Maintenance", "Drain", "SpillwayClient",
+                log, nioCore, nioHTTP1, nioPosix,
             ], swiftSettings: strict),
         .executableTarget(
             name: "spillway",
             dependencies: [
                 "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "SpillLog", "Postgres",
-                "EmbeddedPostgres", "TimescaleStore", "Drain", "SpillwayClient", "JSONLines", "Collector", arguments,
-                log,
+                "EmbeddedPostgres", "StoreSchema", "StoreWriter", "StoreQueries", "Maintenance", "Drain",
+                "SpillwayClient", "JSONLines", "Collector", arguments, log,
             ], swiftSettings: strict),
         .executableTarget(name: "KindsGenerator", swiftSettings: strict),
 
         // Tests, at mirrored paths.
         .target(
             name: "TestSupport",
-            dependencies: ["FrameCodec", "LinuxSystem", "Postgres", "EmbeddedPostgres", "TimescaleStore", log],
+            dependencies: ["FrameCodec", "LinuxSystem", "Postgres", "EmbeddedPostgres", "StoreSchema", log],
             path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "MetricKindsTests", dependencies: ["MetricKinds"], swiftSettings: strict),
         .testTarget(name: "TextTests", dependencies: ["Text"], swiftSettings: strict),
@@ -137,10 +149,10 @@ let package = Package(
             name: "EmbeddedPostgresTests",
             dependencies: ["LinuxSystem", "Postgres", "EmbeddedPostgres", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "TimescaleStoreTests",
+            name: "StoreTests",
             dependencies: [
                 "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Delivery", "Postgres", "EmbeddedPostgres",
-                "TimescaleStore", "TestSupport",
+                "StoreSchema", "StoreWriter", "StoreQueries", "Maintenance", "TestSupport",
             ], swiftSettings: strict),
         .testTarget(name: "DrainTests", dependencies: ["Accounting", "Delivery", "Drain"], swiftSettings: strict),
         .testTarget(
@@ -148,19 +160,19 @@ let package = Package(
         .testTarget(
             name: "JSONLinesTests", dependencies: ["MetricKinds", "FrameCodec", "JSONLines"], swiftSettings: strict),
         .testTarget(
-            name: "CollectorTests",
-            dependencies: ["FrameCodec", "Listeners", "Postgres", "TimescaleStore", "Collector"], swiftSettings: strict),
+            name: "CollectorTests", dependencies: ["FrameCodec", "Listeners", "Postgres", "Collector"],
+            swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "MetricKinds", "Text", "FrameCodec", "LinuxSystem", "Accounting", "Delivery", "SpillLog", "Postgres",
-                "EmbeddedPostgres", "TimescaleStore", "SpillwayClient", "spillway", "TestSupport",
+                "EmbeddedPostgres", "StoreSchema", "SpillwayClient", "spillway", "TestSupport",
             ], exclude: ["Support/short-writes.c"], swiftSettings: strict),
         .executableTarget(
             name: "DeliverySimulation",
             dependencies: [
                 "MetricKinds", "FrameCodec", "FrameRing", "LinuxSystem", "Accounting", "Delivery", "Admission",
-                "SpillLog", "TimescaleStore", "Drain", log,
+                "SpillLog", "StoreWriter", "Drain", log,
             ], path: "Tests/DeliverySimulation", exclude: ["mutants"], swiftSettings: strict),
         .executableTarget(
             name: "RingTorture", dependencies: ["FrameRing"], path: "Tests/RingTorture", swiftSettings: strict),

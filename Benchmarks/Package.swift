@@ -29,7 +29,7 @@ let package = Package(
             dependencies: [
                 "CAllocations", "CFloor", "CRingPeers", "CStatsD", spillway("FrameCodec"), spillway("FrameRing"),
                 spillway("JSONLines"), spillway("SpillLog"), spillway("SpillwayClient"), spillway("Postgres"),
-                spillway("EmbeddedPostgres"), spillway("TimescaleStore"),
+                spillway("EmbeddedPostgres"), spillway("StoreSchema"), spillway("StoreWriter"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

@@ -14,7 +14,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import SpillLog
-import TimescaleStore
+import StoreSchema
 
 /// A running collector. `init` starts it, `stop` ends it; both wait, and belong on the main thread.
 package final class CollectorService {

@@ -3,10 +3,11 @@
 import ArgumentParser
 import Collector
 import LinuxSystem
+import Maintenance
 import MetricKinds
 import Postgres
+import StoreSchema
 import Text
-import TimescaleStore
 
 struct CleanupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

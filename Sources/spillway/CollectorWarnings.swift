@@ -3,7 +3,6 @@
 
 import Collector
 import Postgres
-import TimescaleStore
 
 enum CollectorWarnings {
     /// The warnings of the running collectors that store into a database, one line each.

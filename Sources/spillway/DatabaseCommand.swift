@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import Postgres
-import TimescaleStore
 
 /// `spillway database`
 struct DatabaseCommand: ParsableCommand {

@@ -5,10 +5,10 @@ import Collector
 import FrameCodec
 import JSONLines
 import LinuxSystem
+import Maintenance
 import MetricKinds
 import Postgres
 import Text
-import TimescaleStore
 
 struct DeadLettersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

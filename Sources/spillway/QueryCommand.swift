@@ -3,7 +3,7 @@
 import ArgumentParser
 import JSONLines
 import Postgres
-import TimescaleStore
+import StoreQueries
 
 /// `spillway query`
 struct QueryCommand: ParsableCommand {

@@ -4,7 +4,8 @@ import ArgumentParser
 import Collector
 import LinuxSystem
 import Postgres
-import TimescaleStore
+import StoreSchema
+import StoreWriter
 
 struct SchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -106,7 +107,9 @@ struct SchemaCommand: ParsableCommand {
 
         func run() throws {
             let connection = try location.connect(as: "spillway schema")
-            var report = try talking { () throws(DatabaseError) in try SchemaManager(connection).inspect() }
+            var report = try talking { () throws(DatabaseError) in
+                try SchemaManager(connection).inspect(TableTrial.refusal)
+            }
             report.warnings += CollectorWarnings.of(
                 connection.location, environment: processEnvironment(), without: report.warnings)
             try writeOutput(json ? report.json : report.text)

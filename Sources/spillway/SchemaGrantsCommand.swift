@@ -1,7 +1,7 @@
 // `spillway schema grants`: SQL for roles that do not own the schema.
 
 import ArgumentParser
-import TimescaleStore
+import StoreSchema
 
 extension SchemaCommand {
     struct Grants: ParsableCommand {

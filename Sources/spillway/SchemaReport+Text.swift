@@ -1,7 +1,7 @@
 // A schema's report for people and for scripts.
 
+import StoreSchema
 import Text
-import TimescaleStore
 
 extension SchemaReport {
     /// A table with a line for each kind.

@@ -8,7 +8,8 @@ import LinuxSystem
 import Postgres
 import SpillLog
 import SpillwayClient
-import TimescaleStore
+import StoreSchema
+import StoreWriter
 
 /// `spillway spill`
 struct SpillCommand: ParsableCommand {

@@ -4,7 +4,7 @@ import Delivery
 import Drain
 import FrameCodec
 import MetricKinds
-import TimescaleStore
+import StoreWriter
 
 /// Why an attempt failed.
 struct SimulatedFailure: SinkFailure {

@@ -4,7 +4,6 @@ import Foundation
 import SpillwayClient
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct AcknowledgedClientTests {
     @Test func aClientOverTCPLosesNothingWhenTheCollectorIsKilledAgainAndAgain() throws {

@@ -5,9 +5,9 @@
 
 import Foundation
 import Postgres
+import StoreSchema
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(60))) struct AdministratorSettingsTests {
     private typealias Setting = (name: String, value: String)

@@ -5,7 +5,6 @@ import Foundation
 import Postgres
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(60))) struct ChaosTests {
     @Test func whateverAnOperatorDoesNothingAcknowledgedIsLostOrDoubled() throws {

@@ -6,7 +6,6 @@ import Postgres
 import Synchronization
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(20))) struct DatabaseCutTests {
     @Test func connectionsThatAreCutAtEveryMessageStoreEachRowOnce() throws {

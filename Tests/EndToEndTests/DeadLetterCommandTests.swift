@@ -2,9 +2,9 @@
 
 import Foundation
 import Postgres
+import StoreSchema
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct DeadLetterCommandTests {
     /// Two letters with a record each, and a malformed one between them.

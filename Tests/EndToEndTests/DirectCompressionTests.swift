@@ -4,7 +4,6 @@ import Foundation
 import Postgres
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized) struct DirectCompressionTests {
     @Test(arguments: TestFlavour.allCases) func rowsAreTheSameAndCompressedWhereThatCanBe(_ flavour: TestFlavour) throws

@@ -3,7 +3,6 @@
 import Foundation
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct DiskFullTests {
     @Test(arguments: [false, true])

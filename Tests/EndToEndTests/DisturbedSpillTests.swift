@@ -4,7 +4,6 @@
 import Foundation
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct DisturbedSpillTests {
     private static func send(_ count: Int, seed: Int, to collector: CollectorProcess) throws {

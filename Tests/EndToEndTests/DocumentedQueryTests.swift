@@ -3,7 +3,6 @@
 import Foundation
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct DocumentedQueryTests {
     private static let readme = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -5,7 +5,6 @@ import Foundation
 import Postgres
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(30))) struct FailoverTests {
     private static func number(_ location: DatabaseLocation, _ sql: String) throws -> Int {

@@ -3,7 +3,6 @@
 import Foundation
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct FoundDatabaseTests {
     /// A state directory of its own: the machine's may have other collectors.

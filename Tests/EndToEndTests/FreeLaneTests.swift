@@ -4,7 +4,6 @@ import Foundation
 import Postgres
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(3))) struct FreeLaneTests {
     /// Longer than the test may take: what is stored was not flushed by its time.

@@ -3,9 +3,9 @@
 
 import Foundation
 import Postgres
+import StoreSchema
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized) struct HeldTableTests {
     /// What an operator does to `metrics.routing_metrics`, the words of its reason, and what removes the cause.

@@ -4,9 +4,9 @@ import Foundation
 import FrameCodec
 import LinuxSystem
 import Postgres
+import StoreSchema
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct HostileInputTests {
     private static func connected(_ address: String, _ type: __socket_type) throws -> Int32 {

@@ -3,7 +3,6 @@
 import Foundation
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(60))) struct KillTests {
     @Test func killsAtRandomMomentsLoseNothingAcknowledgedAndDoubleNothing() throws {

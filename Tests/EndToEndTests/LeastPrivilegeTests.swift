@@ -6,7 +6,6 @@ import Foundation
 import Postgres
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct LeastPrivilegeTests {
     @Test(arguments: TestFlavour.local)

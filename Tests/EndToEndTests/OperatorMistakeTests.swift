@@ -4,7 +4,6 @@ import Foundation
 import Postgres
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct OperatorMistakeTests {
     private static let quiet = [

@@ -4,7 +4,6 @@ import Foundation
 import Postgres
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct OperatorWarningsTests {
     private static func send(_ kind: String, _ count: Int, to collector: CollectorProcess) throws {

@@ -4,7 +4,6 @@ import Foundation
 import Postgres
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct OutageTests {
     private static func rows(_ location: DatabaseLocation) throws -> (all: Int, distinct: Int) {

@@ -3,10 +3,10 @@
 import Foundation
 import LinuxSystem
 import Postgres
+import StoreSchema
 import Synchronization
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct OutputTests {
     private static func lines(_ count: Int) -> Data {

@@ -8,7 +8,6 @@ import Postgres
 import SpillwayClient
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(60))) struct OverloadTests {
     private static func send(_ collector: CollectorProcess, count: Int, seed: Int, rate: Int? = nil) throws -> Double {

@@ -5,7 +5,6 @@ import Foundation
 import Postgres
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct PasswordTests {
     /// How a password is given.

@@ -8,7 +8,6 @@ import FrameCodec
 import SpillLog
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(30))) struct PowerLossTests {
     /// What came of looking at many states.

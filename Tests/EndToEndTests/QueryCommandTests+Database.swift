@@ -2,9 +2,9 @@
 
 import Foundation
 import Postgres
+import StoreSchema
 import Testing
 import TestSupport
-import TimescaleStore
 
 extension QueryCommandTests {
     @Test func aDatabaseThatCannotAnswerExitsWith69() throws {

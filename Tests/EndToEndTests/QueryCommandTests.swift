@@ -2,9 +2,9 @@
 
 import Foundation
 import Postgres
+import StoreSchema
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct QueryCommandTests {
     /// A database with its schema, and rows by SQL.

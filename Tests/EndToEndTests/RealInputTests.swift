@@ -4,7 +4,6 @@ import Foundation
 import Postgres
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct RealInputTests {
     /// Beside the checkout, where it is there. The project does not contain it.

@@ -2,9 +2,9 @@
 
 import Foundation
 import Postgres
+import StoreSchema
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized) struct SchemaProcessTests {
     @Test(arguments: TestFlavour.allCases) func eightAtOnceMakeOneSchema(_ flavour: TestFlavour) throws {

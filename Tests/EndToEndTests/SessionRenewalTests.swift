@@ -7,7 +7,6 @@ import Postgres
 import SpillwayClient
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct SessionRenewalTests {
     /// The ranges of a session that a collector remembers.

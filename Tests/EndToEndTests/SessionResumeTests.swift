@@ -4,7 +4,6 @@ import Foundation
 import Postgres
 import Testing
 import TestSupport
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct SessionResumeTests {
     private func send(_ seed: Int, to collector: CollectorProcess, _ more: [String] = []) throws -> Finished {

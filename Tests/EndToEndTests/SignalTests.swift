@@ -5,7 +5,6 @@ import Foundation
 import Postgres
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct SignalTests {
     /// Sends datagrams that are not stored before the stop, and waits until they were received.

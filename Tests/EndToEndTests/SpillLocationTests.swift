@@ -8,7 +8,6 @@ import SpillwayClient
 import TestSupport
 import Testing
 import Text
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct SpillLocationTests {
     private static let nowhere = "postgresql://postgres@127.0.0.1:1/none"

@@ -6,7 +6,6 @@ import Foundation
 import SpillwayClient
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct StartStopTests {
     /// A collector that is not waited for until it is ready.

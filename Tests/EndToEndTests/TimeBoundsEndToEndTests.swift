@@ -4,7 +4,6 @@ import Foundation
 import Postgres
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct TimeBoundsEndToEndTests {
     /// Records whose times are spread evenly over the last so many seconds, with texts of some size.

@@ -5,9 +5,9 @@ import Foundation
 import FrameCodec
 import Postgres
 import SpillwayClient
+import StoreSchema
 import TestSupport
 import Testing
-import TimescaleStore
 
 @Suite(.serialized, .timeLimit(.minutes(5))) struct TwoCollectorsTests {
     private static let identity = SourceIdentity(name: "two", session: 4_711)

@@ -6,7 +6,6 @@ import LinuxSystem
 import Postgres
 import Synchronization
 import Testing
-import TimescaleStore
 
 /// One server with a folder and a TCP port of its own. For the test's thread; it ends with the test process at the latest.
 package final class HostPostgres {

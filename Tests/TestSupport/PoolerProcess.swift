@@ -4,7 +4,6 @@ import Foundation
 import LinuxSystem
 import Postgres
 import Testing
-import TimescaleStore
 
 package final class PoolerProcess {
     private static let waitSeconds = 20.0

@@ -7,9 +7,9 @@ import Foundation
 import LinuxSystem
 import Logging
 import Postgres
+import StoreSchema
 import Synchronization
 import Testing
-import TimescaleStore
 
 /// The databases that a test can be run on.
 package enum TestFlavour: String, CaseIterable, CustomTestStringConvertible, Sendable {

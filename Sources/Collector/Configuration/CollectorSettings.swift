@@ -4,7 +4,8 @@ import Drain
 import LinuxSystem
 import Logging
 import Postgres
-import TimescaleStore
+import StoreSchema
+import StoreWriter
 
 /// Where rows go.
 package enum DatabaseTarget: Sendable, Equatable {

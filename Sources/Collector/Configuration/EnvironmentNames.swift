@@ -2,7 +2,6 @@
 
 import EmbeddedPostgres
 import Postgres
-import TimescaleStore
 
 /// Checks the names of variables. `SPILLWAY_*` belongs to this program alone, `TIMESCALEDB_*` to others as well.
 package enum EnvironmentNames {

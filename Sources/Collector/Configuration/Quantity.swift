@@ -1,6 +1,6 @@
 // Numbers with units, as operators write them: 10GiB, 250ms, 90d, 5%.
 
-import TimescaleStore
+import Text
 
 /// What a number counts. A text without a unit is in the unit that the case names.
 package enum Quantity: Equatable, Sendable {
@@ -73,7 +73,7 @@ package enum Quantity: Equatable, Sendable {
     private static func milliseconds(_ number: Int, _ unit: Substring, _ text: String) -> Int? {
         if unit == "ms" { return number }
         if number == 0 { return 0 }
-        do throws(QueryError) {
+        do throws(IntervalError) {
             return Int(try FixedInterval(text).seconds * 1_000)
         } catch {
             return nil

@@ -8,7 +8,6 @@ import LinuxSystem
 import Postgres
 import SpillwayClient
 import Text
-import TimescaleStore
 
 /// Where spills are by default.
 enum SpillLocation {

@@ -8,7 +8,6 @@
 import EmbeddedPostgres
 import Glibc
 import LinuxSystem
-import TimescaleStore
 
 /// A collector that runs on this machine now.
 package struct RunningCollector: Equatable, Sendable {

@@ -1,7 +1,6 @@
 // Where a collector of this user keeps what no setting names.
 
 import EmbeddedPostgres
-import TimescaleStore
 
 /// The state directory: `$XDG_STATE_HOME/spillway`, `/var/lib/spillway` for root, `~/.local/state/spillway` for others.
 enum StateDirectory {

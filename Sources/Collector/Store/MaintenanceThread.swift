@@ -6,9 +6,11 @@ import Drain
 import EmbeddedPostgres
 import LinuxSystem
 import Logging
+import Maintenance
 import Postgres
+import StoreSchema
+import StoreWriter
 import Synchronization
-import TimescaleStore
 
 /// The housekeeper of the database.
 final class MaintenanceThread: Sendable {

@@ -8,7 +8,6 @@ import FrameCodec
 import LinuxSystem
 import Postgres
 import Synchronization
-import TimescaleStore
 
 /// Who asks for sessions.
 final class SessionLookup: Sendable {

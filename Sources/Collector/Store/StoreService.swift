@@ -8,7 +8,8 @@ import LinuxSystem
 import Logging
 import Postgres
 import SpillwayClient
-import TimescaleStore
+import StoreSchema
+import StoreWriter
 
 /// A store in service. `init` starts it; it is stopped step by step, as the rest of the collector stops around it. Belongs to
 /// one thread, like the collector.

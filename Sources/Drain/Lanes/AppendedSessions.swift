@@ -5,8 +5,8 @@
 import Accounting
 import Delivery
 import FrameCodec
+import Maintenance
 import Synchronization
-import TimescaleStore
 
 /// Sessions by the rows that were added to them. Safe from any thread.
 package final class AppendedSessions: Sendable {

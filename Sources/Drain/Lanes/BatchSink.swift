@@ -4,7 +4,7 @@ import Delivery
 import FrameCodec
 import MetricKinds
 import Postgres
-import TimescaleStore
+import StoreWriter
 
 /// Why a sink did not store a batch, or could not be reached. Its description is one line for the log.
 package protocol SinkFailure: Error, CustomStringConvertible {

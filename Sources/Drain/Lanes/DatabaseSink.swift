@@ -6,7 +6,7 @@ import LinuxSystem
 import Logging
 import MetricKinds
 import Postgres
-import TimescaleStore
+import StoreWriter
 
 /// A connection to the database. Used by one thread.
 package struct DatabaseSink: BatchSink {

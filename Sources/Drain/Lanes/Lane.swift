@@ -7,8 +7,8 @@ import LinuxSystem
 import Logging
 import MetricKinds
 import SpillLog
+import StoreWriter
 import Text
-import TimescaleStore
 
 /// One lane and its steps. `run` is the body of its thread; a simulation calls the steps one by one.
 package struct Lane<Sink: BatchSink>: ~Copyable {

@@ -1,8 +1,8 @@
 // Lets lanes through to the database once its schema is there, and tells them where it is.
 
 import Postgres
+import StoreSchema
 import Synchronization
-import TimescaleStore
 
 /// Where the database is, and whether it can be used yet. Safe from any thread.
 package final class StoreAvailability: Sendable {

@@ -6,7 +6,8 @@ import FrameCodec
 import LinuxSystem
 import Postgres
 import SpillLog
-import TimescaleStore
+import StoreSchema
+import StoreWriter
 
 /// How far an import has come, and what came of it.
 package struct SpillImportProgress: Sendable {

@@ -4,7 +4,6 @@ import ArgumentParser
 import Collector
 import LinuxSystem
 import Postgres
-import TimescaleStore
 
 /// `--database`, or what the environment says, or the collector that runs here.
 struct DatabaseArguments: ParsableArguments {

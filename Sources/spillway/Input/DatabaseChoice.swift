@@ -4,7 +4,6 @@ import Collector
 import EmbeddedPostgres
 import LinuxSystem
 import Postgres
-import TimescaleStore
 
 /// Finds the database of a command.
 struct DatabaseChoice {

@@ -4,7 +4,8 @@ import ArgumentParser
 import JSONLines
 import LinuxSystem
 import MetricKinds
-import TimescaleStore
+import StoreQueries
+import Text
 
 /// The rows that a query is about.
 struct ScopeArguments: ParsableArguments {
@@ -109,7 +110,11 @@ struct AggregateArguments: ParsableArguments {
     func query(_ scope: QueryScope, fields: [QueryField], limit: Int) throws(CommandError) -> AggregateQuery {
         var width: FixedInterval?
         if let bucket {
-            width = try asking("--bucket") { () throws(QueryError) in try FixedInterval(bucket) }
+            do throws(IntervalError) {
+                width = try FixedInterval(bucket)
+            } catch {
+                throw CommandError(.usage, "--bucket: \(error)")
+            }
         }
         let groups = try queryFields(groupBy, of: scope.kind, option: "--group-by")
         let measures = try asking("--aggregate") { () throws(QueryError) in

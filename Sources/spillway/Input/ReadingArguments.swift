@@ -3,7 +3,7 @@
 import ArgumentParser
 import Collector
 import Postgres
-import TimescaleStore
+import StoreQueries
 
 /// `--database` and `--timeout`.
 struct ReadingArguments: ParsableArguments {

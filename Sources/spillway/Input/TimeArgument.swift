@@ -1,7 +1,7 @@
 // Times as people give them on a command line.
 
 import JSONLines
-import TimescaleStore
+import Text
 
 /// `2026-11-22T20:05:00Z`, `2026-11-22 17:00`, `2026-11-22`, `today`, `yesterday`, `-24h`, `now`. All in UTC.
 enum TimeArgument {
@@ -20,7 +20,7 @@ enum TimeArgument {
         if text == "now" { return now }
         if let start = try date(text, option: option, now: now) { return start }
         if text.hasPrefix("-"), !text.dropFirst().hasPrefix("0") {
-            do throws(QueryError) {
+            do throws(IntervalError) {
                 // A hundred years at most: no overflow.
                 return now - (try FixedInterval(String(text.dropFirst()))).seconds * 1_000_000
             } catch {

@@ -2,8 +2,9 @@
 
 import JSONLines
 import Postgres
+import StoreQueries
+import StoreSchema
 import Text
-import TimescaleStore
 
 extension DatabaseOverview {
     /// Tables one under the other.

@@ -1,6 +1,6 @@
 import JSONLines
 import MetricKinds
-import TimescaleStore
+import StoreQueries
 
 /// Prints records of the database as the lines that `decode` prints and `encode` reads.
 struct RecordRowPrinter: ~Copyable {

@@ -2,8 +2,8 @@
 
 import FrameCodec
 import JSONLines
+import StoreQueries
 import Text
-import TimescaleStore
 
 extension StoredValue {
     /// The value as CSV has it. Floats read back to the same value.

@@ -2,7 +2,6 @@
 
 import Foundation
 import Testing
-import TimescaleStore
 
 @testable import Collector
 

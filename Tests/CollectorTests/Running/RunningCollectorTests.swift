@@ -3,7 +3,6 @@
 import Foundation
 import Postgres
 import Testing
-import TimescaleStore
 
 @testable import Collector
 

@@ -9,7 +9,6 @@ import Foundation
 import Postgres
 import TestSupport
 import Testing
-import TimescaleStore
 
 final class ReplicatedPair {
     static let database = "failover"

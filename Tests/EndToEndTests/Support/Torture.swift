@@ -4,7 +4,6 @@ import Foundation
 import Postgres
 import Testing
 import TestSupport
-import TimescaleStore
 
 enum Torture {
     /// The long form, by SPILLWAY_TORTURE=1.

@@ -4,7 +4,7 @@ import CAllocations
 import FrameCodec
 import Glibc
 import MetricKinds
-import TimescaleStore
+import StoreWriter
 
 /// How records are put into frames.
 struct FrameShape {

@@ -5,7 +5,7 @@ import EmbeddedPostgres
 import Foundation
 import LinuxSystem
 import MetricKinds
-import TimescaleStore
+import StoreWriter
 
 /// Files in COPY's binary format, made before anything is timed.
 struct CopyFiles {

@@ -4,7 +4,7 @@
 import Foundation
 import MetricKinds
 import Postgres
-import TimescaleStore
+import StoreSchema
 
 struct DatabaseBenchmark {
     let runs: Int

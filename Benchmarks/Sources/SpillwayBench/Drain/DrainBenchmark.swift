@@ -5,7 +5,7 @@
 
 import Foundation
 import MetricKinds
-import TimescaleStore
+import StoreSchema
 
 struct DrainBenchmark {
     let runs: Int

@@ -3,7 +3,6 @@
 import CFloor
 import EmbeddedPostgres
 import Foundation
-import TimescaleStore
 
 /// A temporary folder. One at a time.
 final class BenchFolder {

@@ -4,7 +4,7 @@ import EmbeddedPostgres
 import Foundation
 import Logging
 import Postgres
-import TimescaleStore
+import StoreSchema
 
 /// A server that is stopped with its owner.
 final class DatabaseServer {

@@ -3,7 +3,7 @@
 import FrameCodec
 import JSONLines
 import MetricKinds
-import TimescaleStore
+import StoreWriter
 
 /// A form whose records have sizes of their own.
 struct FixedSizes: SizeForm {

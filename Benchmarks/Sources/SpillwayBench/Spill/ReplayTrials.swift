@@ -1,7 +1,7 @@
 // An outage in small: the server is stopped, the collector spills what comes, the server comes back, the spill is replayed.
 
 import Foundation
-import TimescaleStore
+import StoreSchema
 
 struct ReplayTrials {
     let runs: Int

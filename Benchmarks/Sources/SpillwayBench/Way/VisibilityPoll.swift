@@ -7,7 +7,6 @@
 import FrameCodec
 import Glibc
 import Postgres
-import TimescaleStore
 
 /// What was seen of the probes.
 struct VisibilityPoll {

@@ -14,7 +14,7 @@ package struct FrameArrival {
     package let buffer: Int32
     /// Whether it is the first frame of a datagram.
     package let beginsDatagram: Bool
-    /// Set by `SessionRegistry.judge`: it is told so and goes no further.
+    /// Set by `SessionRegistry.judge`: its client gets a refusal, and it goes no further.
     package var isRefused = false
     /// Set by `Accounting.receive` where the session registry has not judged the frame.
     package var verdict = SequenceVerdict.unjudged

@@ -2,14 +2,14 @@
 
 import FrameCodec
 
-/// What stands at the start of some bytes of a stream.
+/// What is at the start of some bytes of a stream.
 package enum FrameCut: Equatable {
     /// A frame for this collector.
     case frame(FrameHeader)
-    /// A frame that is refused. Its lengths are sound, so the stream goes on behind it. Its identity has a sequence only if
+    /// A frame that is refused. Its lengths are sound, so the stream continues after it. Its identity has a sequence only if
     /// it is a record frame: that of a heartbeat is the last record frame's, which is not refused.
     case refused(FrameError, FrameIdentity, frameBytes: Int)
-    /// Not whole yet: so many bytes must be there before it is worth another look.
+    /// Not whole yet: it is checked again once this number of bytes has come.
     case incomplete(neededBytes: Int)
     /// Where the next frame would begin cannot be known: the stream ends here.
     case broken(FrameError)
@@ -68,7 +68,7 @@ package enum FrameCut: Equatable {
                 futureError, isRecordFrame ? header.identity : header.identity.withoutSequence,
                 frameBytes: header.frameLength)
         } catch {
-            // Nobody can skip it.
+            // It cannot be skipped: its length is not known.
             return .broken(futureError)
         }
     }

@@ -62,8 +62,8 @@ extension SpillSteps {
         return outcome
     }
 
-    /// Why a batch of so many bytes would find no room now, although none is offered: a full disk is to be known before the
-    /// outage in which the spill is needed. Two system calls.
+    /// Why the spill has no room for a batch of this size, whether or not one is offered: a full disk is reported before the
+    /// outage that needs the spill. Two system calls.
     package func missingRoom(for bytes: Int) -> SpillError? {
         do throws(SpillError) {
             try writer.checkRoom(for: bytes)

@@ -143,7 +143,7 @@ public struct SpillWriter: ~Copyable {
         return batch
     }
 
-    /// - Throws: `quotaReached` where the quota or the disk's share has no room for so many bytes.
+    /// - Throws: `quotaReached` where the quota or the disk's share has no room for these bytes.
     func checkRoom(for bytes: Int) throws(SpillError) {
         guard usedBytes + UInt64(bytes) <= limits.quotaBytes else {
             throw .quotaReached(reason: "its segments have \(usedBytes) of at most \(limits.quotaBytes) bytes")

@@ -37,7 +37,7 @@ extension SchemaManager {
         return try lines + unloggedTables() + disarmedTables()
     }
 
-    /// What keeps the collector's own tables from holding what exactly-once rests on: triggers and rules of somebody else, which
+    /// What keeps the collector's own tables from holding what exactly-once rests on: triggers and rules of others, which
     /// may suppress rows without an error; the ledger's own trigger while it is disabled; keys that are gone, for example after
     /// a restore that failed. One query of the catalog.
     private func disarmedTables() throws(DatabaseError) -> [String] {

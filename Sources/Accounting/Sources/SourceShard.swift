@@ -3,7 +3,7 @@
 import FrameCodec
 import LinuxSystem
 
-/// A part of the accounting behind one lock.
+/// The part of the accounting that one lock guards.
 struct SourceShard: ~Copyable {
     /// What the sessions of a source add up to, the evicted ones included.
     struct SessionTotals {

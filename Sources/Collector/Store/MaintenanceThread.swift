@@ -26,7 +26,7 @@ final class MaintenanceThread: Sendable {
     private static let retryNanoseconds: UInt64 = 1_000_000_000
     /// Between two comparisons of the schema with what it must be, which lanes have requested.
     private static let repairNanoseconds: UInt64 = 5 * 1_000_000_000
-    /// An idle lane does not notice that the server is gone: the maintenance thread asks it, so that /readyz tells the truth.
+    /// An idle lane does not notice that the server is gone: the maintenance thread asks it, so that /readyz is right.
     private static let askNanoseconds: UInt64 = 5 * 1_000_000_000
 
     private let availability: StoreAvailability
@@ -113,7 +113,7 @@ final class MaintenanceThread: Sendable {
         let changes = isFenced.load(ordering: .relaxed) ? PolicyChanges() : policies
         let report = try SchemaManager(connection, usesTimescale: usesTimescale).apply(
             daysAhead: daysAhead, changes: changes, compressesChunks: directCompress)
-        // Relaxed: the maintenance thread's thread begins behind the first call, and is the only caller then.
+        // Relaxed: the maintenance thread starts after the first call, and is the only caller from then on.
         if !isFenced.load(ordering: .relaxed) {
             try fence.waitForEarlierRuns(connection)
             isFenced.store(true, ordering: .relaxed)

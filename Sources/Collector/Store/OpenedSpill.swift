@@ -6,7 +6,7 @@ import LinuxSystem
 import Logging
 import SpillLog
 
-/// A spill that has told the coordinator and the session registry what it holds.
+/// An open spill. The coordinator and the session registry know what it holds.
 struct OpenedSpill: Sendable {
     private static let logEveryNanoseconds: UInt64 = 2_000_000_000
 

@@ -20,7 +20,7 @@ final class SessionLookup: Sendable {
     private let wake: WakeEvent
     private let isStopping = Atomic(false)
 
-    /// - Parameter wake: what the registry was told to signal.
+    /// - Parameter wake: signalled by the registry when there is something to look up.
     init(registry: SessionRegistry, wake: WakeEvent, session: @escaping @Sendable () -> DatabaseSink) {
         self.registry = registry
         makeSession = session

@@ -29,7 +29,7 @@ package final class LaneHealth: Sendable {
     }
 
     private static let refusalsMax = 16
-    /// What is expected to pass by itself has not after so many attempts at a batch.
+    /// After this number of attempts at a batch, a failure that should pass by itself is shown.
     private static let passingAttemptsMax = 5
 
     private let state = Mutex(State())

@@ -18,7 +18,7 @@ package enum CopyRows {
         return offset
     }
 
-    /// Visits the rows behind COPY's header, each with the place of one of its fields; nil where that is absent. O(bytes).
+    /// Visits the rows after COPY's header, each with the place of one of its fields; nil where that is absent. O(bytes).
     @inline(__always)
     package static func forEachRow(
         _ bytes: UnsafeRawBufferPointer, field: Int = 0, _ body: (_ row: Range<Int>, _ value: Range<Int>?) -> Void
